@@ -1,0 +1,1 @@
+"""From the graph to files. An exporter takes a graph and returns `{path: content}`; only the writer touches disk."""
