@@ -1,0 +1,139 @@
+"""Boards: one YAML each in `boards/`, read into a frozen dataclass."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flow.errors import BoardError
+from flow.resources import folder
+
+__all__ = ["Board", "Family", "Resources", "list_boards", "load_board", "read_board"]
+
+
+class Family(Enum):
+    """The technology Yosys maps to; the values are its names."""
+
+    XC7 = "xc7"
+    XCUP = "xcup"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """A number for every resource of a device: counts, or the percentage of each that a design should fill at most.
+
+    Attributes:
+        lut: 6-input LUTs.
+        ff: flip-flops.
+        dsp: DSP48 slices.
+        bram36: block RAMs of 36 Kibit.
+        uram: UltraRAMs of 288 Kibit.
+    """
+
+    lut: float
+    ff: float
+    dsp: float
+    bram36: float
+    uram: float
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board and the device on it.
+
+    Attributes:
+        name: what the user writes, the file's stem.
+        title: the name its maker gave it.
+        part: the device with package and speed grade, as vendor tools spell it.
+        family: the technology of the device.
+        clock_mhz: the clock a design is built for by default.
+        resources: counts of the whole device.
+        ceilings: percent of each resource above which a design is flagged.
+        source: where the counts come from.
+    """
+
+    name: str
+    title: str
+    part: str
+    family: Family
+    clock_mhz: float
+    resources: Resources
+    ceilings: Resources
+    source: str
+
+
+def list_boards() -> tuple[str, ...]:
+    """The names of every board, sorted."""
+    return tuple(sorted(path.stem for path in folder("boards").glob("*.yaml")))
+
+
+def load_board(name: str) -> Board:
+    """The board called `name`.
+
+    >>> load_board("ultra96_v2").resources.dsp
+    360
+
+    Raises:
+        BoardError: no file describes it, or its file is incomplete.
+    """
+    known = list_boards()
+    if name not in known:
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; choose one of them or add a YAML file to boards/."
+        raise BoardError(f"Board {name!r} is not one of {', '.join(known)}{hint}")
+    return read_board(folder("boards") / f"{name}.yaml")
+
+
+def read_board(path: Path) -> Board:
+    """The board that one YAML file describes.
+
+    Raises:
+        BoardError: the file is not YAML, lacks a key, or holds a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise BoardError(f"Board file {path.name!r} is not YAML ({reason}); correct the file.") from None
+    found = {f.name: _entry(path, content, (f.name,)) for f in fields(Board) if f.name not in _GROUPS}
+    if found["name"] != path.stem:
+        raise BoardError(f"Board file {path.name!r} must carry its own name, not name: {found['name']}; rename one.")
+    groups = {group: _group(path, content, group) for group in _GROUPS}
+    return Board(**{**found, **groups, "family": Family(found["family"])})
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+# What the value of a key must be, in words and as a test.
+_Kind = tuple[str, Callable[[Any], bool]]
+_TEXT: _Kind = ("a text", lambda value: isinstance(value, str) and value != "")
+_COUNT: _Kind = ("a number from 0 up", _is_count)
+_FAMILY: _Kind = (f"one of {', '.join(f.value for f in Family)}", lambda value: value in [f.value for f in Family])
+_GROUPS = ("resources", "ceilings")
+_KINDS = {"family": _FAMILY, "clock_mhz": _COUNT, **{f.name: _COUNT for f in fields(Resources)}}
+
+
+def _group(path: Path, content: Any, group: str) -> Resources:
+    return Resources(**{f.name: _entry(path, content, (group, f.name)) for f in fields(Resources)})
+
+
+def _entry(path: Path, content: Any, keys: tuple[str, ...]) -> Any:
+    """The value below a path of keys, checked against its kind."""
+    value = content
+    for depth, key in enumerate(keys, start=1):
+        if not isinstance(value, dict) or key not in value:
+            place = ".".join(keys[:depth])
+            raise BoardError(f"Board file {path.name!r} lacks the key {place!r}; add it.")
+        value = value[key]
+    words, fits = _KINDS.get(keys[-1], _TEXT)
+    if not fits(value):
+        raise BoardError(f"Board file {path.name!r}: {'.'.join(keys)} must be {words}, not {value!r}; correct it.")
+    return value

@@ -1,0 +1,104 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flow.errors import BoardError
+from flow.estimation.boards import Board, Family, list_boards, load_board, read_board
+from flow.resources import folder
+
+KNOWN = ("arty_a7_100t", "kv260", "pynq_z2", "ultra96_v2", "zcu102", "zcu104")
+
+
+def _message(call, *arguments) -> str:
+    with pytest.raises(BoardError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def _file(tmp_path: Path, change) -> Path:
+    """`boards/pynq_z2.yaml` after `change` had its way with the content."""
+    content = yaml.safe_load((folder("boards") / "pynq_z2.yaml").read_text())
+    change(content)
+    path = tmp_path / "pynq_z2.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_every_file_in_boards_is_complete():
+    assert list_boards() == KNOWN
+    boards = [load_board(name) for name in list_boards()]
+    assert [board.name for board in boards] == list(KNOWN)
+    for board in boards:
+        assert board.resources.ff == 2 * board.resources.lut  # peers' table: true of every device listed
+        assert all(0 < ceiling <= 100 for ceiling in dataclasses.astuple(board.ceilings))
+        assert board.clock_mhz > 0
+
+
+def test_the_two_demo_boards_have_the_counts_of_their_data_sheets():
+    ultra, pynq = load_board("ultra96_v2"), load_board("pynq_z2")
+    assert (ultra.family, pynq.family) == (Family.XCUP, Family.XC7)
+    assert dataclasses.astuple(ultra.resources) == (70560, 141120, 360, 216, 0)
+    assert dataclasses.astuple(pynq.resources) == (53200, 106400, 220, 140, 0)
+
+
+def test_an_unknown_board_is_answered_with_the_known_ones_and_the_closest():
+    assert _message(load_board, "Ultra96-V2") == (
+        "Board 'Ultra96-V2' is not one of arty_a7_100t, kv260, pynq_z2, ultra96_v2, zcu102, zcu104; "
+        "did you mean 'ultra96_v2'?"
+    )
+    assert _message(load_board, "qqqq") == (
+        "Board 'qqqq' is not one of arty_a7_100t, kv260, pynq_z2, ultra96_v2, zcu102, zcu104; "
+        "choose one of them or add a YAML file to boards/."
+    )
+
+
+def test_a_path_is_no_board_name():
+    assert _message(load_board, "../boards/pynq_z2").startswith("Board '../boards/pynq_z2' is not one of ")
+
+
+def test_every_key_is_needed(tmp_path):
+    keys = [f.name for f in dataclasses.fields(Board)]
+    for key in keys:
+        path = _file(tmp_path, lambda content, key=key: content.pop(key))
+        assert _message(read_board, path) == f"Board file 'pynq_z2.yaml' lacks the key '{key}'; add it."
+    path = _file(tmp_path, lambda content: content["ceilings"].pop("uram"))
+    assert _message(read_board, path) == "Board file 'pynq_z2.yaml' lacks the key 'ceilings.uram'; add it."
+    assert len(keys) == 8
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "rule"),
+    [
+        (("family",), "ice40", "family must be one of xc7, xcup, not 'ice40'"),
+        (("clock_mhz",), "fast", "clock_mhz must be a number from 0 up, not 'fast'"),
+        (("resources", "dsp"), True, "resources.dsp must be a number from 0 up, not True"),
+        (("ceilings", "lut"), -1, "ceilings.lut must be a number from 0 up, not -1"),
+        (("part",), "", "part must be a text, not ''"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(tmp_path, keys, value, rule):
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    assert _message(read_board, _file(tmp_path, change)) == f"Board file 'pynq_z2.yaml': {rule}; correct it."
+
+
+def test_a_file_must_carry_its_own_name(tmp_path):
+    path = _file(tmp_path, lambda content: content.update(name="pynq"))
+    assert _message(read_board, path) == (
+        "Board file 'pynq_z2.yaml' must carry its own name, not name: pynq; rename one."
+    )
+
+
+def test_a_file_that_is_not_yaml_is_refused(tmp_path):
+    path = tmp_path / "torn.yaml"
+    path.write_text("name: [unclosed\n")
+    assert _message(read_board, path) == (
+        "Board file 'torn.yaml' is not YAML (while parsing a flow sequence); correct the file."
+    )
+    path.write_text("just words\n")
+    assert _message(read_board, path) == "Board file 'torn.yaml' lacks the key 'name'; add it."
