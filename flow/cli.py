@@ -1,0 +1,165 @@
+"""The command line: parse, call one stage, show what it found. Exit status 0 only when the promise holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flow import show
+from flow.errors import FlowError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_out = Console()
+
+Build = Annotated[Path, typer.Option("--build", help="Folder that holds one folder per design.")]
+Name = Annotated[str, typer.Argument(help="Design: a folder under --build.")]
+RecipeArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a built-in recipe.")]
+_BUILD = Path("build")
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    with show.progress(_out) as report:
+        yield report
+
+
+@app.command()
+def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
+    """Train, export, simulate, estimate, report; the same command goes on after an interruption."""
+    from flow.recipe import load_recipe
+    from flow.stages import run_stages
+
+    loaded = load_recipe(recipe)
+    with _progress() as report:
+        project = run_stages(loaded, recipe, build, report)
+    show.everything(_out, project)
+
+
+@app.command()
+def train(recipe: RecipeArgument, build: Build = _BUILD) -> None:
+    """Train in float, then with learned binary points; write checkpoint.pt and train.json."""
+    from flow.recipe import load_recipe
+    from flow.stages import train_stage
+
+    loaded = load_recipe(recipe)
+    with _progress() as report:
+        project = train_stage(loaded, recipe, build, report)
+    show.training(_out, project)
+
+
+@app.command()
+def export(
+    name: Name,
+    to: Annotated[str | None, typer.Option(help="Comma-separated: onnx, hls, verilog. Default: the recipe's.")] = None,
+    build: Build = _BUILD,
+) -> None:
+    """Write the graph, the projects for other tools, and golden vectors."""
+    from flow.project import Project
+    from flow.stages import export_stage
+
+    with _progress() as report:
+        graph = export_stage(Project(build / name), _split(to), report)
+    _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(build / name)!r}.", highlight=False)
+
+
+@app.command()
+def simulate(
+    name: Name,
+    rungs: Annotated[str | None, typer.Option(help="Comma-separated rungs. Default: the recipe's.")] = None,
+    build: Build = _BUILD,
+) -> None:
+    """Compare every rung of the ladder with the interpreter, code by code; exit 1 on any mismatch or skipped rung."""
+    from flow.project import Project
+    from flow.stages import simulate_stage
+    from flow.stages.simulate import passed
+
+    with _progress() as report:
+        summary = simulate_stage(Project(build / name), _split(rungs), report)
+    show.ladder(_out, summary)
+    if not passed(summary):
+        raise typer.Exit(1)
+
+
+@app.command()
+def estimate(
+    name: Name,
+    board: Annotated[str, typer.Option(help="A board that `flow boards` lists.")],
+    measure: Annotated[bool, typer.Option("--measure", help="Synthesise the exported RTL and show both.")] = False,
+    build: Build = _BUILD,
+) -> None:
+    """Say what the design costs on a board, layer by layer."""
+    from flow.project import Project
+    from flow.stages import estimate_stage
+
+    with _progress() as report:
+        content = estimate_stage(Project(build / name), board, measure, report)
+    show.cost(_out, content)
+
+
+@app.command()
+def report(name: Name, build: Build = _BUILD) -> None:
+    """Put everything on one page: build/NAME/report.html."""
+    from flow.project import Project
+    from flow.stages import report_stage
+
+    _out.print(f"Wrote {str(report_stage(Project(build / name)))!r}.", highlight=False)
+
+
+@app.command()
+def boards() -> None:
+    """List the boards that designs can be estimated for."""
+    from flow.estimation import list_boards, load_board
+
+    show.boards(_out, [load_board(name) for name in list_boards()])
+
+
+@app.command()
+def doctor() -> None:
+    """Say which tools are there, and how to get those that are not; exit 1 if one is missing."""
+    from flow.doctor import examine
+
+    findings = examine()
+    show.findings(_out, findings)
+    if any(finding.found is None for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _out.print(f"flow {version('qfx-flow')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From a PyTorch model to FPGA hardware that computes the same bits, at a cost known before synthesis."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence on stderr and exit status 1."""
+    errors = Console(stderr=True)
+    try:
+        app()
+    except FlowError as error:
+        errors.print(f"[bold red]error:[/] {show.plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Interrupted; nothing half-written. The same command goes on where this one stopped.")
+        sys.exit(130)

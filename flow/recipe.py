@@ -1,0 +1,171 @@
+"""A recipe: one YAML file that says which data, which model, which word lengths, and what to make of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flow.errors import RecipeError
+
+__all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
+
+EXPORTS = ("onnx", "hls", "verilog")
+RUNGS = ("torch", "interpreter", "onnxruntime", "csim", "rtl", "netlist")
+_FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How long and how fast to train; epochs, samples and Adam's step sizes."""
+
+    float_epochs: int = 30
+    epochs: int = 20
+    batch: int = 64
+    lr: float = 2e-3
+    point_lr: float = 1e-2
+
+    def __post_init__(self) -> None:
+        for name, least in (("float_epochs", 1), ("epochs", 0), ("batch", 1)):
+            if getattr(self, name) < least:
+                raise RecipeError(f"Recipe key 'train.{name}' must be at least {least}, not {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything `flow run` needs to know.
+
+    Attributes:
+        name: of the design and of its folder under `build/`.
+        dataset: a name that `flow.datasets` knows.
+        model: a built-in net, or `file.py:function` relative to the recipe.
+        seed: of the split, the initial weights and the order of the samples.
+        train: see `Training`.
+        quantize: keywords of `flow.quantize`.
+        argmax: end the design with the index of the highest output.
+        exports: which of onnx, hls, verilog to write.
+        rungs: which rungs of the ladder to climb.
+        boards: the boards to estimate for; the first one is the main one.
+        folder: where `model` is looked up.
+    """
+
+    name: str
+    dataset: str
+    model: str
+    seed: int = 0
+    train: Training = field(default_factory=Training)
+    quantize: Mapping[str, str] = field(default_factory=dict)
+    argmax: bool = False
+    exports: tuple[str, ...] = EXPORTS
+    rungs: tuple[str, ...] = RUNGS
+    boards: tuple[str, ...] = ("ultra96_v2",)
+    folder: Path = Path()
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("_", "").replace("-", "").isalnum():
+            raise RecipeError(f"Recipe key 'name' may hold letters, digits, '_' and '-' only, not {self.name!r}.")
+        _known("exports", self.exports, EXPORTS)
+        _known("rungs", self.rungs, RUNGS)
+        if not self.boards:
+            raise RecipeError("Recipe key 'boards' must name at least one board; see `flow boards`.")
+
+    def training_digest(self) -> str:
+        """A hash of all that the trained weights depend on, for resuming."""
+        parts = (self.dataset, self.model, self.seed, dataclasses.asdict(self.train), sorted(self.quantize.items()))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _known(key: str, given: tuple[str, ...], legal: tuple[str, ...]) -> None:
+    for item in given:
+        if item not in legal:
+            raise RecipeError(f"Recipe key {key!r} holds {item!r}, but may hold {', '.join(legal)} only.")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of names")
+    return tuple(value)
+
+
+def _mapping(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError("a mapping of names to values")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _exactly(kind: type, words: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(words)
+        return value
+
+    return read
+
+
+_INT, _FLOAT = _exactly(int, "a whole number"), _exactly(float, "a number such as 0.002")
+_TEXT, _BOOL = _exactly(str, "a text"), _exactly(bool, "true or false")
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": _INT,
+    "float": _FLOAT,
+    "str": _TEXT,
+    "bool": _BOOL,
+    "tuple[str, ...]": _texts,
+    "Mapping[str, str]": _mapping,
+}
+
+
+def _build(cls: type, entries: Any, place: str) -> Any:
+    """Fill a dataclass from a mapping, naming the key that is unknown, missing or of the wrong kind."""
+    if not isinstance(entries, dict):
+        raise RecipeError(f"{place} must be a mapping of keys to values, not {entries!r}.")
+    legal = {f.name: f for f in dataclasses.fields(cls) if f.name != "folder"}
+    for key in entries:
+        if key not in legal:
+            close = difflib.get_close_matches(str(key), legal, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(legal)}."
+            raise RecipeError(f"{place} has no key {key!r}; {hint}")
+    arguments = {}
+    for key, value in entries.items():
+        if legal[key].type == "Training":
+            arguments[key] = _build(Training, value, f"{place}, section {key!r}")
+            continue
+        try:
+            arguments[key] = _READERS[str(legal[key].type)](value)
+        except ValueError as error:
+            raise RecipeError(f"{place}: key {key!r} must be {error}, not {value!r}.") from None
+    return arguments if cls is Recipe else cls(**arguments)
+
+
+def built_in_recipes() -> tuple[str, ...]:
+    """The names of the recipes that come with flow."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe in a YAML file, or the built-in one of that name.
+
+    Raises:
+        RecipeError: no such file or built-in recipe, not YAML, or a key or value without meaning.
+    """
+    path = _FOLDER / f"{name}.yaml" if name in built_in_recipes() else Path(name)
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except OSError:
+        known = ", ".join(built_in_recipes())
+        raise RecipeError(f"There is no recipe {name!r}; give a YAML file or one of: {known}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"Recipe {name!r} is not YAML: {reason}.") from None
+    arguments = _build(Recipe, entries, f"Recipe {name!r}")
+    missing = [key for key in ("name", "dataset", "model") if key not in arguments]
+    if missing:
+        raise RecipeError(f"Recipe {name!r} lacks the key {missing[0]!r}.")
+    return Recipe(**arguments, folder=path.parent)

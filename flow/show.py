@@ -1,0 +1,129 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from flow.doctor import Finding
+from flow.project import Project
+
+__all__ = ["boards", "cost", "everything", "findings", "ladder", "plain", "progress", "training"]
+
+_RESOURCES = ("lut", "ff", "dsp", "bram")
+
+
+def plain(text: str) -> str:
+    """Text whose brackets are not markup."""
+    return escape(text)
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each task, made when it is first heard of."""
+    columns = (
+        SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=30),
+        MofNCompleteColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bars:
+        known: dict[str, Any] = {}
+
+        def report(task: str, done: int, total: int) -> None:
+            if task not in known:
+                known[task] = bars.add_task(escape(task), total=total or None)
+            bars.update(known[task], completed=done, total=total or None)
+
+        yield report
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
+
+
+def training(console: Console, project: Project) -> None:
+    """Float, post-training and learned accuracy side by side."""
+    content = project.read_json("train.json", "train")
+    table = Table(title=f"{project.name} on {content['dataset']}: test accuracy")
+    for heading in ("float", "post-training", "learned"):
+        table.add_column(heading, justify="right")
+    keys = ("float_accuracy", "post_training_accuracy", "accuracy")
+    table.add_row(*(_percent(content[key]) for key in keys))
+    console.print(table)
+
+
+def _place(first: dict[str, Any] | None) -> str:
+    if first is None:
+        return ""
+    index = ", ".join(map(str, first["index"]))
+    return f"{first['node']}[{index}]: expected {first['expected']}, got {first['actual']}"
+
+
+def ladder(console: Console, summary: dict[str, Any]) -> None:
+    """One line a rung, red where it differs or did not run."""
+    table = Table(title=f"{summary['design']}: the ladder on {summary['vectors']} vectors")
+    for heading in ("rung", "tool", "vectors", "codes compared", "mismatches", "seconds", ""):
+        table.add_column(heading, justify="right" if heading in ("vectors", "codes compared", "mismatches") else "left")
+    for rung in summary["rungs"]:
+        good = "skipped" not in rung and rung["values"] and not rung["mismatches"]
+        said = rung.get("skipped") or _place(rung["first_mismatch"])
+        cells = (rung["vectors"], f"{rung['values']:,}", rung["mismatches"], rung["seconds"])
+        mark = "[green]equal[/]" if good else f"[red]{escape(said)}[/]"
+        table.add_row(rung["name"], escape(rung["tool"]), *(str(cell) for cell in cells), mark)
+    console.print(table)
+
+
+def _beside(estimated: Any, measured: dict[str, Any] | None, key: str) -> str:
+    return f"{estimated:,}" if measured is None or key not in measured else f"{estimated:,} / {measured[key]:,}"
+
+
+def cost(console: Console, content: dict[str, Any]) -> None:
+    """Estimate, and the measurement beside it where there is one."""
+    measured = content["measured"]
+    title = f"{content['design']} on {content['board']}: estimate" + (" / measured" if measured else "")
+    table = Table(title=title, caption=measured["tool"] if measured else "estimate only: no RTL of this design yet")
+    table.add_column("layer")
+    for key in (*_RESOURCES, "cycles"):
+        table.add_column(key.upper() if key != "cycles" else key, justify="right")
+    beside = {layer["name"]: layer for layer in measured["layers"]} if measured else {}
+    for layer in content["layers"]:
+        cells = (_beside(layer[key], beside.get(layer["name"]), key) for key in _RESOURCES)
+        table.add_row(escape(layer["name"]), *cells, str(layer["cycles"]))
+    total = measured["total"] if measured else None
+    table.add_section()
+    table.add_row(
+        "total", *(_beside(content["total"][k], total, k) for k in _RESOURCES), str(content["latency_cycles"])
+    )
+    console.print(table)
+
+
+def boards(console: Console, known: Sequence[Any]) -> None:
+    """What each board has."""
+    table = Table("board", "part", "family", "LUT", "FF", "DSP", "BRAM36", "clock")
+    for board in known:
+        sizes = (board.resources.lut, board.resources.ff, board.resources.dsp, board.resources.bram36)
+        table.add_row(board.name, board.part, str(board.family), *(f"{s:,}" for s in sizes), f"{board.clock_mhz} MHz")
+    console.print(table)
+
+
+def findings(console: Console, found: Sequence[Finding]) -> None:
+    """Tools that are there and tools that are not."""
+    table = Table("tool", "needed for", "found")
+    for finding in found:
+        state = f"[green]{escape(finding.found)}[/]" if finding.found else f"[red]{escape(finding.fix or '')}[/]"
+        table.add_row(finding.tool, finding.needed_for, state)
+    console.print(table)
+
+
+def everything(console: Console, project: Project) -> None:
+    """What `flow run` found: accuracy, ladder, cost on every board, and where the page is."""
+    training(console, project)
+    ladder(console, project.read_json("simulate.json", "simulate"))
+    for path in sorted(project.folder.glob("estimate.*.json")):
+        cost(console, project.read_json(path.name, "estimate"))
+    console.print(f"Report: {project.path('report.html')}", highlight=False)

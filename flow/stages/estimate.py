@@ -1,0 +1,36 @@
+"""`flow estimate`: what the design costs on a board, from the model and, where RTL was exported, from synthesis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow.estimation import estimate, load_board, measure
+from flow.progress import Report, silent
+from flow.project import Project
+
+__all__ = ["estimate_stage"]
+
+
+def estimate_stage(project: Project, board: str, measured: bool = False, report: Report = silent) -> dict[str, Any]:
+    """Write `estimate.BOARD.json`, and the same as `estimate.json`.
+
+    Args:
+        project: exported.
+        board: name of a board.
+        measured: synthesise the exported RTL as well; where there is none, say so in the result.
+        report: told of both parts.
+
+    Returns:
+        The content of `estimate.json`.
+    """
+    target, graph = load_board(board), project.graph()
+    report(f"estimate: {board}", 0, 2)
+    cost = estimate(graph, target)
+    if measured and project.path("rtl").is_dir():
+        report(f"measure: {board}", 1, 2)
+        cost = cost.beside(measure(graph, project.path("rtl"), target))
+    content = cost.to_json()
+    for name in (f"estimate.{board}.json", "estimate.json"):
+        project.write_json(name, content)
+    report(f"estimate: {board}", 2, 2)
+    return content

@@ -1,0 +1,79 @@
+"""`flow export`: the trained model becomes a stored graph, projects for other tools, and golden vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flow.errors import FlowError
+from flow.exporters.hls import export_hls
+from flow.exporters.onnx import export_onnx, export_qonnx
+from flow.exporters.vectors import export_vectors
+from flow.exporters.verilog import export_verilog
+from flow.exporters.writer import Files, write_file, write_tree
+from flow.ir import Graph, dump, to_text
+from flow.progress import Report, silent
+from flow.project import Project
+from flow.recipe import EXPORTS
+from flow.stages.models import recipe_of
+from flow.stages.trained import lowered
+
+__all__ = ["EXPORTERS", "export_stage"]
+
+# Name on the command line -> folder under build/NAME, and what fills it from the graph and its vectors.
+EXPORTERS: Mapping[str, tuple[str, Callable[[Graph, Any], Files]]] = {
+    "onnx": ("onnx", lambda graph, codes: {**export_onnx(graph), **_qonnx(graph)}),
+    "hls": ("hls", export_hls),
+    "verilog": ("rtl", lambda graph, codes: export_verilog(graph)),
+}
+
+
+def _qonnx(graph: Graph) -> Files:
+    """The QONNX dialect, or a note that says what it cannot express; the integer ONNX does not depend on it."""
+    try:
+        return export_qonnx(graph)
+    except FlowError as error:
+        return {"no_qonnx.txt": f"{error}\n"}
+
+
+def export_stage(project: Project, to: Sequence[str] = (), report: Report = silent) -> Graph:
+    """Write `design.json`, `design.npz`, `design.txt`, `vectors/` and the folder of every exporter in `to`.
+
+    Args:
+        project: trained.
+        to: names out of `EXPORTERS`; those of the recipe where empty.
+        report: told of each exporter.
+
+    Raises:
+        FlowError: not trained yet, an unknown exporter, or a graph that a backend cannot express.
+    """
+    recipe = recipe_of(project)
+    chosen = tuple(to) or recipe.exports
+    unknown = [name for name in chosen if name not in EXPORTERS]
+    if unknown:
+        raise FlowError(f"There is no exporter {unknown[0]!r}; choose among {', '.join(EXPORTS)}.")
+    digest = project.digest(["checkpoint.pt"], recipe.argmax)
+    report("export", 0, len(chosen) + 1)
+    graph, codes = lowered(project, recipe)
+    exported = {EXPORTERS[name][0]: EXPORTERS[name][1](graph, codes) for name in chosen}
+    for name, content in {**dump(graph), "design.txt": to_text(graph)}.items():
+        write_file(project.path(name), content)
+    write_tree(project.path("vectors"), export_vectors(graph, codes))
+    for done, (folder, files) in enumerate(exported.items(), start=1):
+        report("export", done, len(chosen) + 1)
+        write_tree(project.path(folder), {**files, "manifest.json": _manifest(files)})
+    report("export", len(chosen) + 1, len(chosen) + 1)
+    project.mark("export", digest)
+    return graph
+
+
+def _manifest(files: Files) -> str:
+    """SHA-256 of every file, so that anyone can tell whether a project is as it was generated."""
+    import hashlib
+
+    hashes = {
+        name: hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+        for name, content in sorted(files.items())
+    }
+    return json.dumps(hashes, indent=1) + "\n"

@@ -1,0 +1,67 @@
+"""From a recipe to data, network and trained model."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flow.datasets import Dataset, load
+from flow.errors import RecipeError
+from flow.project import Project
+from flow.recipe import Recipe, load_recipe
+
+__all__ = ["dataset_of", "network_of", "quantized_of", "recipe_of"]
+
+_CALIBRATION = 512
+
+
+def recipe_of(project: Project) -> Recipe:
+    """The recipe that `flow train` used for this project.
+
+    Raises:
+        FlowError: the project is not trained yet.
+    """
+    return load_recipe(project.read_json("train.json", "train")["recipe"])
+
+
+def dataset_of(recipe: Recipe) -> Dataset:
+    """The recipe's data in the shape its network takes."""
+    return load(recipe.dataset, seed=0)
+
+
+def network_of(recipe: Recipe) -> Any:
+    """A fresh float network, its weights drawn with the recipe's seed.
+
+    Raises:
+        RecipeError: the model is neither built in nor `file.py:function`.
+    """
+    from flow.training import NETS, seeded
+
+    make = NETS.get(recipe.model) or _from_file(recipe, tuple(NETS))
+    with seeded(recipe.seed):
+        return make()
+
+
+def _from_file(recipe: Recipe, known: tuple[str, ...]) -> Callable[[], Any]:
+    file, colon, name = recipe.model.partition(":")
+    if not colon:
+        raise RecipeError(f"Recipe key 'model' must be file.py:function or one of {', '.join(known)}, not {file!r}.")
+    path = recipe.folder / file
+    spec = importlib.util.spec_from_file_location(Path(file).stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RecipeError(f"Recipe key 'model' names the file {str(path)!r}, which is not a Python file that exists.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    make = getattr(module, name, None)
+    if not callable(make):
+        raise RecipeError(f"Recipe key 'model' names the function {name!r}, which {str(path)!r} does not define.")
+    return make
+
+
+def quantized_of(recipe: Recipe, data: Dataset, network: Any) -> Any:
+    """The network's trainable fixed-point form, calibrated on the first training samples."""
+    from flow.training import quantize
+
+    return quantize(network, data.train_x[:_CALIBRATION], **recipe.quantize)

@@ -1,0 +1,30 @@
+"""`flow report`: everything that the stages left in `build/NAME` on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow.exporters.writer import write_file
+from flow.project import Project
+from flow.reporting import render_report
+
+__all__ = ["report_stage"]
+
+
+def report_stage(project: Project) -> Path:
+    """Write `report.html` from what is there; a stage that has not run is named on the page.
+
+    Raises:
+        FlowError: nothing has been trained or exported under this name.
+    """
+    text = project.path("design.txt")
+    estimates = sorted(project.folder.glob("estimate.*.json"))
+    page = render_report(
+        train=project.read_json("train.json", "train"),
+        simulate=project.find_json("simulate.json"),
+        estimates=[project.read_json(path.name, "estimate") for path in estimates],
+        design=text.read_text() if text.is_file() else None,
+    )
+    target = project.path("report.html")
+    write_file(target, page)
+    return target

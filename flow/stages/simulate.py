@@ -1,0 +1,88 @@
+"""`flow simulate`: climb the ladder on what `flow export` wrote, and keep every rung that is still true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.errors import FlowError
+from flow.ir import Graph
+from flow.progress import Report, silent
+from flow.project import Project
+from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
+from flow.stages.models import recipe_of
+from flow.stages.trained import trained_model
+
+__all__ = ["simulate_stage"]
+
+_DESIGN = ("design.json", "design.npz", "vectors", "checkpoint.pt")
+
+
+def _read_codes(project: Project, graph: Graph) -> NDArray[np.int64]:
+    try:
+        flat = np.loadtxt(project.path("vectors") / "input.dat", dtype=np.int64, ndmin=2)
+    except (OSError, ValueError):
+        raise FlowError(f"The vectors of {project.name!r} are missing or damaged; run `flow export` again.") from None
+    return flat.reshape(len(flat), *graph.input.shape)
+
+
+def _digest(project: Project, name: str) -> str:
+    """A hash of all that a rung reads."""
+    folder = FOLDERS.get(name)
+    return project.digest([*_DESIGN, f"{folder}/manifest.json"] if folder else _DESIGN)
+
+
+def _fresh(project: Project, name: str) -> dict[str, Any] | None:
+    """The stored result of a rung that passed on exactly these files."""
+    if not project.is_fresh(f"rung {name}", _digest(project, name)):
+        return None
+    stored = project.find_json("simulate.json") or {"rungs": []}
+    return next((r for r in stored["rungs"] if r["name"] == name and not r["mismatches"]), None)
+
+
+def simulate_stage(
+    project: Project, rungs: Sequence[str] = (), report: Report = silent, again: bool = True
+) -> dict[str, Any]:
+    """Run the rungs on every vector and write `simulate.json` after each of them.
+
+    Args:
+        project: exported.
+        rungs: names of rungs; those of the recipe where empty.
+        report: told of each rung.
+        again: run rungs that already passed on the same files once more.
+
+    Returns:
+        The content of `simulate.json`.
+    """
+    recipe, graph = recipe_of(project), project.graph()
+    chosen = tuple(rungs) or recipe.rungs
+    codes = _read_codes(project, graph)
+    done: list[dict[str, Any]] = []
+    model = trained_model(project, recipe) if "torch" in chosen else None
+    context = Context(graph, codes, project.folder, model)
+    for name in chosen:
+        report(f"simulate: {name}", len(done), len(chosen))
+        kept = None if again else _fresh(project, name)
+        if kept is None:
+            result = next(climb(context, [name]))
+            kept = result.to_json()
+            _remember(project, name, result)
+        done.append(kept)
+        summary = {"design": graph.name, "vectors": len(codes), "rungs": done}
+        project.write_json("simulate.json", summary)
+    report("simulate", len(chosen), len(chosen))
+    return summary
+
+
+def _remember(project: Project, name: str, result: RungResult) -> None:
+    if result.passed:
+        project.mark(f"rung {name}", _digest(project, name))
+
+
+def passed(summary: dict[str, Any]) -> bool:
+    """Whether every rung of `simulate.json` ran and found no difference."""
+    rungs = summary["rungs"]
+    return bool(rungs) and all("skipped" not in r and r["values"] and not r["mismatches"] for r in rungs)
