@@ -1,0 +1,277 @@
+"""The QONNX dialect: float32 values `code * 2**-frac`, with Quant nodes of domain qonnx.custom_op.general.
+
+Everything computes in float32, so a graph is exportable where the ranges prove every sum to fit 24 bits. A Quant
+clamps and then rounds, `y = round(clamp(x / s + z)) - z) * s`, which equals rounding and then saturating because the
+bounds lie on the grid (not so for WRAP and SAT_ZERO, which QONNX does not have).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from flow.errors import ExportError
+from flow.exporters.onnx_builder import Builder
+from flow.exporters.onnx_cast import rounded_range
+from flow.exporters.writer import Files
+from flow.formats import QONNX_ROUNDING, FixedPoint, Overflow, Rounding
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    ScaleShift,
+    Tensor,
+    Value,
+)
+
+__all__ = ["DOMAIN", "MODEL", "QONNX_HANDLERS", "export_qonnx"]
+
+MODEL = "model_qonnx.onnx"
+DOMAIN = "qonnx.custom_op.general"
+_EXACT = 1 << 24  # integers up to here are float32 numbers
+_POINTS = (-48, 52)  # any code up to 2**24 at one of these, read at another, is a normal float32 number
+_DOC = "float32 values, each a code times 2**-frac with the format in its doc string"
+
+Types = tuple[Value, ...]
+
+
+def _real(codes: NDArray[np.int64], frac: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.ldexp(codes.astype(np.float64), -frac).astype(np.float32).reshape(shape)
+
+
+def _quant(b: Builder, x: str, target: FixedPoint, mode: str, narrow: bool = False) -> str:
+    # A signed Quant of one bit means -1 and +1 to QONNX, where one bit of two's complement means -1 and 0.
+    width = max(target.width, 2) if target.signed else target.width
+    parameters = (np.float32(2.0**-target.frac), np.float32(0), np.float32(width))
+    return b.op(
+        "Quant", x, *parameters, domain=DOMAIN, signed=int(target.signed), narrow=int(narrow), rounding_mode=mode,
+    )  # fmt: skip
+
+
+def _constant(b: Builder, tensor: Tensor, label: str, shape: tuple[int, ...]) -> str:
+    """A float initialiser on the grid of its format, and the Quant that says so."""
+    values = b.constant(_real(tensor.codes, tensor.format.frac, shape), label)
+    return _quant(b, values, tensor.format, "ROUND")
+
+
+def _dense(b: Builder, node: Dense, types: Types, x: str) -> str:
+    transposed = Tensor(node.weight.codes.T, node.weight.format)
+    sums = b.op("MatMul", x, _constant(b, transposed, "weight", transposed.shape))
+    return sums if node.bias is None else b.op("Add", sums, _constant(b, node.bias, "bias", (-1,)))
+
+
+def _conv2d(b: Builder, node: Conv2d, types: Types, x: str) -> str:
+    sums = b.op(
+        "Conv", x, _constant(b, node.weight, "weight", node.weight.shape), kernel_shape=node.kernel,
+        strides=node.stride, pads=[*node.padding, *node.padding], dilations=(1, 1), group=node.groups,
+    )  # fmt: skip
+    return sums if node.bias is None else b.op("Add", sums, _constant(b, node.bias, "bias", (-1, 1, 1)))
+
+
+def _scale_shift(b: Builder, node: ScaleShift, types: Types, x: str) -> str:
+    shape = (-1, *[1] * (len(types[0].shape) - 1))
+    scaled = b.op("Mul", x, _constant(b, node.scale, "scale", shape))
+    return b.op("Add", scaled, _constant(b, node.shift, "shift", shape))
+
+
+def _add(b: Builder, node: Add, types: Types, left: str, right: str) -> str:
+    return b.op("Add", left, right)
+
+
+def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
+    return b.op("Relu", x)
+
+
+def _max_pool(b: Builder, node: MaxPool2d, types: Types, x: str) -> str:
+    return b.op("MaxPool", x, kernel_shape=node.kernel, strides=node.stride, pads=[0] * 4)
+
+
+def _avg_pool(b: Builder, node: AvgPool2d, types: Types, x: str) -> str:
+    """An average where its division is exact, a depthwise sum elsewhere."""
+    size, scale = node.kernel[0] * node.kernel[1], node.scale
+    if size & (size - 1):
+        channels = types[0].shape[0]
+        weight = Tensor(np.full((channels, 1, *node.kernel), int(scale.codes)), scale.format)
+        sums = _constant(b, weight, "weight", weight.shape)
+        return b.op(
+            "Conv", x, sums, kernel_shape=node.kernel, strides=node.stride, pads=[0] * 4, dilations=(1, 1),
+            group=channels,
+        )  # fmt: skip
+    mean = b.op("AveragePool", x, kernel_shape=node.kernel, strides=node.stride, pads=[0] * 4)
+    rest = FixedPoint(scale.format.width, scale.format.frac - (size.bit_length() - 1), scale.format.signed)
+    exact = int(scale.codes) == 1 << rest.frac if rest.frac >= 0 else False
+    return mean if exact else b.op("Mul", mean, _constant(b, Tensor(scale.codes, rest), "scale", ()))
+
+
+def _flatten(b: Builder, node: Flatten, types: Types, x: str) -> str:
+    return b.op("Flatten", x, axis=1)
+
+
+def _argmax(b: Builder, node: ArgMax, types: Types, x: str) -> str:
+    index = b.op("ArgMax", x, axis=1, keepdims=1, select_last_index=0)
+    return b.op("Cast", index, to=TensorProto.FLOAT)
+
+
+def _reach(node: Requantize, value: Value) -> tuple[int, int]:
+    """The codes after rounding, before overflow."""
+    return rounded_range(value.low, value.high, value.format.frac - node.format.frac, node.rounding)
+
+
+def _overflow_mode(node: Requantize, value: Value) -> Overflow:
+    """The mode, or SAT where the ranges prove that no code overflows."""
+    low, high = _reach(node, value)
+    floor = -node.format.high if node.overflow is Overflow.SAT_SYM and node.format.signed else node.format.low
+    mode = Overflow.SAT if floor <= low and high <= node.format.high else node.overflow
+    if mode not in (Overflow.SAT, Overflow.SAT_SYM):
+        raise ExportError(
+            f"QONNX has no overflow mode {mode.value}, which Requantize {node.name!r} needs for codes "
+            f"[{low}, {high}] in {node.format}; use SAT or SAT_SYM, or widen the format."
+        )
+    return mode
+
+
+def _has_ties(node: Requantize, value: Value) -> bool:
+    shift = value.format.frac - node.format.frac
+    return shift > 0 and max(-value.low, value.high).bit_length() >= shift
+
+
+def _requantize(b: Builder, node: Requantize, types: Types, x: str) -> str:
+    (value,) = types
+    narrow = _overflow_mode(node, value) is Overflow.SAT_SYM and node.format.signed
+    half = np.float32(2.0 ** -(node.format.frac + 1))
+    mode = QONNX_ROUNDING.get(node.rounding, "ROUND")
+    if not _has_ties(node, value):
+        # Nothing to round, or too little to reach half a step: all nearest modes agree.
+        mode = mode if mode in ("FLOOR", "DOWN") else "ROUND"
+    elif node.rounding is Rounding.RND:  # ties up: floor(x + 1/2)
+        x, mode = b.op("Add", x, half), "FLOOR"
+    elif node.rounding is Rounding.RND_MIN_INF:  # ties down: ceil(x - 1/2)
+        x, mode = b.op("Sub", x, half), "CEIL"
+    done = _quant(b, x, node.format, mode, narrow)
+    if (node.format.width, node.format.signed) != (1, True):
+        return done
+    return b.op("Clip", done, np.float32(0 if narrow else -(2.0**-node.format.frac)), np.float32(0))
+
+
+QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
+    Dense: _dense,
+    Conv2d: _conv2d,
+    ScaleShift: _scale_shift,
+    Relu: _relu,
+    Add: _add,
+    MaxPool2d: _max_pool,
+    AvgPool2d: _avg_pool,
+    Flatten: _flatten,
+    Requantize: _requantize,
+    ArgMax: _argmax,
+}
+
+
+def _largest(value: Value) -> int:
+    return max(-value.low, value.high)
+
+
+def _linear_bound(node: Linear, types: Types) -> int:
+    return node.partial_bound(types[0])
+
+
+def _scale_bound(node: ScaleShift, types: Types) -> int:
+    scale, shift = np.abs(node.scale.codes).max(), np.abs(node.shift_codes(types[0])).max()
+    return (_largest(types[0]) * int(scale) << node.product_shift(types[0])) + int(shift)
+
+
+def _cast_bound(node: Requantize, types: Types) -> int:
+    half = 1 << (types[0].format.frac - node.format.frac - 1) if _has_ties(node, types[0]) else 0
+    return _largest(types[0]) + half
+
+
+# What a node computes on the way to its result, as the largest integer at its finest binary point.
+_BOUNDS: dict[type[Node], Callable[..., int]] = {
+    Dense: _linear_bound,
+    Conv2d: _linear_bound,
+    ScaleShift: _scale_bound,
+    Requantize: _cast_bound,
+}
+
+
+def _check_exact(graph: Graph, node: Node) -> None:
+    """Float32 holds this node's value and everything on the way to it."""
+    value, bound = graph.values[node.name], _BOUNDS.get(type(node), lambda node, types: 0)
+    largest = max(_largest(value), bound(node, graph.operands(node)), *(_largest(v) for v in graph.operands(node)), 0)
+    if largest > _EXACT:
+        raise ExportError(
+            f"QONNX computes in float32, which is exact to 24 bits, but node {node.name!r} needs "
+            f"{largest.bit_length()}; requantize before it, or export integer ONNX."
+        )
+    fracs = [value.format.frac, *(tensor.format.frac for tensor in node.tensors().values())]
+    if min(fracs) < _POINTS[0] or max(fracs) > _POINTS[1]:
+        raise ExportError(
+            f"QONNX computes in float32, which has binary points {_POINTS[0]}..{_POINTS[1]}, but node {node.name!r} "
+            f"uses {max(fracs, key=abs)}; move the binary point, or export integer ONNX."
+        )
+
+
+def _info(name: str, value: Value, batch: int) -> onnx.ValueInfoProto:
+    doc = f"{value.format} [{value.low}, {value.high}]"
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *value.shape], doc)
+
+
+def _shapes(b: Builder, start: int, value: Value, batch: int) -> list[onnx.ValueInfoProto]:
+    """The types of what the nodes from `start` on make on the way to `value`; QONNX runs nothing of unknown shape."""
+    constants = {tensor.name: list(tensor.dims) for tensor in b.initialisers}
+    made = [(n.output[0], n.op_type, constants.get(n.input[0], [batch, *value.shape])) for n in b.nodes[start:]]
+    return [
+        helper.make_tensor_value_info(name, TensorProto.INT64 if kind == "ArgMax" else TensorProto.FLOAT, shape)
+        for name, kind, shape in made
+    ]
+
+
+def _body(graph: Graph, b: Builder, batch: int) -> list[onnx.ValueInfoProto]:
+    """Every node in order; the input's value is read through a Quant that carries its format."""
+    read, inner = {name: name for name in graph.values}, []
+    for node in graph.nodes:
+        start = len(b.nodes)
+        b.enter(node)
+        _check_exact(graph, node)
+        if isinstance(node, Input):
+            read[node.name] = _quant(b, node.name, node.format, "ROUND")
+        else:
+            operands = (read[name] for name in node.inputs)
+            result = QONNX_HANDLERS[type(node)](b, node, graph.operands(node), *operands)
+            b.name_result(result, node.name)
+        inner += _shapes(b, start, graph.values[node.name], batch)
+    return [info for info in inner if info.name not in graph.values]
+
+
+def export_qonnx(graph: Graph, batch: int = 1) -> Files:
+    """`{"model_qonnx.onnx": bytes}`: every value called by its node's name.
+
+    Args:
+        graph: with one input, and casts that saturate wherever they can overflow.
+        batch: samples a run; QONNX tools want static shapes.
+
+    Raises:
+        ExportError: a node needs more than 24 bits or a binary point that float32 lacks, or an overflow mode that
+            QONNX lacks.
+    """
+    b = Builder(graph.values)
+    inner = _body(graph, b, batch)
+    infos = {name: _info(name, value, batch) for name, value in graph.values.items()}
+    source = graph.input.name
+    inner += [info for name, info in infos.items() if name not in (source, *graph.outputs)]
+    outputs = [infos[name] for name in graph.outputs]
+    return {MODEL: b.model(graph.name, _DOC, [infos[source]], outputs, inner, (DOMAIN,))}
