@@ -18,7 +18,8 @@ from flow.errors import FlowError
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-_out = Console()
+_out, _errors = Console(), Console(stderr=True)
+_INTERRUPTED = 130
 
 Build = Annotated[Path, typer.Option("--build", help="Folder that holds one folder per design.")]
 Name = Annotated[str, typer.Argument(help="Design: a folder under --build.")]
@@ -32,8 +33,12 @@ def _split(text: str | None) -> tuple[str, ...]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    with show.progress(_out) as report:
-        yield report
+    try:
+        with show.progress(_out) as report:
+            yield report
+    except KeyboardInterrupt:
+        _errors.print("Interrupted; nothing is half-written. The same command goes on where this one stopped.")
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 @app.command()
@@ -154,12 +159,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error of ours is one sentence on stderr and exit status 1."""
-    errors = Console(stderr=True)
     try:
         app()
     except FlowError as error:
-        errors.print(f"[bold red]error:[/] {show.plain(str(error))}", highlight=False, soft_wrap=True)
+        _errors.print(f"[bold red]error:[/] {show.plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("Interrupted; nothing half-written. The same command goes on where this one stopped.")
-        sys.exit(130)
