@@ -85,15 +85,18 @@ def _add(node: Add, types: tuple[Value, ...], a: Codes, b: Codes) -> Codes:
 
 
 def _relu(node: Relu, types: tuple[Value, ...], x: Codes) -> Codes:
-    return np.maximum(x, 0)
+    positive: Codes = np.maximum(x, 0)
+    return positive
 
 
 def _max_pool(node: MaxPool2d, types: tuple[Value, ...], x: Codes) -> Codes:
-    return _windows(x, node.kernel, node.stride).max(axis=(4, 5))
+    highest: Codes = _windows(x, node.kernel, node.stride).max(axis=(4, 5))
+    return highest
 
 
 def _avg_pool(node: AvgPool2d, types: tuple[Value, ...], x: Codes) -> Codes:
-    return _windows(x, node.kernel, node.stride).sum(axis=(4, 5)) * node.scale.codes
+    scaled: Codes = _windows(x, node.kernel, node.stride).sum(axis=(4, 5)) * node.scale.codes
+    return scaled
 
 
 def _flatten(node: Flatten, types: tuple[Value, ...], x: Codes) -> Codes:
@@ -105,7 +108,8 @@ def _requantize(node: Requantize, types: tuple[Value, ...], x: Codes) -> Codes:
 
 
 def _argmax(node: ArgMax, types: tuple[Value, ...], x: Codes) -> Codes:
-    return x.argmax(axis=1).astype(np.int64)[:, None]
+    first: Codes = x.argmax(axis=1).astype(np.int64)[:, None]
+    return first
 
 
 _CASES: dict[type[Node], Callable[..., Codes]] = {
