@@ -1,1 +1,31 @@
-"""."""
+"""Training in torch: trainable quantisers and layers, `quantize`, the fit loop, the networks of the demo."""
+
+from flow.training.fit import Data, Epoch, FitResult, accuracy, fit, seeded
+from flow.training.model import QuantizedModel, Step
+from flow.training.nets import NETS, digits_mlp, digits_resnet
+from flow.training.quantize import quantize
+from flow.training.quantizer import Quantizer, calibrating, freeze_points
+from flow.training.rung import simulate_torch
+from flow.training.spec import BatchNormMode, Spec, Word
+
+__all__ = [
+    "NETS",
+    "BatchNormMode",
+    "Data",
+    "Epoch",
+    "FitResult",
+    "QuantizedModel",
+    "Quantizer",
+    "Spec",
+    "Step",
+    "Word",
+    "accuracy",
+    "calibrating",
+    "digits_mlp",
+    "digits_resnet",
+    "fit",
+    "freeze_points",
+    "quantize",
+    "seeded",
+    "simulate_torch",
+]

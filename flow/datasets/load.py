@@ -1,0 +1,31 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flow.datasets.dataset import Dataset
+from flow.datasets.digits import digits
+from flow.errors import DataError
+
+__all__ = ["DATASETS", "load"]
+
+# Name -> what loads it, given the seed of the split.
+DATASETS: dict[str, Callable[[int], Dataset]] = {"digits": digits}
+
+
+def load(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Dataset:
+    """The data set of that name.
+
+    Args:
+        name: one of `DATASETS`.
+        seed: of the split into training and test.
+        shape: of one sample, where another than the data set's own is wanted.
+
+    Raises:
+        DataError: an unknown name, or a shape of another size.
+    """
+    if name not in DATASETS:
+        raise DataError(f"There is no data set {name!r}; known are {', '.join(sorted(DATASETS))}.")
+    found = DATASETS[name](seed)
+    return found if shape is None else found.reshaped(shape)

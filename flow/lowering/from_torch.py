@@ -1,0 +1,160 @@
+"""From a quantised torch model to the graph: one handler per layer class, one node per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from flow.errors import DataError, UnsupportedError
+from flow.formats import FixedPoint
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    ScaleShift,
+    Tensor,
+)
+from flow.training import layers
+from flow.training.model import QuantizedModel
+from flow.training.quantizer import Quantizer
+from flow.training.rung import simulate_torch
+
+__all__ = ["encode_input", "lower", "simulate_torch"]
+
+Common = dict[str, Any]  # name, inputs and origin of a node
+
+
+def _tensor(quantizer: Quantizer, values: torch.Tensor) -> Tensor:
+    return Tensor(quantizer.codes(values), quantizer.format)
+
+
+def _bias(layer: Any) -> Tensor | None:
+    return None if layer.bias is None else _tensor(layer.bias_quantizer, layer.bias)
+
+
+def _input(layer: layers.InputCast, model: QuantizedModel, common: Common) -> Node:
+    return Input(shape=model.shape, format=layer.quantizer.format, **common)
+
+
+def _cast(layer: layers.Cast, model: QuantizedModel, common: Common) -> Node:
+    held = layer.quantizer
+    return Requantize(format=held.format, rounding=held.rounding, overflow=held.overflow, **common)
+
+
+def _dense(layer: layers.FixedDense, model: QuantizedModel, common: Common) -> Node:
+    return Dense(weight=_tensor(layer.weight_quantizer, layer.weight), bias=_bias(layer), **common)
+
+
+def _conv2d(layer: layers.FixedConv2d, model: QuantizedModel, common: Common) -> Node:
+    weight = _tensor(layer.weight_quantizer, layer.weight)
+    window = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
+    return Conv2d(weight=weight, bias=_bias(layer), **window, **common)
+
+
+def _scale_shift(layer: layers.FixedScaleShift, model: QuantizedModel, common: Common) -> Node:
+    scale, shift = _tensor(layer.scale_quantizer, layer.scale), _tensor(layer.shift_quantizer, layer.shift)
+    return ScaleShift(scale=scale, shift=shift, **common)
+
+
+def _avg_pool(layer: layers.FixedAvgPool2d, model: QuantizedModel, common: Common) -> Node:
+    scale = Tensor(np.array(layer.code), FixedPoint.holding(0, layer.code, layer.frac))
+    return AvgPool2d(kernel=layer.kernel, stride=layer.stride, scale=scale, **common)
+
+
+def _max_pool(layer: layers.FixedMaxPool2d, model: QuantizedModel, common: Common) -> Node:
+    return MaxPool2d(kernel=layer.kernel, stride=layer.stride, **common)
+
+
+_HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] = {
+    layers.InputCast: _input,
+    layers.Cast: _cast,
+    layers.FixedDense: _dense,
+    layers.FixedConv2d: _conv2d,
+    layers.FixedScaleShift: _scale_shift,
+    layers.FixedAvgPool2d: _avg_pool,
+    layers.FixedMaxPool2d: _max_pool,
+    layers.FixedRelu: lambda layer, model, common: Relu(**common),
+    layers.FixedAdd: lambda layer, model, common: Add(**common),
+    layers.FixedFlatten: lambda layer, model, common: Flatten(**common),
+}
+
+
+def _quantized(model: nn.Module) -> QuantizedModel:
+    if not isinstance(model, QuantizedModel):
+        raise UnsupportedError(
+            f"{type(model).__name__} is a float model without fixed-point formats; call flow.quantize(model, example) "
+            "first."
+        )
+    for name, tensor in model.state_dict().items():
+        broken = tensor[~torch.isfinite(tensor)]
+        if broken.numel():
+            raise DataError(
+                f"Fixed point holds finite numbers only, but parameter {name!r} contains {broken[0].item()}; "
+                "train it again or repair it first."
+            )
+    return model
+
+
+def lower(
+    qmodel: nn.Module,
+    example: torch.Tensor | NDArray[Any] | None = None,
+    name: str = "design",
+    argmax: bool = False,
+) -> Graph:
+    """The graph of a quantised model: same values, same order, same names, as integers.
+
+    Args:
+        qmodel: what `flow.quantize` returned, trained or not.
+        example: a batch [B, ...], only checked against the model's input shape; may be left out.
+        name: of the design.
+        argmax: append the index of the highest output; the outputs are then (logits, class).
+
+    Raises:
+        UnsupportedError: a float model.
+        DataError: NaN or infinity in the model, or an example of another shape.
+    """
+    model = _quantized(qmodel)
+    if example is not None and tuple(example.shape[1:]) != model.shape:
+        raise DataError(f"The model takes samples {list(model.shape)}, not {list(example.shape[1:])}.")
+    nodes: list[Node] = []
+    for step in model.steps:
+        layer = model.layers[step.layer]
+        inputs = tuple(model.steps[index].name for index in step.inputs)
+        common = {"name": step.name, "inputs": inputs, "origin": step.origin}
+        nodes.append(_HANDLERS[type(layer)](layer, model, common))
+    outputs: tuple[str, ...] = (model.steps[model.output].name,)
+    if argmax:
+        nodes.append(ArgMax(name=_free("class", nodes), inputs=outputs))
+        outputs = (*outputs, nodes[-1].name)
+    return Graph(name, tuple(nodes), outputs)
+
+
+def _free(name: str, nodes: list[Node]) -> str:
+    taken = {node.name for node in nodes}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def encode_input(qmodel: QuantizedModel, x: torch.Tensor | NDArray[Any]) -> NDArray[np.int64]:
+    """What the host sends: codes int64[N, *shape] of samples float[N, *shape], by the model's own input cast.
+
+    Raises:
+        DataError: a sample is not finite.
+    """
+    first = qmodel.layers[qmodel.steps[0].layer]
+    return first.quantizer.codes(torch.as_tensor(x))

@@ -1,0 +1,168 @@
+"""A float network as a list of calls: what torch.export found, in terms the rest of training understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from flow.training.spec import Word
+
+__all__ = [
+    "SOURCE",
+    "Add",
+    "AvgPool2d",
+    "BatchNorm",
+    "Call",
+    "Cast",
+    "Conv2d",
+    "Dense",
+    "Flatten",
+    "MaxPool2d",
+    "Network",
+    "Relu",
+    "Weighted",
+    "distinct",
+]
+
+SOURCE = "input"  # the name of what the model is given
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One operation that makes one value, which is called by the call's name.
+
+    Attributes:
+        name: unique in the network; becomes the name of the node in the graph.
+        inputs: names of earlier calls, or SOURCE.
+        origin: module path in the user's model.
+        base: the name after which a cast of the value is called; empty means `name`.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    origin: str = ""
+    base: str = ""
+
+    @property
+    def stem(self) -> str:
+        """`base`, or `name` where there is none."""
+        return self.base or self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighted(Call):
+    """A weight and perhaps a bias, as keys of the network's state."""
+
+    weight: str
+    bias: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense(Weighted):
+    """`x @ weight.T + bias`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv2d(Weighted):
+    """Cross-correlation with zero padding."""
+
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchNorm(Call):
+    """`(x - mean) / sqrt(variance + eps) * gamma + beta` per channel; the four are keys of the network's state."""
+
+    mean: str
+    variance: str
+    gamma: str | None = None
+    beta: str | None = None
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relu(Call):
+    """`max(x, 0)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Call):
+    """The sum of two values of one shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPool2d(Call):
+    """The highest value of each window."""
+
+    kernel: Pair
+    stride: Pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvgPool2d(Call):
+    """The mean of each window."""
+
+    kernel: Pair
+    stride: Pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flatten(Call):
+    """All axes but the batch as one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast(Call):
+    """A value brought to a word, with a binary point of its own."""
+
+    word: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Calls in the order of computation.
+
+    Attributes:
+        calls: each input of a call is an earlier call or SOURCE.
+        output: the name of the value that is the model's result.
+        state: the constants by their name in the user's model; not shared with it.
+    """
+
+    calls: tuple[Call, ...]
+    output: str
+    state: dict[str, Tensor] = field(repr=False)
+
+    def consumers(self) -> dict[str, list[Call]]:
+        """Who reads each value, by the value's name, in order."""
+        found: dict[str, list[Call]] = {name: [] for name in (SOURCE, *(call.name for call in self.calls))}
+        for call in self.calls:
+            for name in dict.fromkeys(call.inputs):
+                found[name].append(call)
+        return found
+
+    def pruned(self) -> Network:
+        """Without the calls that do not reach the output."""
+        needed, kept = {self.output}, []
+        for call in reversed(self.calls):
+            if call.name in needed:
+                needed.update(call.inputs)
+                kept.append(call)
+        return Network(tuple(reversed(kept)), self.output, self.state)
+
+
+def distinct(name: str, taken: Iterable[str]) -> str:
+    """`name`, or `name_2`, `name_3`, ... where it is taken.
+
+    >>> distinct("fc", {"fc", "fc_2"})
+    'fc_3'
+    """
+    held, candidate, count = set(taken), name, 2
+    while candidate in held:
+        candidate, count = f"{name}_{count}", count + 1
+    return candidate

@@ -1,0 +1,98 @@
+"""Where casts stand: a pure function from a network to the same network with `Cast` calls in it.
+
+The result of every Linear, Conv2d, BatchNorm, addition and average is cast with a binary point of its own, except where
+its only reader is a ReLU (the cast follows the ReLU, unsigned) and where it leaves the design: exact sums leave.
+MaxPool and Flatten lose nothing and are not cast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flow.training.calls import (
+    SOURCE,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Call,
+    Cast,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool2d,
+    Network,
+    Relu,
+    distinct,
+)
+from flow.training.spec import Spec, Word
+
+__all__ = ["place_casts"]
+
+_WIDENING = (Dense, Conv2d, BatchNorm, Add, AvgPool2d)
+_PASSING = (Relu, Flatten)  # exact on what has not been cast yet
+_KEEPING_SIGN = (Add, AvgPool2d, MaxPool2d, Flatten, Cast)
+
+
+class _Placement:
+    """One walk over the calls; the tables say what is known of each value so far."""
+
+    def __init__(self, network: Network, spec: Spec, positive: bool) -> None:
+        self.network, self.spec = network, spec
+        self.readers = network.consumers()
+        self.calls: list[Call] = []
+        self.taken = {SOURCE, *(call.name for call in network.calls)}
+        self.now: dict[str, str] = {SOURCE: SOURCE}  # a value -> the value that stands for it after its cast
+        self.wide: dict[str, bool] = {SOURCE: False}
+        self.positive: dict[str, bool] = {SOURCE: positive}
+
+    def visit(self, call: Call) -> None:
+        """Append the call, and its cast where one stands."""
+        signs = [self.positive[name] for name in call.inputs]
+        self.positive[call.name] = isinstance(call, Relu) or (isinstance(call, _KEEPING_SIGN) and all(signs))
+        passed = isinstance(call, _PASSING) and self.wide[call.inputs[0]]
+        self.wide[call.name] = isinstance(call, _WIDENING) or passed
+        self.calls.append(replace(call, inputs=tuple(self.now[name] for name in call.inputs)))
+        self.now[call.name] = call.name
+        if self.wide[call.name] and not self._stays_wide(call):
+            self._cast(call)
+
+    def _stays_wide(self, call: Call) -> bool:
+        readers = self.readers[call.name]
+        return self._leaves(call) or (len(readers) == 1 and isinstance(readers[0], Relu))
+
+    def _leaves(self, call: Call) -> bool:
+        """Whether the value is the model's result, flattened or not."""
+        readers = self.readers[call.name]
+        if call.name == self.network.output or len(readers) != 1:
+            return call.name == self.network.output
+        return isinstance(readers[0], Flatten) and self._leaves(readers[0])
+
+    def _cast(self, call: Call) -> None:
+        inner = all(isinstance(reader, (BatchNorm, Add)) for reader in self.readers[call.name])
+        word = self.spec.word("sums" if inner and not isinstance(call, Relu) else "activations")
+        name = distinct(f"{call.stem}.out", self.taken)
+        self.taken.add(name)
+        self.calls.append(
+            Cast(name=name, inputs=(call.name,), origin=call.origin, word=_fitted(word, self.positive[call.name]))
+        )
+        self.now[call.name], self.wide[call.name] = name, False
+
+
+def _fitted(word: Word, positive: bool) -> Word:
+    """An unsigned word where nothing is negative, the signed one of that width elsewhere."""
+    return Word(word.width, signed=word.signed or not positive)
+
+
+def place_casts(network: Network, spec: Spec, positive: bool) -> Network:
+    """The network with its casts, that of the input first.
+
+    Args:
+        network: without casts.
+        spec: the words.
+        positive: whether the model's input is never negative.
+    """
+    walk = _Placement(network, spec, positive)
+    for call in network.calls:
+        walk.visit(call)
+    source = Cast(name=SOURCE, inputs=(), word=_fitted(spec.word("input"), positive))
+    return Network((source, *walk.calls), walk.now[network.output], network.state)

@@ -1,0 +1,178 @@
+"""The training loop, the same for float and quantised models: Adam, cosine step sizes, resumable to the bit."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flow.training.quantizer import freeze_points, quantizers
+
+__all__ = ["Data", "Epoch", "FitResult", "accuracy", "fit", "seeded"]
+
+Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]  # samples float[N, ...] and labels int[N]
+
+_EVALUATION_BATCH = 1024
+_SEED_STRIDE = 1_000_003  # no two seeds share an epoch's random numbers below this many epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        number: from 1.
+        loss: mean cross-entropy over the training samples as they were seen.
+        accuracy: share of the test samples that are right, 0..1.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """The course of a training.
+
+    Attributes:
+        epochs: one entry each.
+        state: hand it to `fit(resume_state=...)` to go on; tensors, numbers, lists and dicts, so torch.save holds it.
+    """
+
+    epochs: tuple[Epoch, ...]
+    state: dict[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """That of the last epoch: picking the best one would be picking on the test set."""
+        return self.epochs[-1].accuracy if self.epochs else math.nan
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers of torch start from `seed` within, and go on as before after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _tensors(data: Data) -> tuple[Tensor, Tensor]:
+    x, y = data
+    return torch.as_tensor(x), torch.as_tensor(y).long()
+
+
+def accuracy(model: nn.Module, data: Data) -> float:
+    """Share of the samples whose highest output is their label, 0..1; the model keeps its mode."""
+    x, y = _tensors(data)
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        parts = [model(part).argmax(dim=1) for part in x.split(_EVALUATION_BATCH)]
+    model.train(training)
+    return float((torch.cat(parts) == y).double().mean())
+
+
+def _optimizer(model: nn.Module, lr: float, point_lr: float) -> torch.optim.Optimizer:
+    points = [quantizer.frac for quantizer in quantizers(model).values()]
+    held = {id(point) for point in points}
+    weights = [parameter for parameter in model.parameters() if id(parameter) not in held]
+    groups = [{"params": weights, "lr": lr, "peak": lr}]
+    if points:
+        groups.append({"params": points, "lr": point_lr, "peak": point_lr})
+    return torch.optim.Adam(groups)
+
+
+class _Run:
+    """One training: everything that changes while it goes on."""
+
+    def __init__(self, model: nn.Module, train: Data, steps: int, batch: int, optimizer: torch.optim.Optimizer) -> None:
+        self.model, self.optimizer, self.steps, self.batch = model, optimizer, steps, batch
+        self.x, self.y = _tensors(train)
+
+    def epoch(self, number: int, seed: int) -> float:
+        """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""
+        self.model.train()
+        total, at = 0.0, number * math.ceil(len(self.x) / self.batch)
+        with seeded(seed * _SEED_STRIDE + number):
+            for index, rows in enumerate(torch.randperm(len(self.x)).split(self.batch)):
+                self._set_rates(at + index)
+                total += self._step(self.x[rows], self.y[rows]) * len(rows)
+        return total / len(self.x)
+
+    def _step(self, x: Tensor, y: Tensor) -> float:
+        self.optimizer.zero_grad()
+        loss = functional.cross_entropy(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def _set_rates(self, step: int) -> None:
+        """A cosine from the peak to zero over the whole training."""
+        factor = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+
+    def state(self, epochs: list[Epoch]) -> dict[str, Any]:
+        """All that the rest of the training depends on, as a copy."""
+        rows = [[epoch.number, epoch.loss, epoch.accuracy] for epoch in epochs]
+        held = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epochs": rows}
+        return copy.deepcopy(held)
+
+    def restore(self, state: dict[str, Any]) -> list[Epoch]:
+        """Go back to a state, and return the epochs before it."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        return [Epoch(*row) for row in state["epochs"]]
+
+
+def fit(
+    model: nn.Module,
+    train: Data,
+    test: Data,
+    *,
+    epochs: int,
+    seed: int,
+    batch: int = 32,
+    lr: float = 2e-3,
+    point_lr: float = 1e-2,
+    frozen_from: float = 0.7,
+    on_epoch: Callable[[Epoch, dict[str, Any]], None] | None = None,
+    resume_state: dict[str, Any] | None = None,
+) -> FitResult:
+    """Train a model in place; the same seed on the same machine gives the same weights.
+
+    The weights are those of the last epoch. Binary points stop after `frozen_from` of the epochs, so that none swings
+    between two positions at the end.
+
+    Args:
+        model: float or quantised.
+        train: samples and labels.
+        test: samples and labels; only measured, nothing is chosen by it.
+        epochs: of the whole training, those before `resume_state` included.
+        seed: of the order of the samples and of dropout.
+        batch: samples a step.
+        lr: Adam's peak step size for weights.
+        point_lr: the same for binary points.
+        frozen_from: share of the epochs after which binary points stand still.
+        on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
+        resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
+    """
+    run = _Run(model, train, epochs * math.ceil(len(train[0]) / batch), batch, _optimizer(model, lr, point_lr))
+    done = run.restore(resume_state) if resume_state else []
+    for number in range(len(done), epochs):
+        if number >= frozen_from * epochs:
+            freeze_points(model)
+        loss = run.epoch(number, seed)
+        done.append(Epoch(number + 1, loss, accuracy(model, test)))
+        if on_epoch:
+            on_epoch(done[-1], run.state(done))
+    return FitResult(tuple(done), run.state(done))

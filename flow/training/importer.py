@@ -1,0 +1,195 @@
+"""From any torch.export-able module to a `Network`: every refusal of one model comes in one message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+
+from flow.errors import DataError, UnsupportedError
+from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError
+from flow.training.calls import SOURCE, Call, Network, Relu, Weighted, distinct
+
+__all__ = ["import_network"]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode within, every module's own mode after."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _check_finite(model: nn.Module) -> None:
+    held = [("parameter", *item) for item in model.named_parameters()]
+    for kind, name, tensor in [*held, *(("buffer", *item) for item in model.named_buffers())]:
+        broken = ~torch.isfinite(tensor)
+        if bool(broken.any()):
+            raise DataError(
+                f"Fixed point holds finite numbers only, but {kind} {name!r} of the model contains "
+                f"{tensor[broken][0].item()}; train it again or repair it first."
+            )
+
+
+def _check_example(model: nn.Module, example: Tensor) -> None:
+    if example.ndim < 2 or not len(example) or not example.is_floating_point():
+        raise DataError(
+            f"The example must be a float tensor [B, ...] with B >= 1, not {example.dtype} {list(example.shape)}."
+        )
+    if not bool(torch.isfinite(example).all()):
+        raise DataError("Fixed point holds finite numbers only, but the example contains NaN or infinity.")
+    try:
+        with torch.no_grad():
+            model(example)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"The model does not take an example {list(example.shape)}: {reason}.") from None
+
+
+def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:
+    try:
+        return torch.export.export(model, (example,))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UnsupportedError(
+            f"torch.export cannot follow {type(model).__name__}: {reason}; make its forward free of branches on data."
+        ) from None
+
+
+def _module_path(node: fx.Node) -> tuple[str, bool]:
+    """The deepest module a node comes from, and whether that is one of torch.nn's own layers."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return "", False
+    path, kind = stack[-1]
+    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    return re.sub(r"@\d+", "", path), kind.startswith("torch.nn.modules.") and ".container." not in kind
+
+
+class _Importer:
+    """Walks an exported program once; `names` says which value each fx node stands for at that moment."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        signature = program.graph_signature
+        self.constants: dict[str, str] = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        self.nodes = list(program.graph.nodes)
+        self.names: dict[fx.Node, str] = {}
+        self.memory: dict[fx.Node, fx.Node] = {}  # each node -> the one in whose memory its result lies
+        self.calls: list[Call] = []
+        self.refused: list[str] = []
+        self.outputs: list[Any] = []
+
+    def walk(self) -> None:
+        """Fill `calls`, `refused` and `outputs`."""
+        for node in self.nodes:
+            if node.op == "placeholder" and node.name not in self.constants:
+                self.names[node] = SOURCE
+            elif node.op == "call_function":
+                self._visit(node)
+            elif node.op == "output":
+                self.outputs = list(node.args[0])
+
+    def _visit(self, node: fx.Node) -> None:
+        path, own_layer = _module_path(node)
+        handler = HANDLERS.get(node.target)
+        try:
+            if handler is None:
+                raise RefusedError
+            draft = handler(Arguments(node, self.constants))
+            if draft.in_place:
+                self._check_views(node, draft.inputs[0])
+            self._take(node, draft, path, own_layer)
+        except RefusedError as refusal:
+            where = f"in {path!r}" if path else "in the model's own forward"
+            self.refused.append(f"{node.target} {where}" + (f" ({refusal})" if refusal.args else ""))
+            self.names[node] = SOURCE  # so that what follows is looked at too
+
+    def _take(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> None:
+        first = draft.inputs[0]
+        before = self.names[first]
+        self.names[node] = before
+        if draft.kind is not None:
+            self.calls.append(self._call(draft, path, own_layer))
+            self.names[node] = self.calls[-1].name
+        self.memory[node] = self._root(first) if draft.shares else node
+        if draft.in_place:
+            same = [other for other in self._sharing(first) if self.names[other] == before]
+            self.names.update(dict.fromkeys(same, self.names[node]))
+
+    def _call(self, draft: Draft, path: str, own_layer: bool) -> Call:
+        inputs = tuple(self.names[source] for source in draft.inputs)
+        origin, base = path, ""
+        wanted = path if own_layer and path else ".".join(filter(None, (path, draft.kind.__name__.lower())))
+        if issubclass(draft.kind, Weighted):
+            origin = draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
+            wanted = origin or wanted
+        elif draft.kind is Relu:
+            made = {call.name: call for call in self.calls}
+            base = made[inputs[0]].stem if inputs[0] in made else inputs[0]
+            wanted = f"{base}.relu"
+        name = distinct(wanted, {SOURCE, *(call.name for call in self.calls)})
+        return draft.kind(name=name, inputs=inputs, origin=origin, base=base, **draft.fields)
+
+    def _root(self, node: fx.Node) -> fx.Node:
+        return self.memory.get(node, node)
+
+    def _sharing(self, node: fx.Node) -> list[fx.Node]:
+        return [other for other in self.names if self._root(other) is self._root(node)]
+
+    def _check_views(self, node: fx.Node, changed: fx.Node) -> None:
+        """An in-place change must not show in a value of another shape that is read later."""
+        later = set(self.nodes[self.nodes.index(node) + 1 :])
+        for other in self._sharing(changed):
+            if self.names[other] != self.names[changed] and later & set(other.users):
+                raise RefusedError("it changes in place a value that is also read flattened; use the form that copies")
+
+
+def _output_of(found: _Importer, model: nn.Module) -> str:
+    output = found.outputs[0] if len(found.outputs) == 1 else None
+    if not isinstance(output, fx.Node) or output not in found.names:
+        raise UnsupportedError(
+            f"{type(model).__name__} must return one tensor that depends on its input, not "
+            f"{len(found.outputs)} results; return the logits only."
+        )
+    return found.names[output]
+
+
+def import_network(model: nn.Module, example: Tensor) -> Network:
+    """The calls of `model` in eval mode, and copies of its constants.
+
+    Args:
+        model: any module that torch.export can follow; left as it was.
+        example: float[B, ...], one batch of inputs.
+
+    Raises:
+        UnsupportedError: torch.export fails, or some nodes have no handler; one message lists them all.
+        DataError: a constant or the example is not finite, or the model does not take the example.
+    """
+    _check_finite(model)
+    with _evaluating(model):
+        _check_example(model, example)
+        program = _exported(model, example)
+    found = _Importer(program)
+    found.walk()
+    if found.refused:
+        listed = "; ".join(found.refused)
+        raise UnsupportedError(
+            f"{type(model).__name__} uses what has no fixed-point form: {listed}. Supported are {SUPPORTED}."
+        )
+    held = {**program.state_dict, **program.constants}
+    state = {name: held[name].detach().clone() for name in found.constants.values()}
+    return Network(tuple(found.calls), _output_of(found, model), state).pruned()

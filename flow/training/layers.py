@@ -1,0 +1,169 @@
+"""The trainable layers: each computes in floats what one operator of the graph computes in integers.
+
+Outside of `Cast` nothing is rounded: products and sums are exact as long as they fit the mantissa, which
+`flow.training.rung` proves before it claims anything.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flow.training.quantizer import Quantizer
+
+__all__ = [
+    "Cast",
+    "FixedAdd",
+    "FixedAvgPool2d",
+    "FixedConv2d",
+    "FixedDense",
+    "FixedFlatten",
+    "FixedMaxPool2d",
+    "FixedRelu",
+    "FixedScaleShift",
+    "InputCast",
+    "best_reciprocal",
+]
+
+Pair = tuple[int, int]
+
+
+class Cast(nn.Module):
+    """Brings a value to a word with a binary point of its own: float[B, ...] -> same shape."""
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.quantizer(x)
+
+
+class InputCast(Cast):
+    """The cast of the model's input, which the host does before it sends codes."""
+
+
+class _Weighted(nn.Module):
+    """A weight and perhaps a bias, each with its quantiser."""
+
+    def __init__(
+        self, weight: nn.Parameter, bias: nn.Parameter | None, weight_word: Quantizer, bias_word: Quantizer | None
+    ) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, bias
+        self.weight_quantizer, self.bias_quantizer = weight_word, bias_word
+
+    def constants(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias on their grids."""
+        bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        return self.weight_quantizer(self.weight), bias
+
+
+class FixedDense(_Weighted):
+    """float[B, I] -> float[B, O]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, *self.constants())
+
+
+class FixedConv2d(_Weighted):
+    """float[B, I, H, W] -> float[B, O, H', W']."""
+
+    def __init__(
+        self,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        weight_word: Quantizer,
+        bias_word: Quantizer | None,
+        stride: Pair,
+        padding: Pair,
+        groups: int,
+    ) -> None:
+        super().__init__(weight, bias, weight_word, bias_word)
+        self.stride, self.padding, self.groups = stride, padding, groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, *self.constants(), stride=self.stride, padding=self.padding, groups=self.groups)
+
+
+class FixedScaleShift(nn.Module):
+    """BatchNorm as a trainable multiplication and addition per channel: float[B, C, ...] -> same shape."""
+
+    def __init__(self, scale: nn.Parameter, shift: nn.Parameter, scale_word: Quantizer, shift_word: Quantizer) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+        self.scale_quantizer, self.shift_quantizer = scale_word, shift_word
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (-1, *([1] * (x.ndim - 2)))
+        return x * self.scale_quantizer(self.scale).view(shape) + self.shift_quantizer(self.shift).view(shape)
+
+
+class FixedRelu(nn.Module):
+    """max(x, 0)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x)
+
+
+class FixedAdd(nn.Module):
+    """a + b, both of one shape."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class FixedMaxPool2d(nn.Module):
+    """The highest value of each window: float[B, C, H, W] -> float[B, C, H', W']."""
+
+    def __init__(self, kernel: Pair, stride: Pair) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.max_pool2d(x, self.kernel, self.stride)
+
+
+def best_reciprocal(size: int, width: int) -> tuple[int, int]:
+    """The code and the fractional bits of the unsigned fixed-point constant nearest to `1 / size`.
+
+    A power of two is exact with the code 1; otherwise the code has at most `width` bits, and the shorter of two equally
+    near constants wins.
+
+    >>> best_reciprocal(16, 6), best_reciprocal(9, 6)
+    ((1, 4), (57, 9))
+    """
+    if size & (size - 1) == 0:
+        return 1, size.bit_length() - 1
+    candidates = [(round(Fraction(1 << frac, size)), frac) for frac in range(size.bit_length() + width)]
+    legal = [(code, frac) for code, frac in candidates if 1 <= code < 1 << width]
+    return min(legal, key=lambda pair: abs(Fraction(pair[0], 1 << pair[1]) - Fraction(1, size)))
+
+
+class FixedAvgPool2d(nn.Module):
+    """The sum of each window times a constant near the reciprocal of its size.
+
+    Args:
+        kernel: height and width of the window.
+        stride: step down and right.
+        width: of the constant where the window's size is not a power of two.
+    """
+
+    def __init__(self, kernel: Pair, stride: Pair, width: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.code, self.frac = best_reciprocal(math.prod(kernel), width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = functional.avg_pool2d(x, self.kernel, self.stride, divisor_override=1)
+        return sums * math.ldexp(self.code, -self.frac)
+
+
+class FixedFlatten(nn.Module):
+    """float[B, ...] -> float[B, N], row-major."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)

@@ -1,0 +1,177 @@
+"""The quantised model: an ordinary module that holds trainable layers and the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from flow.errors import DataError
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training import calls, layers
+from flow.training.calls import Call, Network, distinct
+from flow.training.fold import scale_and_shift
+from flow.training.quantizer import Quantizer
+from flow.training.spec import Spec
+
+__all__ = ["QuantizedModel", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One value: which layer makes it from which earlier values.
+
+    Attributes:
+        name: of the value, and of the node in the graph.
+        layer: key in `QuantizedModel.layers`; two steps share a layer where the user's model calls one twice.
+        inputs: indices of earlier steps.
+        origin: module path in the user's model.
+    """
+
+    name: str
+    layer: str
+    inputs: tuple[int, ...]
+    origin: str
+
+
+class QuantizedModel(nn.Module):
+    """A network whose every constant and every value between layers lies on a fixed-point grid.
+
+    Train it as any module; `flow.lower` turns it into a graph with the same bits.
+
+    Attributes:
+        layers: the trainable layers.
+        steps: the program; the first step casts the input.
+        output: index of the step that is the result.
+        shape: of one input sample.
+        spec: the word lengths.
+    """
+
+    def __init__(self, network: Network, spec: Spec, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        builder = _Builder(network, spec)
+        self.layers = nn.ModuleDict(builder.layers)
+        self.steps = tuple(builder.steps)
+        self.output = builder.index[network.output]
+        self.shape, self.spec = shape, spec
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """The value of every step for a batch float[B, *shape].
+
+        Raises:
+            DataError: a sample has another shape than the example had.
+        """
+        if tuple(x.shape[1:]) != self.shape:
+            raise DataError(f"The model takes samples {list(self.shape)}, not {list(x.shape[1:])}.")
+        done: list[Tensor] = []
+        for step in self.steps:
+            inputs = [done[index] for index in step.inputs] or [x]
+            done.append(self.layers[step.layer](*inputs))
+        return done
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.values(x)[self.output]
+
+    def formats(self) -> dict[str, FixedPoint]:
+        """The present format of every quantised tensor by its place, such as `fc1.weight` and `fc1.out`."""
+        held = (module for module in self.modules() if isinstance(module, Quantizer))
+        return {quantizer.place: quantizer.format for quantizer in held}
+
+
+class _Builder:
+    """Makes layers and steps from calls; calls with the same weights and attributes share one layer."""
+
+    def __init__(self, network: Network, spec: Spec) -> None:
+        self.spec, self.state = spec, network.state
+        self.layers: dict[str, nn.Module] = {}
+        self.steps: list[Step] = []
+        self.index: dict[str, int] = {}
+        self._shared: dict[tuple[object, ...], str] = {}
+        self._constants: dict[str, tuple[nn.Parameter, Quantizer]] = {}
+        for call in network.calls:
+            self._add(call)
+
+    def _add(self, call: Call) -> None:
+        share = (type(call), *_IDENTITIES.get(type(call), _by_name)(call))
+        if share not in self._shared:
+            self._shared[share] = self._key(call.name)
+            self.layers[self._shared[share]] = _LAYERS[type(call)](self, call)
+        self.index[call.name] = len(self.steps)
+        inputs = tuple(self.index[name] for name in call.inputs)
+        self.steps.append(Step(call.name, self._shared[share], inputs, call.origin))
+
+    def _key(self, name: str) -> str:
+        """A key that ModuleDict accepts: without dots, and not one of its own attributes."""
+        key = name.replace(".", "_")
+        return distinct(f"{key}_" if hasattr(nn.ModuleDict(), key) else key, self.layers)
+
+    def constant(self, key: str, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
+        """A trainable copy of a constant and its quantiser, the same two wherever the constant is used."""
+        if key not in self._constants:
+            self._constants[key] = self.fresh(self.state[key], role, place)
+        return self._constants[key]
+
+    def fresh(self, value: Tensor, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
+        """Constants are encoded before anything runs, so they are rounded to nearest and saturated."""
+        word = self.spec.word(role)
+        return nn.Parameter(value.detach().clone()), Quantizer(word, Rounding.RND, Overflow.SAT, place)
+
+
+def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
+    kind = layers.Cast if call.inputs else layers.InputCast
+    return kind(Quantizer(call.word, builder.spec.rounding, builder.spec.overflow, call.name))
+
+
+_Constants = tuple[nn.Parameter, nn.Parameter | None, Quantizer, Quantizer | None]
+
+
+def _weighted(builder: _Builder, call: calls.Weighted) -> _Constants:
+    weight, weight_word = builder.constant(call.weight, "weights", f"{call.name}.weight")
+    if call.bias is None:
+        return weight, None, weight_word, None
+    bias, bias_word = builder.constant(call.bias, "biases", f"{call.name}.bias")
+    return weight, bias, weight_word, bias_word
+
+
+def _dense(builder: _Builder, call: calls.Dense) -> nn.Module:
+    return layers.FixedDense(*_weighted(builder, call))
+
+
+def _conv2d(builder: _Builder, call: calls.Conv2d) -> nn.Module:
+    return layers.FixedConv2d(*_weighted(builder, call), call.stride, call.padding, call.groups)
+
+
+def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
+    scale, shift = scale_and_shift(call, builder.state)
+    scale, scale_word = builder.fresh(scale, "scales", f"{call.name}.scale")
+    shift, shift_word = builder.fresh(shift, "shifts", f"{call.name}.shift")
+    return layers.FixedScaleShift(scale, shift, scale_word, shift_word)
+
+
+def _avg_pool(builder: _Builder, call: calls.AvgPool2d) -> nn.Module:
+    return layers.FixedAvgPool2d(call.kernel, call.stride, builder.spec.word("scales").width)
+
+
+def _by_name(call: Call) -> tuple[object, ...]:
+    return (call.name,)
+
+
+# What makes the layer of a call; calls that agree in what `_IDENTITIES` returns share one.
+_LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
+    calls.Cast: _cast,
+    calls.Dense: _dense,
+    calls.Conv2d: _conv2d,
+    calls.BatchNorm: _scale_shift,
+    calls.AvgPool2d: _avg_pool,
+    calls.Relu: lambda builder, call: layers.FixedRelu(),
+    calls.Add: lambda builder, call: layers.FixedAdd(),
+    calls.MaxPool2d: lambda builder, call: layers.FixedMaxPool2d(call.kernel, call.stride),
+    calls.Flatten: lambda builder, call: layers.FixedFlatten(),
+}
+_IDENTITIES: dict[type[Call], Callable[[Any], tuple[object, ...]]] = {
+    calls.Dense: lambda call: (call.weight, call.bias),
+    calls.Conv2d: lambda call: (call.weight, call.bias, call.stride, call.padding, call.groups),
+    calls.BatchNorm: lambda call: (call.mean, call.variance, call.gamma, call.beta, call.eps),
+}

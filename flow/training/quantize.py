@@ -1,0 +1,56 @@
+"""`flow.quantize`: from a float model to its trainable fixed-point form, calibrated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flow.errors import UnsupportedError
+from flow.training.casts import place_casts
+from flow.training.fold import fold_batchnorm
+from flow.training.importer import import_network
+from flow.training.model import QuantizedModel
+from flow.training.quantizer import calibrating
+from flow.training.spec import BatchNormMode, Spec, spec_with
+
+__all__ = ["quantize"]
+
+
+def quantize(
+    model: nn.Module, example: Tensor | NDArray[np.floating[Any]], spec: Spec | None = None, **overrides: Any
+) -> QuantizedModel:
+    """The trainable fixed-point form of a float model; the model itself stays as it was.
+
+    Every binary point starts where the example loses least, each quantiser seeing already quantised inputs: what comes
+    back is the post-training baseline. Train it further with any loop, or with `flow.training.fit`.
+
+    Args:
+        model: trained in float, anything that torch.export can follow.
+        example: float[B, ...]; traces the model and sets the binary points; some hundred training samples serve well.
+        spec: word lengths and modes.
+        overrides: fields of `Spec` by keyword, such as `weights="s8", activations="u8"`.
+
+    Returns:
+        A module that takes float[B, ...] and returns what the model returns.
+
+    Raises:
+        RecipeError: an unknown option, or a value without meaning.
+        UnsupportedError: layers without a fixed-point form, all in one message.
+        DataError: NaN or infinity in the model or the example.
+    """
+    chosen = spec_with(spec, overrides)
+    if isinstance(model, QuantizedModel):
+        raise UnsupportedError("The model is quantised already; pass the float model to flow.quantize.")
+    batch = torch.as_tensor(example)
+    network = import_network(model, batch)
+    if chosen.batchnorm is BatchNormMode.FOLDED:
+        network = fold_batchnorm(network)
+    placed = place_casts(network, chosen, positive=bool((batch >= 0).all()))
+    result = QuantizedModel(placed, chosen, tuple(batch.shape[1:]))
+    with torch.no_grad(), calibrating(result):
+        result(batch)
+    return result

@@ -1,0 +1,164 @@
+"""The trainable quantiser: fixed word length, trained binary point (QFX, arXiv 2401.17544)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flow.errors import DataError, FormatError
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training.grid import limits, overflow_codes, quantized, round_codes
+from flow.training.spec import Word
+
+__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
+
+_LN2 = math.log(2.0)
+_FAR = 32  # binary points stay within +-32, so that products of two never leave float32's exponents
+_SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """`y = 2**-f * overflow(round(x * 2**f))` with straight-through gradients.
+
+    In range, tested on the rounded value: dy/dx = 1 and dy/df = ln2 * (x - y). Outside: dy/dx = 0 and
+    dy/df = -ln2 * y, y being the nearest value in range. These are the gradients of TQT (arXiv 1903.08066) and LSQ
+    (arXiv 1902.08153) at a fixed word length. The modes that jump (WRAP, WRAP_SM, SAT_ZERO) go forward as they are
+    and back as SAT does: the slope of a wrap itself would be ln2 times a multiple of the full range.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, frac: Tensor, form: FixedPoint, rounding: Rounding, mode: Overflow) -> Tensor:
+        step = math.ldexp(1.0, -form.frac)
+        rounded = round_codes(x * math.ldexp(1.0, form.frac), rounding)
+        codes = overflow_codes(rounded, form, mode)
+        y = codes * step
+        if any(ctx.needs_input_grad):
+            nearest = rounded.clamp(*limits(form, mode))
+            inside = rounded == nearest
+            ctx.save_for_backward(inside, torch.where(inside, x, 0.0).sub_(nearest, alpha=step))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        inside, error = ctx.saved_tensors
+        by_x = upstream * inside if ctx.needs_input_grad[0] else None
+        by_frac = (upstream * error).sum() * _LN2 if ctx.needs_input_grad[1] else None
+        return by_x, by_frac, None, None, None
+
+
+def best_position(x: Tensor, word: Word, rounding: Rounding, mode: Overflow) -> int:
+    """The number of fractional bits that loses least, as the mean squared error has it; the smallest of equals.
+
+    Args:
+        x: float tensor, any shape.
+        word: width and sign.
+        rounding: of the quantiser.
+        mode: overflow of the quantiser.
+    """
+    values = x.detach().double()
+    largest = float(values.abs().max()) if values.numel() else 0.0
+    if largest == 0.0:
+        return word.width - word.signed
+    highest = word.width - word.signed - math.frexp(largest)[1]
+    candidates = sorted({max(-_FAR, min(_FAR, highest + offset)) for offset in _SEARCH})
+    errors = [
+        float((quantized(values, FixedPoint(word.width, frac, word.signed), rounding, mode) - values).square().sum())
+        for frac in candidates
+    ]
+    return candidates[errors.index(min(errors))]
+
+
+class Quantizer(nn.Module):
+    """Casts a tensor to a word whose binary point is the parameter `frac`.
+
+    Args:
+        word: width and sign, fixed.
+        rounding: rounding mode.
+        overflow: overflow mode.
+        place: the tensor it quantises, for messages.
+
+    Attributes:
+        frac: scalar parameter; the cast uses round(frac) and passes the gradient straight through.
+
+    Raises:
+        FormatError: WRAP_SM with an unsigned word.
+    """
+
+    def __init__(
+        self, word: Word, rounding: Rounding = Rounding.RND, overflow: Overflow = Overflow.SAT, place: str = "a tensor"
+    ) -> None:
+        super().__init__()
+        if overflow is Overflow.WRAP_SM and not word.signed:
+            raise FormatError(f"Overflow mode WRAP_SM exists for signed words only, not {word} of {place!r}; use WRAP.")
+        self.word, self.rounding, self.overflow, self.place = word, rounding, overflow, place
+        self.calibrate = False
+        self.frac = nn.Parameter(torch.zeros(()))
+
+    @property
+    def format(self) -> FixedPoint:
+        """The format at the present position of the binary point.
+
+        Raises:
+            DataError: the position is NaN or infinite, as after a training that diverged.
+        """
+        frac = self.frac.item()
+        if not math.isfinite(frac):
+            raise DataError(f"The binary point of {self.place!r} is {frac}; the training diverged, lower its rate.")
+        return FixedPoint(self.word.width, max(-_FAR, min(_FAR, round(frac))), self.word.signed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` on the grid, same shape; while calibrating, the point moves to its best position first."""
+        if self.calibrate:
+            with torch.no_grad():
+                self.frac.fill_(best_position(x, self.word, self.rounding, self.overflow))
+        result: Tensor = _FakeQuantize.apply(x, self.frac, self.format, self.rounding, self.overflow)
+        return result
+
+    def codes(self, x: Tensor) -> NDArray[np.int64]:
+        """int64 codes of `x`, same shape: `forward(x) * 2**round(frac)` exactly.
+
+        Raises:
+            DataError: `x` holds NaN or infinity.
+        """
+        form = self.format
+        if not bool(torch.isfinite(x).all()):
+            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        whole = round_codes(x.detach().double() * math.ldexp(1.0, form.frac), self.rounding)
+        return overflow_codes(whole, form, self.overflow).to(torch.int64).cpu().numpy()
+
+    def extra_repr(self) -> str:
+        """What print(model) shows of it."""
+        return f"{self.format}, {self.rounding.value}, {self.overflow.value}"
+
+
+def quantizers(model: nn.Module) -> dict[str, Quantizer]:
+    """Every quantiser of a model by its module path, each once."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, Quantizer)}
+
+
+@contextmanager
+def calibrating(model: nn.Module) -> Iterator[None]:
+    """Within it, a forward pass sets every binary point to its best position, in the order of computation."""
+    held = list(quantizers(model).values())
+    try:
+        for quantizer in held:
+            quantizer.calibrate = True
+        yield
+    finally:
+        for quantizer in held:
+            quantizer.calibrate = False
+
+
+def freeze_points(model: nn.Module) -> None:
+    """Round every binary point in place and train it no further, so that none swings between two positions."""
+    for quantizer in quantizers(model).values():
+        with torch.no_grad():
+            quantizer.frac.fill_(quantizer.format.frac)
+        quantizer.frac.requires_grad_(False)

@@ -1,0 +1,145 @@
+"""The rung `torch` of the ladder: the trained model in eval mode, its values read back as codes.
+
+Floats carry it, so the graph's ranges must first prove that no partial sum leaves the mantissa: float32 up to 24 bits,
+float64 up to 53. Plain matrix products are then exact in any order of addition; oneDNN and NNPACK are switched off,
+since a Winograd convolution would pass through fractions that no such proof covers.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flow.errors import SimulationError
+from flow.ir import Add, ArgMax, AvgPool2d, Conv2d, Dense, Graph, Node, Requantize, ScaleShift, Value
+from flow.training.model import QuantizedModel
+
+__all__ = ["simulate_torch"]
+
+_MANTISSAS = {torch.float32: 24, torch.float64: 53}
+_BATCH = 1024
+
+Codes = NDArray[np.int64]
+
+
+def _largest(value: Value) -> int:
+    return max(abs(value.low), abs(value.high))
+
+
+def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> int:
+    (x,) = types
+    scale = max(map(abs, node.scale.codes.tolist()))
+    shift = max(map(abs, node.shift_codes(x).tolist()))
+    return (_largest(x) * scale << node.product_shift(x)) + shift
+
+
+def _add(node: Add, types: tuple[Value, ...]) -> int:
+    frac = max(value.format.frac for value in types)
+    return sum(_largest(value) << (frac - value.format.frac) for value in types)
+
+
+def _avg_pool(node: AvgPool2d, types: tuple[Value, ...]) -> int:
+    return _largest(types[0]) * math.prod(node.kernel) * int(node.scale.codes)
+
+
+def _requantize(node: Requantize, types: tuple[Value, ...]) -> int:
+    return max(abs(node.format.low), node.format.high)
+
+
+# Per operator, a magnitude that nothing it computes on the way exceeds, in units of its finest step; where an operator
+# computes nothing, the range of its result serves.
+_BOUNDS: dict[type[Node], Callable[[Any, tuple[Value, ...]], int]] = {
+    Dense: lambda node, types: node.partial_bound(types[0]),
+    Conv2d: lambda node, types: node.partial_bound(types[0]),
+    ScaleShift: _scale_shift,
+    Add: _add,
+    AvgPool2d: _avg_pool,
+    Requantize: _requantize,
+}
+
+
+def _bits(graph: Graph) -> dict[str, int]:
+    """Mantissa bits that each node needs, by its name."""
+    bounds = {
+        node.name: _BOUNDS.get(type(node), lambda node, types: 0)(node, graph.operands(node)) for node in graph.nodes
+    }
+    return {name: max(bound, _largest(graph.values[name])).bit_length() for name, bound in bounds.items()}
+
+
+def _carrier(graph: Graph) -> torch.dtype:
+    """The narrowest float type that is proved exact.
+
+    Raises:
+        SimulationError: a node needs more than 53 bits.
+    """
+    bits = _bits(graph)
+    name = max(bits, key=lambda key: bits[key])
+    for dtype, mantissa in _MANTISSAS.items():
+        if bits[name] <= mantissa:
+            return dtype
+    raise SimulationError(
+        f"The torch rung carries 53 bits, but node {name!r} needs {bits[name]}; shorten the words of its layer."
+    )
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    with warnings.catch_warnings(), torch.backends.nnpack.flags(enabled=False):
+        # Switching oneDNN off also touches its switch for Intel GPUs, and torch says that there is none.
+        warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN", category=UserWarning)
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
+def _codes(name: str, value: Tensor, frac: int) -> Codes:
+    scaled = value.double() * math.ldexp(1.0, frac)
+    whole = scaled.round()
+    if not torch.equal(whole, scaled):
+        raise SimulationError(
+            f"The torch rung's value {name!r} is not a multiple of 2**{-frac}; lower the model again."
+        )
+    return whole.to(torch.int64).numpy()
+
+
+def simulate_torch(graph: Graph, qmodel: QuantizedModel, codes: NDArray[Any]) -> dict[str, Codes]:
+    """Run the trained model and read every value back as codes.
+
+    Args:
+        graph: what `lower` made of the model.
+        qmodel: the model; left as it is.
+        codes: int64[N, *shape] codes of the graph's input.
+
+    Returns:
+        int64[N, *value.shape] codes by node name, of every node of the graph.
+
+    Raises:
+        SimulationError: a node needs more than 53 bits, a value is off the grid, or the graph is not of this model.
+    """
+    names = {node.name for node in graph.nodes if not isinstance(node, ArgMax)}
+    steps = {step.name for step in qmodel.steps}
+    if names != steps:
+        odd = sorted(names ^ steps)[0]
+        raise SimulationError(f"Graph and model differ at {odd!r}; pass the model that the graph was lowered from.")
+    carrier = copy.deepcopy(qmodel).to(_carrier(graph)).eval()
+    values = torch.from_numpy(codes.astype(np.float64)) * math.ldexp(1.0, -graph.input.format.frac)
+    with torch.no_grad(), _plain_kernels():
+        parts = [_batch(graph, carrier, part.to(_carrier(graph))) for part in values.split(_BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _batch(graph: Graph, model: QuantizedModel, values: Tensor) -> dict[str, Codes]:
+    made = dict(zip((step.name for step in model.steps), model.values(values), strict=True))
+    done = {name: _codes(name, value, graph.values[name].format.frac) for name, value in made.items()}
+    for node in graph.nodes:
+        if isinstance(node, ArgMax):
+            done[node.name] = made[node.inputs[0]].argmax(dim=1, keepdim=True).numpy()
+    return done

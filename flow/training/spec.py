@@ -1,0 +1,124 @@
+"""What a quantised model shall look like: word lengths by role, rounding, overflow, and what becomes of BatchNorm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any
+
+from flow.errors import RecipeError
+from flow.formats import Overflow, Rounding
+
+__all__ = ["BatchNormMode", "Spec", "Word", "spec_with"]
+
+_MAX_WORD = 32
+_TEXT = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
+
+
+class BatchNormMode(Enum):
+    """FIXED keeps a per-channel multiplication and addition, FOLDED puts them into the layer before."""
+
+    FIXED = "fixed"
+    FOLDED = "folded"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word length whose binary point is still to be trained.
+
+    >>> Word.parse("u6"), str(Word(8, signed=True))
+    (Word(width=6, signed=False), 's8')
+    """
+
+    width: int
+    signed: bool
+
+    @classmethod
+    def parse(cls, text: str, key: str = "word") -> Word:
+        """Read the text form: `s` or `u`, then the width.
+
+        Raises:
+            RecipeError: the text is not like `s8`, or the width is not in 1..32; `key` names where it stood.
+        """
+        match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+        if match is None or not 1 <= int(match["width"]) <= _MAX_WORD:
+            raise RecipeError(f"A word is s or u and a width of 1..{_MAX_WORD} bits, like s8, not {key}={text!r}.")
+        return cls(int(match["width"]), signed=match["sign"] == "s")
+
+    def __str__(self) -> str:
+        return f"{'s' if self.signed else 'u'}{self.width}"
+
+
+_WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input")
+_ENUMS: dict[str, type[Enum]] = {"rounding": Rounding, "overflow": Overflow, "batchnorm": BatchNormMode}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Word lengths as text (`s6`, `u6`) and modes as members or their text.
+
+    An unsigned word is a wish: it holds where a value cannot be negative, and means the signed word of that width
+    elsewhere. Constants are rounded to nearest and saturated whatever `rounding` and `overflow` say, since they are
+    encoded before anything runs; the two modes are those of the casts between the layers.
+
+    Attributes:
+        weights: of Linear and Conv2d.
+        activations: of what travels between blocks.
+        biases: of Linear and Conv2d.
+        sums: between the operators of a block: before a BatchNorm, and before a residual addition.
+        scales: of BatchNorm's multiplication, and the width of the reciprocal in an average over 3 x 3 and the like.
+        shifts: of BatchNorm's addition.
+        input: of the model's input; None means as `activations`.
+        rounding: of every cast.
+        overflow: of every cast.
+        batchnorm: "fixed" or "folded".
+
+    Raises:
+        RecipeError: a word or a mode that does not exist.
+    """
+
+    weights: str = "s6"
+    activations: str = "u6"
+    biases: str = "s8"
+    sums: str = "s8"
+    scales: str = "s6"
+    shifts: str = "s8"
+    input: str | None = None
+    rounding: Rounding = Rounding.RND
+    overflow: Overflow = Overflow.SAT
+    batchnorm: BatchNormMode = BatchNormMode.FIXED
+
+    def __post_init__(self) -> None:
+        for key in _WORDS:
+            if getattr(self, key) is not None:
+                Word.parse(getattr(self, key), key)
+        for key, kind in _ENUMS.items():
+            object.__setattr__(self, key, _member(kind, key, getattr(self, key)))
+
+    def word(self, role: str) -> Word:
+        """The word of one role, by the name of its field."""
+        text = getattr(self, role)
+        return Word.parse(self.activations if text is None else text, role)
+
+
+def _member(kind: type[Enum], key: str, value: Any) -> Enum:
+    if isinstance(value, kind):
+        return value
+    known = [member.value for member in kind]
+    if value not in known:
+        raise RecipeError(f"{key} must be one of {', '.join(known)}, not {value!r}.")
+    return kind(value)
+
+
+def spec_with(spec: Spec | None, overrides: dict[str, Any]) -> Spec:
+    """`spec`, or the default one, with some fields replaced.
+
+    Raises:
+        RecipeError: a key that no field of `Spec` has, or a value without meaning.
+    """
+    legal = [field.name for field in fields(Spec)]
+    for key in overrides:
+        if key not in legal:
+            raise RecipeError(f"Quantisation has no option {key!r}; the options are {', '.join(legal)}.")
+    return replace(spec or Spec(), **overrides)
