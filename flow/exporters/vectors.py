@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ __all__ = ["export_vectors", "to_lines"]
 
 def to_lines(codes: NDArray[Any]) -> str:
     """One sample a line, codes in row-major order, separated by blanks."""
-    rows = codes.reshape(len(codes), -1).tolist()
+    rows = codes.reshape(len(codes), math.prod(codes.shape[1:])).tolist()
     return "".join(" ".join(map(str, row)) + "\n" for row in rows)
 
 

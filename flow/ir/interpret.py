@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -66,8 +67,8 @@ def _conv2d(node: Conv2d, types: tuple[Value, ...], x: Codes) -> Codes:
     (ph, pw), groups = node.padding, node.groups
     windows = _windows(np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))), node.kernel, node.stride)
     n, c, h, w = windows.shape[:4]
-    grouped = windows.reshape(n, groups, c // groups, h, w, -1).transpose(0, 1, 3, 4, 2, 5)
-    columns = grouped.reshape(n, groups, h * w, -1)
+    grouped = windows.reshape(n, groups, c // groups, h, w, *node.kernel).transpose(0, 1, 3, 4, 2, 5, 6)
+    columns = grouped.reshape(n, groups, h * w, math.prod(node.weight.shape[1:]))
     weight = node.weight.codes.reshape(groups, node.weight.shape[0] // groups, -1).transpose(0, 2, 1)
     sums = _matmul(columns, weight, node.partial_bound(types[0]))
     planes = sums.transpose(0, 1, 3, 2).reshape(n, node.weight.shape[0], h, w)
@@ -100,7 +101,7 @@ def _avg_pool(node: AvgPool2d, types: tuple[Value, ...], x: Codes) -> Codes:
 
 
 def _flatten(node: Flatten, types: tuple[Value, ...], x: Codes) -> Codes:
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], types[0].size)
 
 
 def _requantize(node: Requantize, types: tuple[Value, ...], x: Codes) -> Codes:
