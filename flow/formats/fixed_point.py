@@ -53,7 +53,7 @@ class FixedPoint:
         ('s5.3', 'u5.0')
         """
         if low < 0:
-            return cls(max((-low - 1).bit_length(), high.bit_length()) + 1, frac, signed=True)
+            return cls(max((-low - 1).bit_length(), max(high, 0).bit_length()) + 1, frac, signed=True)
         return cls(max(high.bit_length(), 1), frac, signed=False)
 
     def __str__(self) -> str:
