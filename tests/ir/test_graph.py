@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flow.errors import GraphError
+from flow.formats import Overflow
+from flow.ir import (
+    OPERATORS,
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    ScaleShift,
+    Tensor,
+    Value,
+)
+from tests.graphs import fmt, resnet_graph
+
+X = Input(name="x", shape=(4,), format=fmt("u4.0"))
+IMAGE = Input(name="x", shape=(2, 5, 5), format=fmt("u4.0"))
+
+
+def ones(*shape: int) -> Tensor:
+    return Tensor(np.ones(shape, dtype=np.int64), fmt("s4.0"))
+
+
+def refusal(source: Input, *nodes: Node, outputs: tuple[str, ...] = ("y",)) -> str:
+    with pytest.raises(GraphError) as caught:
+        Graph("bad", (source, *nodes), outputs)
+    return str(caught.value)
+
+
+def test_a_name_twice():
+    message = refusal(X, Relu(name="y", inputs=("x",)), Relu(name="y", inputs=("x",)))
+    assert message == "Node names must be unique, but 'y' occurs twice."
+
+
+def test_an_input_that_comes_later():
+    message = refusal(X, Relu(name="y", inputs=("z",)), Relu(name="z", inputs=("x",)))
+    assert message == "Node 'y' reads 'z', which is not an earlier node."
+
+
+def test_a_node_that_reads_itself():
+    assert refusal(X, Relu(name="y", inputs=("y",))) == "Node 'y' reads 'y', which is not an earlier node."
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, "takes 2 inputs, not 1"), (3, "takes 2 inputs, not 3")])
+def test_a_wrong_number_of_inputs(count: int, expected: str):
+    assert refusal(X, Add(name="y", inputs=("x",) * count)) == f"Node 'y' (add) {expected}."
+
+
+@pytest.mark.parametrize("outputs", [(), ("z",), ("y", "z")])
+def test_outputs_that_are_not_there(outputs: tuple[str, ...]):
+    message = refusal(X, Relu(name="y", inputs=("x",)), outputs=outputs)
+    assert message == f"A graph needs an input and known outputs; got outputs {list(outputs)}."
+
+
+def test_a_graph_without_an_input():
+    with pytest.raises(GraphError) as caught:
+        Graph("bad", (), ())
+    assert str(caught.value) == "A graph needs an input and known outputs; got outputs []."
+
+
+def test_a_node_that_is_not_there():
+    with pytest.raises(GraphError) as caught:
+        resnet_graph()["nowhere"]
+    assert str(caught.value) == "Graph 'resnet' has no node 'nowhere'."
+
+
+def test_several_inputs_where_one_is_needed():
+    graph = Graph("two", (X, Input(name="z", shape=(4,), format=fmt("u4.0"))), ("x",))
+    with pytest.raises(GraphError) as caught:
+        _ = graph.input
+    assert str(caught.value) == "Graph 'two' has 2 inputs where one is needed."
+
+
+def test_a_node_without_a_type_rule():
+    message = refusal(X, Node(name="y", inputs=("x",)))
+    assert message == "Operator Node has no type rule."
+
+
+REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
+    (X, Dense, {"weight": ones(3, 5)}, "weight shape (3, 5) does not match input shape (4,)"),
+    (X, Dense, {"weight": ones(4)}, "weight shape (4,) does not match input shape (4,)"),
+    (X, Dense, {"weight": ones(3, 4), "bias": ones(4)}, "bias shape (4,) is not (3,)"),
+    (X, Conv2d, {"weight": ones(1, 4, 1, 1)}, "weight shape (1, 4, 1, 1) with groups=1 does not match input (4,)"),
+    (IMAGE, Conv2d, {"weight": ones(2, 2)}, "weight shape (2, 2) with groups=1 does not match input (2, 5, 5)"),
+    (
+        IMAGE, Conv2d, {"weight": ones(3, 2, 1, 1), "groups": 2},
+        "weight shape (3, 2, 1, 1) with groups=2 does not match input (2, 5, 5)",
+    ),
+    (IMAGE, Conv2d, {"weight": ones(3, 1, 1, 1), "groups": 2}, "groups=2 does not divide 3 output channels"),
+    (IMAGE, Conv2d, {"weight": ones(3, 2, 6, 1)}, "the (6, 1) window does not fit the input (2, 5, 5)"),
+    (IMAGE, Conv2d, {"weight": ones(3, 2, 1, 1), "bias": ones(2)}, "bias shape (2,) is not (3,)"),
+    (
+        IMAGE, ScaleShift, {"scale": ones(2), "shift": ones(3)},
+        "scale (2,) and shift (3,) do not match input (2, 5, 5)",
+    ),
+    (X, MaxPool2d, {"kernel": (1, 1), "stride": (1, 1)}, "pooling needs [C, H, W], not (4,)"),
+    (IMAGE, MaxPool2d, {"kernel": (1, 6), "stride": (1, 1)}, "the (1, 6) window does not fit the input (2, 5, 5)"),
+    (
+        IMAGE, AvgPool2d, {"kernel": (2, 2), "stride": (1, 1), "scale": ones(2)},
+        "the scale must be one positive code",
+    ),
+    (
+        IMAGE, AvgPool2d, {"kernel": (2, 2), "stride": (1, 1), "scale": Tensor(np.array(0), fmt("u1.0"))},
+        "the scale must be one positive code",
+    ),
+    (
+        X, Requantize, {"format": fmt("u4.0"), "overflow": Overflow.WRAP_SM},
+        "overflow mode WRAP_SM exists for signed formats only, not u4.0",
+    ),
+    (IMAGE, ArgMax, {}, "the input must have one axis, not (2, 5, 5); flatten it first"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ["", "layers.3"])
+@pytest.mark.parametrize(("source", "operator", "attributes", "rule"), REFUSED)
+def test_attributes_that_do_not_fit_the_input(source: Input, operator: type[Node], attributes, rule: str, origin: str):
+    place = f" (from {origin!r})" if origin else ""
+    message = refusal(source, operator(name="y", inputs=("x",), origin=origin, **attributes))
+    assert message == f"{operator.__name__} 'y'{place}: {rule}."
+
+
+def test_shapes_that_cannot_be_added():
+    message = refusal(IMAGE, Flatten(name="flat", inputs=("x",)), Add(name="y", inputs=("x", "flat")))
+    assert message == "Add 'y': input shapes (2, 5, 5) and (50,) differ; broadcast before the addition."
+
+
+def test_a_range_outside_its_format():
+    with pytest.raises(GraphError) as caught:
+        Value((1,), fmt("u4.0"), -1, 7)
+    assert str(caught.value) == "A value of format u4.0 cannot range over [-1, 7]."
+
+
+def test_constants_outside_their_format():
+    with pytest.raises(GraphError) as caught:
+        Tensor(np.array([-8, 8]), fmt("s4.0"))
+    assert str(caught.value) == "Codes [-8, 8] do not fit the format s4.0."
+
+
+def test_constants_are_read_only_copies():
+    codes = np.arange(4)
+    tensor = Tensor(codes, fmt("u4.0"))
+    codes[0] = 9
+    assert tensor.codes.tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="read-only"):
+        tensor.codes[0] = 1
+
+
+def test_constants_are_equal_by_content():
+    same, other = Tensor(np.arange(4), fmt("u4.0")), Tensor(np.arange(4), fmt("u4.1"))
+    assert Tensor(np.arange(4), fmt("u4.0")) == same
+    assert hash(Tensor(np.arange(4), fmt("u4.0"))) == hash(same)
+    assert same != other
+    assert same != "u4.0[4]"
+
+
+def test_a_graph_answers_for_its_nodes():
+    graph = resnet_graph()
+    assert [node.name for node in graph.consumers("stem.out")] == ["block", "add"]
+    assert graph.operands(graph["add"]) == (graph.values["block.cast"], graph.values["stem.out"])
+    assert (len(graph), graph.renamed("other").name, graph.renamed("other").nodes) == (19, "other", graph.nodes)
+    assert set(graph["stem"].tensors()) == {"weight"}
+    assert {node.op for node in graph} == set(OPERATORS)

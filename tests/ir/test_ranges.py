@@ -1,0 +1,122 @@
+"""Exact ranges: no code leaves them (tests/ir/test_interpret.py), and some input reaches both ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from flow.formats import Overflow
+from flow.ir import AvgPool2d, Conv2d, Graph, Input, MaxPool2d, Relu, Requantize, Tensor, trace
+from tests.graphs import fmt
+from tests.ir.strategies import conv2d, dense, flatten, pooling, relu, requantize, scale_shift
+
+once = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+def reaches(graph: Graph, codes: np.ndarray) -> bool:
+    values, value = trace(graph, codes)["y"], graph.values["y"]
+    return (values.min(), values.max()) == (value.low, value.high)
+
+
+def extremes(weight: np.ndarray, low: int, high: int) -> np.ndarray:
+    """The inputs that drive each row of `weight` (int64[O, ...]) highest and lowest: int64[2 O, ...]."""
+    upper, lower = np.where(weight > 0, high, low), np.where(weight > 0, low, high)
+    return np.concatenate([upper, lower])
+
+
+@once
+@given(dense())
+def test_dense_reaches_its_range(graph: Graph):
+    form = graph.input.format
+    assert reaches(graph, extremes(graph["y"].weight.codes, form.low, form.high))
+
+
+def inside(node: Conv2d, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Where the first window starts that sees no padding."""
+    starts = []
+    for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.padding, strict=True):
+        found = [start for start in range(-pad, size + pad - kernel + 1, stride) if 0 <= start <= size - kernel]
+        starts += found[:1]
+    return (starts[0], starts[1]) if len(starts) == 2 else None
+
+
+@once
+@given(conv2d())
+def test_conv2d_reaches_its_range(graph: Graph):
+    """Zero is a code of every input, so that padding widens nothing."""
+    node, source = graph["y"], graph.input
+    start = inside(node, source.shape)
+    assume(start is not None)
+    top, left = start
+    windows = extremes(node.weight.codes, source.format.low, source.format.high)
+    codes = np.zeros((len(windows), *source.shape), dtype=np.int64)
+    for sample, window in enumerate(windows):
+        first = (sample % len(node.weight.codes)) // (len(node.weight.codes) // node.groups) * node.weight.shape[1]
+        codes[sample, first : first + len(window), top : top + node.kernel[0], left : left + node.kernel[1]] = window
+    assert reaches(graph, codes)
+
+
+@once
+@given(st.one_of(scale_shift(), relu(), flatten(), pooling(MaxPool2d), pooling(AvgPool2d)))
+def test_monotone_operators_reach_their_range(graph: Graph):
+    form = graph.input.format
+    ends = np.array([form.low, form.high]).reshape(2, *[1] * len(graph.input.shape))
+    assert reaches(graph, np.broadcast_to(ends, (2, *graph.input.shape)))
+
+
+@once
+@given(requantize(8, (Overflow.SAT, Overflow.SAT_SYM)))
+def test_saturating_casts_reach_their_range(graph: Graph):
+    form = graph.input.format
+    codes = np.arange(form.low, form.high + 1)[:, None] * np.ones((1, 16), dtype=np.int64)
+    assert reaches(graph, codes)
+
+
+@settings(once, max_examples=200)
+@given(requantize(8))
+def test_other_casts_keep_their_range(graph: Graph):
+    form, value = graph.input.format, graph.values["y"]
+    codes = np.arange(form.low, form.high + 1)[:, None] * np.ones((1, 16), dtype=np.int64)
+    found = trace(graph, codes)["y"]
+    assert value.low <= found.min() <= found.max() <= value.high
+
+
+def test_ranges_are_those_of_the_constants_not_of_their_formats():
+    nodes = (
+        Input(name="x", shape=(1, 1, 2), format=fmt("s4.0")),
+        Conv2d(name="c", inputs=("x",), weight=Tensor(np.array([1, -2]).reshape(1, 1, 1, 2), fmt("s8.3"))),
+        Relu(name="r", inputs=("c",)),
+        Requantize(name="y", inputs=("r",), format=fmt("u4.1"), overflow=Overflow.WRAP),
+    )
+    graph = Graph("exact", nodes, ("y",))
+    assert [str(graph.values[node.name]) for node in nodes] == [
+        "[1, 1, 2] s4.0 [-8, 7]",
+        "[1, 1, 1] s6.3 [-22, 23]",
+        "[1, 1, 1] u5.3 [0, 23]",
+        "[1, 1, 1] u4.1 [0, 6]",
+    ]
+
+
+@pytest.mark.parametrize(("low", "padded", "expected"), [(-8, True, (-24, 21)), (0, True, (0, 21))])
+def test_padding_brings_zero_into_the_window(low: int, padded: bool, expected: tuple[int, int]):
+    form = fmt("s4.0") if low else fmt("u3.0")
+    node = Conv2d(
+        name="y", inputs=("x",), weight=Tensor(np.ones((1, 1, 1, 3), dtype=int), fmt("u1.0")), padding=(0, int(padded))
+    )
+    value = Graph("one", (Input(name="x", shape=(1, 1, 3), format=form), node), ("y",)).values["y"]
+    assert (value.low, value.high) == expected
+
+
+@once
+@given(dense(), st.integers(0, 999))
+def test_no_order_of_addition_leaves_the_partial_bound(graph: Graph, seed: int):
+    node, form, rng = graph["y"], graph.input.format, np.random.default_rng(seed)
+    value = graph.values["x"]
+    bound, lift = node.partial_bound(value), node.product_shift(value)
+    codes = extremes(node.weight.codes, form.low, form.high)
+    for row, bias in zip(node.weight.codes, node.bias_codes(value), strict=True):
+        terms = np.append((codes * row) << lift, np.full((len(codes), 1), bias), axis=1)
+        order = rng.permutation(terms.shape[1])
+        assert np.abs(terms[:, order].cumsum(axis=1)).max() <= bound
