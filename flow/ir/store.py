@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import Enum
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from flow.errors import GraphError
+from flow.errors import FormatError, GraphError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir.graph import Graph
 from flow.ir.ops import OPERATORS, Node
@@ -20,6 +21,9 @@ from flow.ir.value import Tensor
 __all__ = ["SPEC_VERSION", "dump", "load"]
 
 SPEC_VERSION = 1
+
+# What json, numpy and zipfile say of files that are cut, damaged or written by someone else.
+_BROKEN = (KeyError, ValueError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, FormatError)
 
 # From the annotation of a field (a string, since annotations are postponed) to what reads it back.
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -86,7 +90,7 @@ def load(files: Mapping[str, bytes]) -> Graph:
         with np.load(io.BytesIO(files["design.npz"]), allow_pickle=False) as arrays:
             nodes = tuple(_node(entry, arrays) for entry in header["nodes"])
         return Graph(header["name"], nodes, tuple(header["outputs"]))
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except _BROKEN as error:
         raise GraphError(
             f"design.json and design.npz do not hold a graph ({error}); export the design again."
         ) from None
