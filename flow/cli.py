@@ -45,7 +45,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
     """Train, export, simulate, estimate, report; the same command goes on after an interruption."""
     from flow.recipe import load_recipe
-    from flow.stages import run_stages
+    from flow.stages.run import run_stages
 
     loaded = load_recipe(recipe)
     with _progress() as report:
@@ -57,7 +57,7 @@ def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
 def train(recipe: RecipeArgument, build: Build = _BUILD) -> None:
     """Train in float, then with learned binary points; write checkpoint.pt and train.json."""
     from flow.recipe import load_recipe
-    from flow.stages import train_stage
+    from flow.stages.train import train_stage
 
     loaded = load_recipe(recipe)
     with _progress() as report:
@@ -73,7 +73,7 @@ def export(
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""
     from flow.project import Project
-    from flow.stages import export_stage
+    from flow.stages.export import export_stage
 
     with _progress() as report:
         graph = export_stage(Project(build / name), _split(to), report)
@@ -88,8 +88,7 @@ def simulate(
 ) -> None:
     """Compare every rung of the ladder with the interpreter, code by code; exit 1 on any mismatch or skipped rung."""
     from flow.project import Project
-    from flow.stages import simulate_stage
-    from flow.stages.simulate import passed
+    from flow.stages.simulate import passed, simulate_stage
 
     with _progress() as report:
         summary = simulate_stage(Project(build / name), _split(rungs), report)
@@ -107,7 +106,7 @@ def estimate(
 ) -> None:
     """Say what the design costs on a board, layer by layer."""
     from flow.project import Project
-    from flow.stages import estimate_stage
+    from flow.stages.estimate import estimate_stage
 
     with _progress() as report:
         content = estimate_stage(Project(build / name), board, measure, report)
@@ -118,7 +117,7 @@ def estimate(
 def report(name: Name, build: Build = _BUILD) -> None:
     """Put everything on one page: build/NAME/report.html."""
     from flow.project import Project
-    from flow.stages import report_stage
+    from flow.stages.report import report_stage
 
     _out.print(f"Wrote {str(report_stage(Project(build / name)))!r}.", highlight=False)
 

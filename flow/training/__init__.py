@@ -1,5 +1,6 @@
 """Training in torch: trainable quantisers and layers, `quantize`, the fit loop, the networks of the demo."""
 
+from flow.training.checkpoint import pack, unpack
 from flow.training.fit import Data, Epoch, FitResult, accuracy, fit, seeded
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import NETS, digits_mlp, digits_resnet
@@ -25,7 +26,9 @@ __all__ = [
     "digits_resnet",
     "fit",
     "freeze_points",
+    "pack",
     "quantize",
     "seeded",
     "simulate_torch",
+    "unpack",
 ]

@@ -1,0 +1,121 @@
+"""`flow train`: first in float, then with learned binary points; every epoch is on disk before the next begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flow.datasets import Dataset
+from flow.exporters.writer import write_file
+from flow.progress import Report
+from flow.project import Project
+from flow.recipe import Recipe
+from flow.stages.models import dataset_of, network_of, quantized_of
+
+__all__ = ["train_stage"]
+
+_CHECKPOINT = "checkpoint.pt"
+
+
+class _Checkpoint:
+    """The state of both trainings; what was computed under another recipe is forgotten."""
+
+    def __init__(self, project: Project, digest: str) -> None:
+        from flow.training import unpack
+
+        self.path = project.path(_CHECKPOINT)
+        self.state: dict[str, Any] = {"digest": digest}
+        if self.path.is_file():
+            stored = unpack(self.path)
+            self.state = stored if stored.get("digest") == digest else self.state
+
+    def keep(self, **entries: Any) -> None:
+        from flow.training import pack
+
+        self.state.update(entries)
+        write_file(self.path, pack(self.state))
+
+
+def _fit(part: str, model: Any, data: Dataset, recipe: Recipe, checkpoint: _Checkpoint, report: Report) -> float:
+    """Train one part, `float` or `learned`, from where the checkpoint left it; the accuracy of its last epoch."""
+    from flow.training import Epoch, fit
+
+    epochs = recipe.train.float_epochs if part == "float" else recipe.train.epochs
+
+    def on_epoch(epoch: Epoch, state: dict[str, Any]) -> None:
+        checkpoint.keep(**{part: state})
+        report(f"train: {part}", epoch.number, epochs)
+
+    resumed = checkpoint.state.get(part)
+    report(f"train: {part}", len(resumed["epochs"]) if resumed else 0, epochs)
+    options = {"batch": recipe.train.batch, "lr": recipe.train.lr, "point_lr": recipe.train.point_lr}
+    result = fit(
+        model,
+        data.train,
+        data.test,
+        epochs=epochs,
+        seed=recipe.seed,
+        on_epoch=on_epoch,
+        resume_state=resumed,
+        **options,
+    )
+    return result.accuracy
+
+
+def _formats(model: Any) -> dict[str, str]:
+    return {place: str(form) for place, form in model.formats().items()}
+
+
+def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Project:
+    """Write `checkpoint.pt` and `train.json`; do nothing where both are there for the same recipe.
+
+    Args:
+        recipe: what to train.
+        source: the recipe's name or path, remembered for the later commands.
+        build: the parent of the design's folder.
+        report: told of every epoch.
+
+    Raises:
+        FlowError: no such data or model, a layer without a fixed-point form, or a folder that cannot be written.
+    """
+    from flow.training import accuracy
+
+    project = Project(build / recipe.name)
+    checkpoint = _Checkpoint(project, recipe.training_digest())
+    done = project.find_json("train.json") or {}
+    if done.get("digest") == recipe.training_digest() and "learned" in checkpoint.state:
+        project.write_json("train.json", {**done, "recipe": source})
+        return project
+    data, network = dataset_of(recipe), network_of(recipe)
+    float_accuracy = _fit("float", network, data, recipe, checkpoint, report)
+    model = quantized_of(recipe, data, network)
+    calibrated, post_training = _formats(model), accuracy(model, data.test)
+    learned = _fit("learned", model, data, recipe, checkpoint, report) if recipe.train.epochs else post_training
+    if not recipe.train.epochs:
+        checkpoint.keep(learned={"model": model.state_dict(), "epochs": []})
+    project.write_json(
+        "train.json",
+        {
+            "dataset": recipe.dataset,
+            "recipe": source,
+            "digest": recipe.training_digest(),
+            "seed": recipe.seed,
+            "samples": {"train": len(data.train_x), "test": len(data.test_x)},
+            "float_accuracy": float_accuracy,
+            "post_training_accuracy": post_training,
+            "accuracy": learned,
+            "epochs": _epochs(checkpoint.state),
+            "calibrated_formats": calibrated,
+            "formats": _formats(model),
+        },
+    )
+    return project
+
+
+def _epochs(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Both trainings in a row, each epoch with the part it belongs to."""
+    return [
+        {"part": part, "epoch": number, "loss": loss, "accuracy": accuracy}
+        for part in ("float", "learned")
+        for number, loss, accuracy in state[part]["epochs"]
+    ]
