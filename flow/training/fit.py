@@ -65,6 +65,16 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _tensors(data: Data) -> tuple[Tensor, Tensor]:
     x, y = data
     return torch.as_tensor(x), torch.as_tensor(y).long()
@@ -145,6 +155,7 @@ def fit(
     lr: float = 2e-3,
     point_lr: float = 1e-2,
     frozen_from: float = 0.7,
+    threads: int = 1,
     on_epoch: Callable[[Epoch, dict[str, Any]], None] | None = None,
     resume_state: dict[str, Any] | None = None,
 ) -> FitResult:
@@ -163,6 +174,8 @@ def fit(
         lr: Adam's peak step size for weights.
         point_lr: the same for binary points.
         frozen_from: share of the epochs after which binary points stand still.
+        threads: of torch within one operator, set back at the end. One is fastest for networks as small as those of
+            the demo and gives the same weights on any number of cores; large ones want more.
         on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
         resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
     """
@@ -171,8 +184,8 @@ def fit(
     for number in range(len(done), epochs):
         if number >= frozen_from * epochs:
             freeze_points(model)
-        loss = run.epoch(number, seed)
-        done.append(Epoch(number + 1, loss, accuracy(model, test)))
+        with _threads(threads):
+            done.append(Epoch(number + 1, run.epoch(number, seed), accuracy(model, test)))
         if on_epoch:
             on_epoch(done[-1], run.state(done))
     return FitResult(tuple(done), run.state(done))

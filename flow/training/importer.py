@@ -135,7 +135,7 @@ class _Importer:
         origin, base = path, ""
         wanted = path if own_layer and path else ".".join(filter(None, (path, draft.kind.__name__.lower())))
         if issubclass(draft.kind, Weighted):
-            origin = draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
+            origin = path if own_layer else draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
             wanted = origin or wanted
         elif draft.kind is Relu:
             made = {call.name: call for call in self.calls}

@@ -1,0 +1,94 @@
+"""Small networks for tests: every way a user may write the supported layers, and random ones."""
+
+import operator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Functional(nn.Module):
+    """The functional forms, a layer used twice, in-place operations, views, and what is dropped."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(2, 4, 3, padding="same", bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.twice = nn.Conv2d(4, 4, 1, groups=2)
+        self.tail = nn.Sequential(nn.Conv2d(4, 4, (3, 1), padding=(1, 0)), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.drop, self.same = nn.Dropout2d(0.3), nn.Identity()
+        self.fc = nn.Linear(16, 16)
+        self.vector_norm = nn.BatchNorm1d(16)
+        self.keys = nn.Linear(16, 3, bias=False)
+
+    def forward(self, x):
+        x = functional.relu(self.norm(self.stem(x)))
+        x = torch.add(self.twice(x), x)
+        x = functional.relu(self.twice(functional.relu(x)) + x)
+        y = self.tail(x)
+        y += x
+        y = operator.add(self.drop(y), self.same(x))
+        y = functional.avg_pool2d(functional.max_pool2d(y, 2), (2, 2), stride=1)
+        y = functional.adaptive_avg_pool2d(y, (2, None))
+        y = functional.dropout(y.view(y.size(0), -1), training=self.training)
+        y = functional.relu_(self.vector_norm(self.fc(y)))
+        return self.keys(self.fc(y))
+
+
+def randomized(model, seed):
+    """Random weights and statistics, as a trained network might hold them."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if tensor.is_floating_point():
+                drawn = torch.randn(tensor.shape, generator=generator)
+                tensor.copy_(drawn.abs() + 0.3 if "var" in name else drawn * (0.5 if tensor.ndim > 1 else 1.0))
+    return model
+
+
+def example(shape, seed=0, signed=True, count=16):
+    x = np.random.default_rng(seed).normal(0, 1.5, (count, *shape)).astype(np.float32)
+    return torch.from_numpy(x if signed else np.abs(x))
+
+
+class Random(nn.Module):
+    """A random chain of layers on [C, H, W] with residual additions, then on a vector."""
+
+    def __init__(self, seed):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.shape = (int(rng.integers(1, 4)), 6, int(rng.choice([4, 6])))
+        self.layers, self.joins = nn.ModuleList(), []
+        size = self.shape
+        for _ in range(int(rng.integers(2, 6))):
+            layer, size, join = self._spatial(rng, size)
+            self.layers.append(layer)
+            self.joins.append(join)
+        self.fc = nn.Linear(size[0] * size[1] * size[2], int(rng.integers(1, 6)), bias=bool(rng.integers(2)))
+        self.last = bool(rng.integers(2))
+
+    @staticmethod
+    def _spatial(rng, size):
+        channels, height, width = size
+        choice = rng.integers(6)
+        if choice == 0:
+            out, stride = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+            layer = nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=bool(rng.integers(2)))
+            return layer, (out, (height - 1) // stride + 1, (width - 1) // stride + 1), False
+        if choice == 1:
+            groups = channels if rng.integers(2) else 1
+            return nn.Conv2d(channels, channels, 3, padding=1, groups=groups), size, bool(rng.integers(2))
+        if choice == 2:
+            return nn.BatchNorm2d(channels), size, bool(rng.integers(2))
+        if choice == 3 and min(height, width) >= 3:
+            return nn.AvgPool2d((3, 2), stride=1), (channels, height - 2, width - 1), False
+        if choice == 4 and min(height, width) >= 2:
+            return nn.MaxPool2d(2), (channels, height // 2, width // 2), False
+        return nn.ReLU(), size, False
+
+    def forward(self, x):
+        for layer, join in zip(self.layers, self.joins, strict=True):
+            x = layer(x) + x if join else layer(x)
+        x = self.fc(x.flatten(1))
+        return functional.relu(x) if self.last else x

@@ -1,0 +1,278 @@
+"""What torch.export finds, and every refusal, whole."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from flow.errors import DataError, UnsupportedError
+from flow.training import quantize
+from flow.training.aten import SUPPORTED
+from flow.training.calls import Add, AvgPool2d, Conv2d, Relu
+from flow.training.importer import import_network
+from tests.training.models import Functional, example, randomized
+
+
+class Made(nn.Module):
+    """A module whose forward is a plain function of itself and its input."""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        self._forward = forward
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self._forward(self, x)
+
+
+def refused(model, batch, *listed):
+    uses = "; ".join(listed)
+    message = f"{type(model).__name__} uses what has no fixed-point form: {uses}. Supported are {SUPPORTED}."
+    with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
+        quantize(model, batch)
+
+
+def test_functional_and_module_forms_are_the_same_calls():
+    network = import_network(Functional(), example((2, 6, 6)))
+    assert [call.name for call in network.calls] == [
+        "stem", "norm", "norm.relu", "twice", "add", "add.relu", "twice_2", "add_2", "add_2.relu", "tail.0", "tail.1",
+        "tail.1.relu", "add_3", "add_4", "maxpool2d", "avgpool2d", "avgpool2d_2", "flatten", "fc", "vector_norm",
+        "vector_norm.relu", "fc_2", "keys",
+    ]  # fmt: skip
+    made = {call.name: call for call in network.calls}
+    assert made["twice"].weight == made["twice_2"].weight == "twice.weight"
+    assert made["twice"] == Conv2d(
+        name="twice", inputs=("norm.relu",), origin="twice", weight="twice.weight", bias="twice.bias", groups=2
+    )
+    assert made["tail.0"].padding == (1, 0)
+    assert made["stem"].padding == (1, 1)
+    assert made["add_4"].inputs == ("add_3", "add_2.relu")
+    assert (made["avgpool2d_2"].kernel, made["avgpool2d_2"].stride) == ((1, 1), (1, 1))
+
+
+def test_the_model_stays_as_it_was():
+    model = randomized(Functional(), 0)
+    model.tail.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    qmodel = quantize(model, example((2, 6, 6)))
+    with torch.no_grad():
+        for parameter in qmodel.parameters():
+            parameter.add_(1)
+    assert model.training
+    assert model.stem.training
+    assert not model.tail[1].training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert len(before) == 23
+
+
+def test_an_in_place_relu_shows_in_what_reads_its_input_later():
+    model = Made(lambda self, x: self.b(functional.relu_(y := self.a(x)) + y), a=nn.Linear(4, 4), b=nn.Linear(4, 2))
+    network = import_network(model, example((4,)))
+    assert [(call.name, call.inputs) for call in network.calls] == [
+        ("a", ("input",)),
+        ("a.relu", ("a",)),
+        ("add", ("a.relu", "a.relu")),
+        ("b", ("add",)),
+    ]
+
+
+def test_an_in_place_change_under_a_view_is_refused():
+    def forward(self, x):
+        y = self.a(x)
+        flat = y.flatten(1)
+        functional.relu_(y)
+        return self.b(flat)
+
+    refused(
+        Made(forward, a=nn.Conv2d(1, 2, 1), b=nn.Linear(8, 2)),
+        example((1, 2, 2)),
+        "aten.relu_.default in the model's own forward (it changes in place a value that is also read flattened; use "
+        "the form that copies)",
+    )
+
+
+def test_what_does_not_reach_the_output_is_left_out():
+    def forward(self, x):
+        self.b(x)
+        return self.a(x)
+
+    network = import_network(Made(forward, a=nn.Linear(4, 4), b=nn.Linear(4, 2)), example((4,)))
+    assert [call.name for call in network.calls] == ["a"]
+
+
+def test_pools_and_adaptive_pools():
+    model = nn.Sequential(nn.AvgPool2d(3, 1), nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten(), nn.Linear(2, 2))
+    network = import_network(model, example((1, 6, 6)))
+    assert network.calls[0] == AvgPool2d(name="0", inputs=("input",), origin="0", kernel=(3, 3), stride=(1, 1))
+    assert network.calls[1] == AvgPool2d(name="1", inputs=("0",), origin="1", kernel=(2, 4), stride=(2, 4))
+
+
+def test_repeated_addition_of_a_value_to_itself():
+    network = import_network(Made(lambda self, x: functional.relu(x + x)), example((4,)))
+    assert network.calls == (
+        Add(name="add", inputs=("input", "input")),
+        Relu(name="add.relu", inputs=("add",), base="add"),
+    )
+
+
+def test_all_unsupported_layers_come_in_one_message():
+    model = nn.Sequential()
+    model.add_module("stem", nn.Conv2d(1, 4, 3, dilation=2))
+    model.add_module("act", nn.Sequential(nn.Sigmoid(), nn.ReLU()))
+    model.add_module("pool", nn.MaxPool2d(2, padding=1))
+    model.add_module("mean", nn.AdaptiveAvgPool2d(2))
+    model.add_module("flat", nn.Flatten())
+    model.add_module("norm", nn.LayerNorm(16))
+    refused(
+        model,
+        example((1, 9, 9)),
+        "aten.conv2d.default in 'stem' (dilation (2, 2); use dilation 1)",
+        "aten.sigmoid.default in 'act.0'",
+        "aten.max_pool2d.default in 'pool' (padding (1, 1); pad in the convolution before it)",
+        "aten.adaptive_avg_pool2d.default in 'mean' (output size (2, 2) does not divide the input size (3, 3); choose "
+        "one that does)",
+        "aten.layer_norm.default in 'norm'",
+    )
+
+
+CASES = {
+    "alpha": (
+        lambda self, x: torch.add(x, x, alpha=2),
+        (4,),
+        "aten.add.Tensor in the model's own forward (alpha=2; scale the operand's layer instead)",
+    ),
+    "scalar": (lambda self, x: x + 1.0, (4,), "aten.add.Tensor in the model's own forward (other=1.0 is a constant)"),
+    "parameter": (
+        lambda self, x: x + self.p,
+        (4,),
+        "aten.add.Tensor in the model's own forward (other is the constant 'p')",
+    ),
+    "broadcast": (
+        lambda self, x: x + x.flatten(1)[:, :1] if False else x + functional.max_pool2d(x, (1, 4)),
+        (1, 4, 4),
+        "aten.add.Tensor in the model's own forward (shapes (1, 4, 4) and (1, 4, 1) differ; bring both to one shape "
+        "first)",
+    ),
+    "computed weight": (
+        lambda self, x: functional.linear(x, x),
+        (4,),
+        "aten.linear.default in the model's own forward (weight is not a parameter or buffer of the model)",
+    ),
+    "linear on sequences": (
+        lambda self, x: self.fc(x),
+        (3, 4),
+        "aten.linear.default in 'fc' (its input has the shape (3, 4) a sample; flatten it to one axis first)",
+    ),
+    "reshape": (
+        lambda self, x: x.reshape(-1, 2, 2),
+        (4,),
+        "aten.reshape.default in the model's own forward (shape (4,) a sample becomes (2, 2); only flattening to one "
+        "axis is supported)",
+    ),
+    "dropout": (
+        lambda self, x: functional.dropout(x),
+        (4,),
+        "aten.dropout.default in the model's own forward (it is active in eval mode; pass training=self.training)",
+    ),
+    "batch statistics": (
+        lambda self, x: functional.batch_norm(x, None, None, training=True),
+        (4,),
+        "aten.batch_norm.default in the model's own forward (it uses the statistics of the batch; track running "
+        "statistics and export in eval mode)",
+    ),
+    "divisor": (
+        lambda self, x: functional.avg_pool2d(x, 2, divisor_override=3),
+        (1, 4, 4),
+        "aten.avg_pool2d.default in the model's own forward (divisor_override=3; leave it out)",
+    ),
+    "ceil": (
+        lambda self, x: functional.max_pool2d(x, 2, ceil_mode=True),
+        (1, 5, 5),
+        "aten.max_pool2d.default in the model's own forward (ceil_mode makes windows that are cut off at the border; "
+        "use ceil_mode=False)",
+    ),
+    "even same": (
+        lambda self, x: functional.conv2d(x, self.k, padding="same"),
+        (1, 5, 5),
+        "aten.conv2d.padding in the model's own forward (padding 'same' with the even kernel (2, 2) pads one side "
+        "more; use odd sizes)",
+    ),
+    "pooling a plane": (
+        lambda self, x: functional.adaptive_avg_pool2d(x, 1),
+        (4, 4),
+        "aten.adaptive_avg_pool2d.default in the model's own forward (its input has the shape (4, 4) a sample; only "
+        "[C, H, W] can be pooled)",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("case", CASES)
+def test_each_refusal_says_why(case):
+    forward, shape, listed = CASES[case]
+    parts = {"p": nn.Parameter(torch.ones(4)), "k": nn.Parameter(torch.ones(1, 1, 2, 2)), "fc": nn.Linear(4, 2)}
+    model = Made(forward, **parts)
+    refused(model, example(shape, count=6 if case == "computed weight" else 16), listed)
+
+
+def test_two_results_are_refused():
+    message = "Made must return one tensor that depends on its input, not 2 results; return the logits only."
+    with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
+        quantize(Made(lambda self, x: (functional.relu(x), x)), example((4,)))
+
+
+def test_a_branch_on_data_is_refused():
+    message = r"^torch.export cannot follow Made: .*; make its forward free of branches on data\.$"
+    with pytest.raises(UnsupportedError, match=message):
+        quantize(Made(lambda self, x: functional.relu(x) if x.sum() > 0 else x), example((4,)))
+
+
+@pytest.mark.parametrize(("value", "shown"), [(float("nan"), "nan"), (float("inf"), "inf")])
+def test_broken_constants_are_named(value, shown):
+    model = Functional()
+    with torch.no_grad():
+        model.tail[1].running_var[2] = value
+    message = (
+        f"Fixed point holds finite numbers only, but buffer 'tail.1.running_var' of the model contains {shown}; train "
+        "it again or repair it first."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        quantize(model, example((2, 6, 6)))
+    with torch.no_grad():
+        model.fc.weight[0, 0] = value
+    with pytest.raises(
+        DataError,
+        match=f"^{re.escape(message.replace('buffer', 'parameter').replace('tail.1.running_var', 'fc.weight'))}$",
+    ):
+        quantize(model, example((2, 6, 6)))
+
+
+def test_broken_examples_are_refused():
+    model = nn.Sequential(nn.Linear(4, 2))
+    with pytest.raises(
+        DataError, match=r"^The example must be a float tensor \[B, ...\] with B >= 1, not torch.int64 \[3, 4\]\.$"
+    ):
+        quantize(model, np.zeros((3, 4), dtype=np.int64))
+    with pytest.raises(
+        DataError, match=r"^The example must be a float tensor \[B, ...\] with B >= 1, not torch.float32 \[0, 4\]\.$"
+    ):
+        quantize(model, torch.zeros(0, 4))
+    with pytest.raises(
+        DataError, match=r"^Fixed point holds finite numbers only, but the example contains NaN or infinity\.$"
+    ):
+        quantize(model, torch.full((2, 4), float("nan")))
+    with pytest.raises(
+        DataError, match=r"^The model does not take an example \[2, 5\]: .*shapes cannot be multiplied.*\.$"
+    ):
+        quantize(model, torch.zeros(2, 5))
+
+
+def test_a_quantised_model_is_refused():
+    qmodel = quantize(nn.Sequential(nn.Linear(4, 2)), example((4,)))
+    message = "^The model is quantised already; pass the float model to flow.quantize\\.$"
+    with pytest.raises(UnsupportedError, match=message):
+        quantize(qmodel, example((4,)))
