@@ -2,7 +2,8 @@
 
 Sums of products run in floating point where the graph's ranges prove that nothing can be rounded: `partial_bound`
 bounds every partial sum in whatever order a kernel adds, and integers up to 2**24 (2**53) are exact in float32
-(float64). The result is cast back at once, so that no optimiser can move a further operation into the float part.
+(float64). Conv and MatMul of ONNX Runtime's CPU provider add plain products in some order, which is all the proof asks.
+The result is cast back at once, so that no optimiser can move a further operation into the float part.
 Everything else is int64.
 """
 
@@ -218,7 +219,7 @@ def export_onnx(graph: Graph, trace: bool = False) -> Files:
             result = HANDLERS[type(node)](b, node, graph.operands(node), *node.inputs)
             b.name_result(result, node.name)
     infos = {name: _info(name, value) for name, value in graph.values.items()}
-    shown = tuple(name for name in infos if name != graph.input.name) if trace else graph.outputs
+    shown = tuple(name for name in infos if name != graph.input.name) if trace else tuple(dict.fromkeys(graph.outputs))
     inner = [info for name, info in infos.items() if name not in (graph.input.name, *shown)]
     model = b.model(graph.name, _DOC, [infos[graph.input.name]], [infos[name] for name in shown], inner)
     return {MODEL: model}

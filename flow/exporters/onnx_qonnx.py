@@ -265,13 +265,17 @@ def export_qonnx(graph: Graph, batch: int = 1) -> Files:
         batch: samples a run; QONNX tools want static shapes.
 
     Raises:
-        ExportError: a node needs more than 24 bits or a binary point that float32 lacks, or an overflow mode that
-            QONNX lacks.
+        ExportError: a node needs more than 24 bits, a binary point that float32 lacks or an overflow mode that QONNX
+            lacks, or the input is also an output.
     """
-    b = Builder(graph.values)
+    b, source = Builder(graph.values), graph.input.name
+    if source in graph.outputs:
+        raise ExportError(
+            f"QONNX knows every tensor once, but {source!r} is both input and output; take it out of the outputs, "
+            "or export integer ONNX."
+        )
     inner = _body(graph, b, batch)
     infos = {name: _info(name, value, batch) for name, value in graph.values.items()}
-    source = graph.input.name
     inner += [info for name, info in infos.items() if name not in (source, *graph.outputs)]
-    outputs = [infos[name] for name in graph.outputs]
+    outputs = [infos[name] for name in dict.fromkeys(graph.outputs)]
     return {MODEL: b.model(graph.name, _DOC, [infos[source]], outputs, inner, (DOMAIN,))}

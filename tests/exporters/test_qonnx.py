@@ -222,3 +222,17 @@ def test_binary_points_that_float32_lacks_are_refused(frac: int):
         f"QONNX computes in float32, which has binary points -48..52, but node 'x' uses {frac}; "
         "move the binary point, or export integer ONNX."
     )
+
+
+def test_an_input_that_is_also_an_output_is_refused():
+    with pytest.raises(ExportError) as caught:
+        export_qonnx(replace(mlp_graph(), outputs=("input", "fc3")))
+    assert str(caught.value) == (
+        "QONNX knows every tensor once, but 'input' is both input and output; take it out of the outputs, "
+        "or export integer ONNX."
+    )
+
+
+def test_an_output_named_twice_is_written_once():
+    graph = replace(mlp_graph(), outputs=("fc3", "fc3"))
+    assert check(graph, random_codes(graph, 2)) > 0

@@ -102,6 +102,18 @@ def test_random_graphs_campaign(batch: int, folder: Path):
         assert check(graph, random_codes(graph, 16, seed), folder) > 0
 
 
+@pytest.mark.parametrize("names", [("input", "fc1"), ("fc1", "fc1"), ("input", "fc1.out", "fc2")])
+def test_any_node_can_be_an_output(names: tuple[str, ...], folder: Path):
+    graph = replace(mlp_graph(sizes=(4, 3, 2)), outputs=names)
+    assert check(graph, random_codes(graph, 5), folder) == 5 * (4 + 3 + 3 + 3 + 2)
+
+
+def test_a_single_number_is_a_sample(folder: Path):
+    nodes = (Input(name="x", shape=(), format=fmt("s8.3")), Requantize(name="y", inputs=("x",), format=fmt("s4.1")))
+    graph = Graph("scalar", nodes, ("y",))
+    assert check(graph, np.arange(-128, 128), folder) == 512
+
+
 def outputs(graph: Graph, codes: np.ndarray, folder: Path) -> dict[str, np.ndarray]:
     write_tree(folder, export_onnx(graph))
     return simulate_onnxruntime(graph, folder, codes)
