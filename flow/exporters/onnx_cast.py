@@ -129,7 +129,7 @@ def _tamed(b: Builder, x: str, bits: int, node: Requantize) -> tuple[str, int, R
 
 
 def _lifted(b: Builder, x: str, reach: Range, bits: int, node: Requantize) -> tuple[str, Range]:
-    if bits and max(abs(end) for end in reach).bit_length() + bits > _WORD:
+    if max(abs(end) for end in reach).bit_length() + bits > _WORD:
         x, bits, reach = _tamed(b, x, bits, node)
     return lift(b, x, bits), (reach[0] << bits, reach[1] << bits)
 

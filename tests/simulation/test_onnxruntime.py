@@ -13,7 +13,7 @@ from flow.errors import SimulationError
 from flow.exporters.onnx import export_onnx
 from flow.exporters.writer import write_tree
 from flow.formats import FixedPoint, Overflow, Rounding
-from flow.ir import Conv2d, Graph, Input, MaxPool2d, Node, Requantize, Tensor, trace
+from flow.ir import Add, Conv2d, Graph, Input, MaxPool2d, Node, Requantize, Tensor, trace
 from flow.simulation.compare import compare
 from flow.simulation.onnxruntime import simulate_onnxruntime, tool
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
@@ -106,6 +106,17 @@ def test_random_graphs_campaign(batch: int, folder: Path):
 def test_any_node_can_be_an_output(names: tuple[str, ...], folder: Path):
     graph = replace(mlp_graph(sizes=(4, 3, 2)), outputs=names)
     assert check(graph, random_codes(graph, 5), folder) == 5 * (4 + 3 + 3 + 3 + 2)
+
+
+def test_zeros_are_lifted_any_distance(folder: Path):
+    """A cast that drops every bit leaves zeros, which then meet a binary point 90 bits away."""
+    nodes = (
+        Input(name="x", shape=(3,), format=fmt("s6.80")),
+        Requantize(name="zero", inputs=("x",), format=fmt("s4.-10")),
+        Add(name="y", inputs=("x", "zero")),
+    )
+    graph = Graph("far", nodes, ("y",))
+    assert check(graph, random_codes(graph, 8), folder) == 8 * 9
 
 
 def test_a_single_number_is_a_sample(folder: Path):
