@@ -75,14 +75,16 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _tensors(data: Data) -> tuple[Tensor, Tensor]:
+def _tensors(model: nn.Module, data: Data) -> tuple[Tensor, Tensor]:
+    """Samples and labels, where the model's parameters are."""
     x, y = data
-    return torch.as_tensor(x), torch.as_tensor(y).long()
+    device = next(model.parameters()).device
+    return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device).long()
 
 
 def accuracy(model: nn.Module, data: Data) -> float:
     """Share of the samples whose highest output is their label, 0..1; the model keeps its mode."""
-    x, y = _tensors(data)
+    x, y = _tensors(model, data)
     training = model.training
     model.eval()
     with torch.no_grad():
@@ -106,7 +108,7 @@ class _Run:
 
     def __init__(self, model: nn.Module, train: Data, steps: int, batch: int, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer, self.steps, self.batch = model, optimizer, steps, batch
-        self.x, self.y = _tensors(train)
+        self.x, self.y = _tensors(model, train)
 
     def epoch(self, number: int, seed: int) -> float:
         """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""

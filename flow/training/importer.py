@@ -123,26 +123,26 @@ class _Importer:
         before = self.names[first]
         self.names[node] = before
         if draft.kind is not None:
-            self.calls.append(self._call(draft, path, own_layer))
+            self.calls.append(self._call(draft.kind, draft, path, own_layer))
             self.names[node] = self.calls[-1].name
         self.memory[node] = self._root(first) if draft.shares else node
         if draft.in_place:
             same = [other for other in self._sharing(first) if self.names[other] == before]
             self.names.update(dict.fromkeys(same, self.names[node]))
 
-    def _call(self, draft: Draft, path: str, own_layer: bool) -> Call:
+    def _call(self, kind: type[Call], draft: Draft, path: str, own_layer: bool) -> Call:
         inputs = tuple(self.names[source] for source in draft.inputs)
         origin, base = path, ""
-        wanted = path if own_layer and path else ".".join(filter(None, (path, draft.kind.__name__.lower())))
-        if issubclass(draft.kind, Weighted):
+        wanted = path if own_layer and path else ".".join(filter(None, (path, kind.__name__.lower())))
+        if issubclass(kind, Weighted):
             origin = path if own_layer else draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
             wanted = origin or wanted
-        elif draft.kind is Relu:
+        elif kind is Relu:
             made = {call.name: call for call in self.calls}
             base = made[inputs[0]].stem if inputs[0] in made else inputs[0]
             wanted = f"{base}.relu"
         name = distinct(wanted, {SOURCE, *(call.name for call in self.calls)})
-        return draft.kind(name=name, inputs=inputs, origin=origin, base=base, **draft.fields)
+        return kind(name=name, inputs=inputs, origin=origin, base=base, **draft.fields)
 
     def _root(self, node: fx.Node) -> fx.Node:
         return self.memory.get(node, node)
@@ -188,7 +188,7 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
     if found.refused:
         listed = "; ".join(found.refused)
         raise UnsupportedError(
-            f"{type(model).__name__} uses what has no fixed-point form: {listed}. Supported are {SUPPORTED}."
+            f"{type(model).__name__} uses what has no fixed-point form: {listed}; supported are {SUPPORTED}."
         )
     held = {**program.state_dict, **program.constants}
     state = {name: held[name].detach().clone() for name in found.constants.values()}

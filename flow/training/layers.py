@@ -58,7 +58,7 @@ class _Weighted(nn.Module):
 
     def constants(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias on their grids."""
-        bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        bias = None if self.bias_quantizer is None else self.bias_quantizer(self.bias)
         return self.weight_quantizer(self.weight), bias
 
 

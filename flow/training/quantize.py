@@ -50,7 +50,7 @@ def quantize(
     if chosen.batchnorm is BatchNormMode.FOLDED:
         network = fold_batchnorm(network)
     placed = place_casts(network, chosen, positive=bool((batch >= 0).all()))
-    result = QuantizedModel(placed, chosen, tuple(batch.shape[1:]))
+    result = QuantizedModel(placed, chosen, tuple(batch.shape[1:])).to(batch.device)
     with torch.no_grad(), calibrating(result):
         result(batch)
     return result

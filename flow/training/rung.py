@@ -129,7 +129,7 @@ def simulate_torch(graph: Graph, qmodel: QuantizedModel, codes: NDArray[Any]) ->
     if names != steps:
         odd = sorted(names ^ steps)[0]
         raise SimulationError(f"Graph and model differ at {odd!r}; pass the model that the graph was lowered from.")
-    carrier = copy.deepcopy(qmodel).to(_carrier(graph)).eval()
+    carrier = copy.deepcopy(qmodel).to("cpu", _carrier(graph)).eval()
     values = torch.from_numpy(codes.astype(np.float64)) * math.ldexp(1.0, -graph.input.format.frac)
     with torch.no_grad(), _plain_kernels():
         parts = [_batch(graph, carrier, part.to(_carrier(graph))) for part in values.split(_BATCH)]

@@ -1,6 +1,7 @@
 """The loop: it learns, repeats itself to the bit, resumes to the bit, and leaves torch as it found it."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_the_seed_decides(make):
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_an_interrupted_training_resumes_to_the_bit(make, stop):
     whole = make()
-    expected = fit(whole, TRAIN, TEST, epochs=9, seed=4)
+    expected = fit(whole, TRAIN, TEST, epochs=10, seed=4)
     kept = {}
 
     def interrupt(epoch, state):
@@ -78,13 +79,13 @@ def test_an_interrupted_training_resumes_to_the_bit(make, stop):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(make(), TRAIN, TEST, epochs=9, seed=4, on_epoch=interrupt)
+        fit(make(), TRAIN, TEST, epochs=10, seed=4, on_epoch=interrupt)
     resumed = make()
     state = torch.load(io.BytesIO(kept["bytes"]), weights_only=True)
-    result = fit(resumed, TRAIN, TEST, epochs=9, seed=4, resume_state=state)
+    result = fit(resumed, TRAIN, TEST, epochs=10, seed=4, resume_state=state)
     assert same(state_of(whole), state_of(resumed))
     assert result.epochs == expected.epochs
-    assert len(result.epochs) == 9
+    assert len(result.epochs) == 10
 
 
 def test_points_stand_still_at_the_end():
@@ -97,6 +98,17 @@ def test_points_stand_still_at_the_end():
     assert course[6] != course[0]
     assert course[7] == course[8] == course[9]
     assert all(value == round(value) for value in course[9])
+
+
+def test_step_sizes_fall_along_one_cosine():
+    """240 samples in batches of 40 are 6 steps an epoch; the state after an epoch holds those of its last step."""
+    seen = []
+    fit(
+        quantised(), TRAIN, TEST, epochs=5, seed=0, batch=40, lr=0.02, point_lr=0.5,
+        on_epoch=lambda epoch, state: seen.append([group["lr"] for group in state["optimizer"]["param_groups"]]),
+    )  # fmt: skip
+    factors = [0.5 * (1 + math.cos(math.pi * (6 * epoch + 5) / 30)) for epoch in range(5)]
+    assert seen == [[0.02 * factor, 0.5 * factor] for factor in factors]
 
 
 def test_nothing_is_left_changed():

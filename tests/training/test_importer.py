@@ -31,7 +31,7 @@ class Made(nn.Module):
 
 def refused(model, batch, *listed):
     uses = "; ".join(listed)
-    message = f"{type(model).__name__} uses what has no fixed-point form: {uses}. Supported are {SUPPORTED}."
+    message = f"{type(model).__name__} uses what has no fixed-point form: {uses}; supported are {SUPPORTED}."
     with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
         quantize(model, batch)
 

@@ -97,6 +97,18 @@ def test_folding_what_has_no_layer_before_it_is_refused():
     assert "1.scale" in quantize(model, example((4,))).formats()
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_folding_takes_over_scale_and_shift(bias):
+    """In double precision and without casts: equal to 1e-12 of the largest value."""
+    layers = [nn.Conv2d(2, 3, 3, bias=bias), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4, bias=bias)]
+    model = randomized(nn.Sequential(*layers, nn.BatchNorm1d(4)), 2).double().eval()
+    batch = example((2, 4, 4)).double()
+    expected = model(batch).detach()
+    found = identity_of(quantize(model, batch, batchnorm="folded"))(batch).detach()
+    assert found.shape == expected.shape == (16, 4)
+    assert float((found - expected).abs().max()) <= 1e-12 * float(expected.abs().max())
+
+
 def test_folding_leaves_no_batchnorm():
     model = randomized(nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten()), 0)
     qmodel = quantize(model, example((1, 5, 5)), batchnorm="folded")
