@@ -131,7 +131,7 @@ class Network:
     Attributes:
         calls: each input of a call is an earlier call or SOURCE.
         output: the name of the value that is the model's result.
-        state: the constants by their name in the user's model; not shared with it.
+        state: the constants by their name in the user's model, whose memory they share: to be read only.
     """
 
     calls: tuple[Call, ...]

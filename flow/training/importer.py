@@ -169,7 +169,7 @@ def _output_of(found: _Importer, model: nn.Module) -> str:
 
 
 def import_network(model: nn.Module, example: Tensor) -> Network:
-    """The calls of `model` in eval mode, and copies of its constants.
+    """The calls of `model` in eval mode, and its constants.
 
     Args:
         model: any module that torch.export can follow; left as it was.
@@ -191,5 +191,5 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
             f"{type(model).__name__} uses what has no fixed-point form: {listed}; supported are {SUPPORTED}."
         )
     held = {**program.state_dict, **program.constants}
-    state = {name: held[name].detach().clone() for name in found.constants.values()}
+    state = {name: held[name].detach() for name in found.constants.values()}
     return Network(tuple(found.calls), _output_of(found, model), state).pruned()

@@ -80,6 +80,22 @@ def test_an_in_place_relu_shows_in_what_reads_its_input_later():
     ]
 
 
+def test_an_in_place_relu_shows_in_what_dropout_passed_on():
+    def forward(self, x):
+        y = self.a(x)
+        z = self.drop(y)
+        functional.relu_(y)
+        return self.b(z)
+
+    model = Made(forward, a=nn.Linear(4, 4), drop=nn.Dropout(), b=nn.Linear(4, 2))
+    network = import_network(model, example((4,)))
+    assert [(call.name, call.inputs) for call in network.calls] == [
+        ("a", ("input",)),
+        ("a.relu", ("a",)),
+        ("b", ("a.relu",)),
+    ]
+
+
 def test_an_in_place_change_under_a_view_is_refused():
     def forward(self, x):
         y = self.a(x)
