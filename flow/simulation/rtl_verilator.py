@@ -1,0 +1,163 @@
+"""Verilator builds: a cocotb module on a design, or a testbench in SystemVerilog made into a program.
+
+Most of a build is Verilator's own runtime, which is the same for every design; its object files are kept in the user's
+cache folder and laid into each build before make runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from flow import tools
+from flow.errors import OutputError
+from flow.exporters.writer import Files, write_tree
+
+__all__ = ["CocotbJob", "run_cocotb", "run_program", "verilator_version"]
+
+_CHILD = Path(__file__).parent / "cocotb_bench" / "build_and_run.py"
+_TIMEOUT_SECONDS = 1800.0
+# Registers start with random bits, so that whatever forgets its reset is seen.
+_COMMON_ARGS = ("--x-initial", "unique", "--x-assign", "unique", "--build-jobs", "2")
+_RANDOM_START = "+verilator+rand+reset+2"
+_OPTIMISE = "OPT_FAST=-O1"
+
+
+def verilator_version() -> str:
+    """Name and version of the simulator."""
+    return f"verilator {version('verilator')}"
+
+
+@dataclass(frozen=True, slots=True)
+class CocotbJob:
+    """A design and the cocotb module that tests it.
+
+    Attributes:
+        sources: relative path to SystemVerilog text, packages first.
+        top: the top module.
+        module: name of the cocotb module.
+        python_path: folders in which it and its helpers are.
+        files: other files of the working folder, which the module may read.
+        parameters: overrides of the top's parameters.
+        environment: variables for the module.
+        seed: of the simulator's and cocotb's random numbers.
+    """
+
+    sources: Mapping[str, str]
+    top: str
+    module: str
+    python_path: tuple[Path, ...]
+    files: Files = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _runtime_folder(kind: str) -> Path:
+    """Where the runtime's object files of this Verilator, this compiler and this kind of build are kept."""
+    compiler = tools.run(["g++", "--version"]).splitlines()[0]
+    root = str(tools.package_folder("verilator"))
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "flow" / f"verilator-{_digest(kind, compiler, root, version('verilator'))}"
+
+
+def _lay_runtime(build: Path, kept: Path) -> None:
+    build.mkdir(parents=True, exist_ok=True)
+    for path in kept.glob("verilated*.o"):
+        shutil.copyfile(path, build / path.name)
+
+
+def _keep_runtime(build: Path, kept: Path) -> None:
+    if kept.is_dir():
+        return
+    try:
+        write_tree(kept, {path.name: path.read_bytes() for path in build.glob("verilated*.o")})
+    except OutputError:
+        return  # a home that cannot be written only makes the next build slower
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    return {**tools.verilator_environment(), "MAKEFLAGS": _OPTIMISE, **extra}
+
+
+def _is_built(build: Path, key: str) -> bool:
+    marker = build / "built.key"
+    return marker.is_file() and marker.read_text() == key
+
+
+def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
+    """Build the job's design in `scratch` unless it stands there already, and run its cocotb module.
+
+    Returns:
+        The working folder, with whatever the module wrote.
+
+    Raises:
+        ToolError: Verilator rejects the sources, or a test of the module failed.
+    """
+    folder, build = scratch / "job", scratch / "sim"
+    parameters = json.dumps(dict(job.parameters), sort_keys=True)
+    key = _digest(job.top, parameters, *(part for pair in job.sources.items() for part in pair))
+    built, kept = _is_built(build, key), _runtime_folder("cocotb")
+    description = {
+        "sources": list(job.sources),
+        "top": job.top,
+        "parameters": dict(job.parameters),
+        "build_dir": str(build),
+        "build_args": list(_COMMON_ARGS),
+        "build": not built,
+        "module": job.module,
+        "python_path": [str(path) for path in job.python_path],
+        "plusargs": [_RANDOM_START, f"+verilator+seed+{job.seed + 1}"],
+        "environment": {**job.environment, "COCOTB_RANDOM_SEED": str(job.seed)},
+    }
+    write_tree(folder, {**job.sources, **job.files, "job.json": json.dumps(description)})
+    if not built:
+        shutil.rmtree(build, ignore_errors=True)
+        _lay_runtime(build, kept)
+    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment({}), timeout=_TIMEOUT_SECONDS)
+    (build / "built.key").write_text(key)
+    _keep_runtime(build, kept)
+    return folder
+
+
+def run_program(
+    sources: Mapping[str, str], top: str, scratch: Path, *, files: Files, args: Sequence[str], seed: int
+) -> Path:
+    """Build a testbench in SystemVerilog as a program in `scratch` and run it to its `$finish`.
+
+    Args:
+        sources: relative path to text, packages first; the testbench among them.
+        top: the testbench's module.
+        scratch: where to work.
+        files: what the testbench reads from its working folder.
+        args: more options for Verilator.
+        seed: of the simulator's random numbers.
+
+    Returns:
+        The working folder, with whatever the testbench wrote.
+
+    Raises:
+        ToolError: Verilator rejects the sources, or the testbench ends with `$fatal`.
+    """
+    folder, build, kept = scratch / "job", scratch / "sim", _runtime_folder("program")
+    write_tree(folder, {**sources, **files})
+    shutil.rmtree(build, ignore_errors=True)
+    _lay_runtime(build, kept)
+    command = ["verilator", "--binary", "--top-module", top, "--prefix", "Vtop", "--Mdir", str(build)]
+    environment = _environment({})
+    tools.run([*command, *_COMMON_ARGS, *args, *sources], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
+    _keep_runtime(build, kept)
+    plusargs = [_RANDOM_START, f"+verilator+seed+{seed + 1}"]
+    tools.run([build / "Vtop", *plusargs], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
+    return folder
