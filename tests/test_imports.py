@@ -30,7 +30,7 @@ LAYERS = {
     "datasets": "errors resources",
     "reporting": "errors formats resources",
 }
-TOP = {"__init__", "api", "cli", "doctor", "progress", "project", "recipe", "show", "stages", "studies"}
+TOP = {"__init__", "__main__", "api", "cli", "doctor", "progress", "project", "recipe", "show", "stages", "studies"}
 
 # Each library with the only places, as path patterns below flow/, that may import it.
 PLACES = {
