@@ -12,14 +12,18 @@ __all__ = ["identifier", "identifiers"]
 # Words that C++, SystemVerilog or Tcl keep to themselves and that a module path could plausibly be.
 _RESERVED = frozenset(
     """
-    and assert assign auto begin bit bool break buf byte case char class const continue cover cross default defparam
-    delete design disable do double edge else end enum event export extern final float for force forever fork friend
-    function generate genvar goto if import initial inline inout input inside instance int integer interface join
-    library local logic long macro main mod module namespace nand new nor not null operator or output package
-    parameter posedge priority private process program property protected public pure rand real ref reg register
-    release repeat return scalar sequence short signed sizeof small static std strong struct super switch table task
-    template this throw time top try type typedef typename union unique unsigned use using var vector virtual void
-    volatile wait wand weak while wire with wor xnor xor
+    alignas alignof alloca always and asm assert assign auto begin bind bit bitand bitor bool break buf byte case
+    catch char checker class clocking compl concept const constexpr constraint context continue cover cross decltype
+    default defparam delete design disable do double edge else end enum errno event expect explicit export extends
+    extern final float for force forever fork friend function generate genvar global goto if implies import include
+    initial inline inout input inside instance int integer interface intersect join large library linux local logic
+    long macro main matches medium mod module mutable namespace nand new noexcept nor not null nullptr offsetof
+    operator or output package packed parameter posedge primitive priority private process program property
+    protected public pulldown pullup pure rand real ref reg register release repeat requires restrict return scalar
+    scalared sequence short signed sizeof small soft solve specify static std strength string strong struct super
+    supply0 supply1 switch table tagged task template this throughout throw time top tran tri try type typedef
+    typeid typename union unique unix unsigned until untyped use using var vector vectored virtual void volatile
+    wait wand weak while wildcard wire with within wor xnor xor
     """.split()
 )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flow.exporters.hls.types import fixed_type
-from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint
+from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, Overflow
 from flow.ir import (
     Add,
     ArgMax,
@@ -58,7 +58,7 @@ class Call:
         inputs: letters of the input types, one for every input of the node.
         constants: the constant arguments.
         sizes: integer parameters by name, in the template's order.
-        inner: types that only the template knows, by letter.
+        inner: further types by letter: one of the template's other letters where it is the same, else the C++ type.
     """
 
     header: str
@@ -136,7 +136,22 @@ def _avg_pool(node: AvgPool2d, operands: tuple[Value, ...], result: Value, reuse
 
 
 def _requantize(node: Requantize, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
-    return Call("flow_requantize.h", "requantize", sizes={"SIZE": result.size})
+    (x,) = operands
+    dropped = x.format.frac - node.format.frac
+    wide = "X" if dropped < x.format.width else fixed_type(replace(x.format, width=dropped + 1))
+    inner = {"WIDE": wide, "ROUNDED": _rounded_type(node, x)}
+    return Call("flow_requantize.h", "requantize", sizes={"SIZE": result.size}, inner=inner)
+
+
+def _rounded_type(node: Requantize, x: Value) -> str:
+    """The type between rounding and overflow, see flow_requantize.h: that of the result but for two odd modes."""
+    target, dropped = node.format, x.format.frac - node.format.frac
+    if node.overflow is Overflow.WRAP_SM and dropped > 0:
+        rounded = FixedPoint.holding(min(x.low >> dropped, -1), (x.high >> dropped) + 1, target.frac)
+        return fixed_type(rounded, AP_ROUNDING[node.rounding], AP_OVERFLOW[Overflow.WRAP])
+    if node.overflow is Overflow.SAT_SYM and target.signed and target.width == 1:
+        return fixed_type(replace(target, signed=False))
+    return "Y"
 
 
 def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:

@@ -90,12 +90,14 @@ def _constant(layer: str, held: Constant) -> Fields:
 def _arguments(design: _Design, node: Node, made: Call) -> list[tuple[str, str]]:
     """The template arguments of a call with the names of the parameters they fill."""
     name, types = design.names[node.name], f"{design.name}_types::"
-    sources = zip(node.inputs, made.inputs, strict=True)
-    listed = [(types + design.names[source], letter) for source, letter in sources]
-    listed += [(f"{design.name}_weights::{name}_{held.name}_t", held.letter) for held in made.constants]
-    listed += [(text, letter) for letter, text in made.inner.items()]
-    listed.append((types + name, "Y"))
-    return listed + [(str(size), word) for word, size in made.sizes.items()]
+    letters = {"Y": types + name}
+    sources = zip(made.inputs, node.inputs, strict=True)
+    listed = [(letter, types + design.names[source]) for letter, source in sources]
+    listed += [(held.letter, f"{design.name}_weights::{name}_{held.name}_t") for held in made.constants]
+    letters.update(listed)
+    listed += [(letter, letters.get(text, text)) for letter, text in made.inner.items()]
+    listed += [("Y", letters["Y"]), *((word, str(size)) for word, size in made.sizes.items())]
+    return [(argument, meaning) for meaning, argument in listed]
 
 
 def _parameters(operands: tuple[Value, ...], types: list[str]) -> list[str]:

@@ -1,0 +1,316 @@
+"""The exported C++ against the interpreter: every operator, every mode, every node, every code."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flow.errors import DataError, SimulationError, ToolError
+from flow.exporters.hls import export_hls
+from flow.exporters.writer import write_tree
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    ScaleShift,
+    Tensor,
+    trace,
+)
+from flow.simulation.csim import compile_program, simulate_csim, tool
+from flow.tools import ap_headers, program, run
+from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+
+# The vendor's default constructor masks a word it never set; pragmas and labels are for the vendor's compiler.
+WARNINGS = (
+    *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"),
+    *("-Wno-uninitialized", "-Wno-maybe-uninitialized"),
+)
+
+
+@pytest.fixture(scope="session")
+def flags(tmp_path_factory):
+    """Options that make g++ read the headers precompiled, once for all graphs of this file."""
+    header = tmp_path_factory.mktemp("headers") / "shared.h"
+    header.write_text("#include <ap_fixed.h>\n")
+    flags = ["-std=c++11", "-O0", "-isystem", ap_headers(), "-x", "c++-header"]
+    run([program("g++"), *flags, header, "-o", f"{header}.gch"])
+    return ["-O0", "-include", str(header), *WARNINGS]
+
+
+def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> None:
+    """Every node of the C simulation equals the interpreter; the testbench of the project says so too."""
+    project = folder / graph.name
+    write_tree(project, export_hls(graph, codes, **options))
+    actual = simulate_csim(graph, project, codes, extra=flags, jobs=1)
+    expected = trace(graph, codes)
+    assert list(actual) == list(expected)
+    for name, value in expected.items():
+        assert actual[name].dtype == np.int64
+        np.testing.assert_array_equal(actual[name], value, strict=True, err_msg=name)
+    assert sum(value.size for value in actual.values()) == len(codes) * sum(v.size for v in graph.values.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_graphs(seed, tmp_path, flags):
+    graph = random_graph(seed)
+    assert_exact(graph, tmp_path, random_codes(graph, 100, seed), flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 200))
+def test_many_random_graphs(seed, tmp_path, flags):
+    graph = random_graph(seed, steps=10)
+    assert_exact(graph, tmp_path, random_codes(graph, 100, seed), flags)
+
+
+@pytest.mark.parametrize(("make", "reuse"), [(mlp_graph, 1), (mlp_graph, 5), (resnet_graph, 1), (resnet_graph, 3)])
+def test_demo_graphs(make, reuse, tmp_path, flags):
+    graph = make()
+    assert_exact(graph, tmp_path, random_codes(graph, 50), flags, reuse=reuse)
+
+
+def test_every_rounding_and_overflow(tmp_path, flags):
+    """All pairs of modes on every code of nine bits: three bits dropped; and every overflow of a left shift."""
+    nodes: list[Node] = [Input(name="x", shape=(1,), format=fmt("s9.4"))]
+    casts = [("s4.1", rounding) for rounding in Rounding] + [("u4.1", rounding) for rounding in Rounding]
+    casts += [(text, Rounding.RND) for text in ("s1.2", "u1.2", "s6.4", "u6.4", "s7.7", "u7.7", "s12.6", "u3.-2")]
+    for text, rounding in casts:
+        for mode in Overflow:
+            if fmt(text).signed or mode is not Overflow.WRAP_SM:
+                name = f"{text}.{rounding.value}.{mode.value}"
+                nodes.append(
+                    Requantize(name=name, inputs=("x",), format=fmt(text), rounding=rounding, overflow=mode)
+                )
+    assert len(nodes) == 1 + 7 * 5 + 7 * 4 + 4 * 5 + 4 * 4
+    graph = Graph("modes", tuple(nodes), tuple(node.name for node in nodes[1:]))
+    assert_exact(graph, tmp_path, np.arange(-256, 256)[:, None], flags)
+
+
+def random_format(rng: np.random.Generator, frac: int) -> FixedPoint:
+    return FixedPoint(int(rng.integers(1, 13)), frac, signed=bool(rng.integers(2)))
+
+
+def operators_graph(seed: int) -> Graph:
+    """Every operator behind a cast of its own, with formats far from the usual: frac negative, frac over width."""
+    rng = np.random.default_rng(seed)
+    frac = int(rng.integers(-8, 41))
+    nodes: list[Node] = [Input(name="x", shape=(4, 5, 6), format=random_format(rng, frac))]
+
+    def cast(name: str) -> str:
+        form = random_format(rng, frac + int(rng.integers(-3, 3)))
+        nodes.append(Requantize(name=f"{name}.in", inputs=("x",), format=form, overflow=Overflow.WRAP))
+        return f"{name}.in"
+
+    def tensor(*shape: int, near: int | None = None) -> Tensor:
+        point = int(rng.integers(-8, 41)) if near is None else near + int(rng.integers(-6, 7))
+        return random_tensor(rng, shape, str(random_format(rng, point)))
+
+    def frac_of(name: str, weight: Tensor) -> int:
+        return Graph("g", tuple(nodes), (name,)).values[name].format.frac + weight.format.frac
+
+    for i, (groups, padding, stride) in enumerate([(1, (1, 0), (1, 2)), (2, (0, 2), (2, 1)), (4, (0, 0), (1, 1))]):
+        source, weight = cast(f"conv{i}"), tensor(8, 4 // groups, 3, 2)
+        bias = tensor(8, near=frac_of(source, weight)) if i else None
+        nodes.append(Conv2d(name=f"conv{i}", inputs=(source,), weight=weight, bias=bias, groups=groups,
+                            padding=padding, stride=stride))  # fmt: skip
+    source, scale = cast("bn"), tensor(4)
+    nodes.append(ScaleShift(name="bn", inputs=(source,), scale=scale, shift=tensor(4, near=frac_of(source, scale))))
+    nodes.append(Relu(name="relu", inputs=(cast("relu"),)))
+    nodes.append(Add(name="add", inputs=(cast("a"), cast("b"))))
+    nodes.append(Add(name="twice", inputs=(cast("twice"), "twice.in")))
+    nodes.append(MaxPool2d(name="max", inputs=(cast("max"),), kernel=(3, 2), stride=(2, 3)))
+    reciprocal = Tensor(np.array(rng.integers(1, 100)), FixedPoint(7, int(rng.integers(-8, 41)), signed=False))
+    nodes.append(AvgPool2d(name="avg", inputs=(cast("avg"),), kernel=(2, 3), stride=(1, 3), scale=reciprocal))
+    nodes.append(Flatten(name="flat", inputs=(cast("flat"),)))
+    for i, reads in enumerate(("flat", "bn.flat")):
+        weight = tensor(7, 120)
+        bias = tensor(7, near=frac_of("flat.in", weight)) if i else None
+        nodes.append(Dense(name=f"fc{i}", inputs=("flat",), weight=weight, bias=bias, origin=reads))
+    nodes.append(ArgMax(name="class", inputs=("fc0",)))
+    ends = ("conv0", "conv1", "conv2", "bn", "relu", "add", "twice", "max", "avg", "flat", "fc1", "class")
+    return Graph(f"operators_{seed}", tuple(nodes), ends)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_operator(seed, tmp_path, flags):
+    graph = operators_graph(seed)
+    assert_exact(graph, tmp_path, random_codes(graph, 20, seed), flags, reuse=seed + 1)
+
+
+def test_values_of_60_bits(tmp_path, flags):
+    rng = np.random.default_rng(0)
+    weight = random_tensor(rng, (3, 4), "s29.30")
+    nodes = (
+        Input(name="x", shape=(4,), format=fmt("s29.-5")),
+        Dense(name="fc", inputs=("x",), weight=weight),
+        Requantize(name="y", inputs=("fc",), format=fmt("s40.10"), rounding=Rounding.RND_CONV),
+    )
+    graph = Graph("wide", nodes, ("y",))
+    assert graph.values["fc"].format.width >= 58
+    assert_exact(graph, tmp_path, random_codes(graph, 50), flags)
+
+
+def hostile_graph() -> Graph:
+    """Names of keywords, macros, namespaces and paths, duplicates once cleaned, origins that would end a comment."""
+    words = ["class", "3x3", "a-b", "a_b", "a.b", "errno", "assert", "std", "flow", "int8_t", "value_x", "../up", "X"]
+    origin = 'x"\\\n#error */ ??/'
+    nodes: list[Node] = [Input(name="hls", shape=(2,), format=fmt("s4.2"), origin=origin)]
+    for word in words:
+        nodes.append(Relu(name=word, inputs=(nodes[0].name,), origin=origin))
+    total = nodes[1].name
+    for word in words[1:]:
+        nodes.append(Add(name=f"{word}_COPY1", inputs=(total, word)))
+        total = nodes[-1].name
+    return Graph('3x3 "net"\n', tuple(nodes), (total, "class", "hls"))
+
+
+def test_hostile_names(tmp_path, flags):
+    graph = hostile_graph()
+    codes, project = random_codes(graph, 16), tmp_path / "p"
+    write_tree(project, export_hls(graph, codes))
+    actual, expected = simulate_csim(graph, project, codes, extra=flags, jobs=1), trace(graph, codes)
+    assert [name for name in expected if not np.array_equal(actual[name], expected[name])] == []
+    assert len(actual) == len(expected) == 26
+    bench = compile_program(project, "testbench.cpp", extra=flags, jobs=1)
+    assert run([bench, project / "vectors"]) == "16 samples, 96 codes compared, 0 mismatches\n"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, flags):
+    """The resnet's project and its compiled testbench, as a user of the vendor's tools runs it."""
+    graph, project = resnet_graph(), tmp_path_factory.mktemp("bench") / "resnet"
+    write_tree(project, export_hls(graph, random_codes(graph, 30)))
+    return project, compile_program(project, "testbench.cpp", extra=flags, jobs=1)
+
+
+def test_testbench_passes(bench):
+    project, program_ = bench
+    assert run([program_, project / "vectors"]) == "30 samples, 330 codes compared, 0 mismatches\n"
+    assert run([program_], cwd=project) == "30 samples, 330 codes compared, 0 mismatches\n"
+
+
+def copy_vectors(project, folder, name: str, edit) -> None:
+    for path in (project / "vectors").iterdir():
+        text = path.read_text()
+        (folder / path.name).write_text(edit(text) if path.name == name else text)
+
+
+def flip_word(text: str, line: int, word: int) -> str:
+    lines = [row.split() for row in text.splitlines()]
+    lines[line][word] = str(int(lines[line][word]) ^ 1)
+    return "".join(" ".join(row) + "\n" for row in lines)
+
+
+@pytest.mark.parametrize(("name", "layer", "word"), [("fc.dat", "fc", 7), ("class_n.dat", "class", 0)])
+def test_testbench_stops_at_the_first_wrong_code(name, layer, word, bench, tmp_path):
+    project, program_ = bench
+    copy_vectors(project, tmp_path, name, lambda text: flip_word(text, 11, word))
+    right = int((project / "vectors" / name).read_text().splitlines()[11].split()[word])
+    with pytest.raises(ToolError) as caught:
+        run([program_, tmp_path])
+    line = f"MISMATCH layer {layer} sample 11 index {word} expected {right ^ 1} actual {right}"
+    assert str(caught.value).endswith(f"failed with exit status 1; its last lines:\n{line}")
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "line"),
+    [
+        ("input.dat", lambda text: text.replace(" ", " 64 ", 1), "input.dat line 1 must hold 64 codes, not 65"),
+        ("input.dat", lambda text: "x" + text, "input.dat line 1 must hold 64 codes, not 0"),
+        ("input.dat", lambda text: "64" + text[text.index(" ") :], "the input code 64 does not fit its type of 6 bits"),
+        ("fc.dat", lambda text: "", "every file of vectors must hold the same number of samples, at least one"),
+    ],
+)
+def test_testbench_refuses_bad_vectors(name, edit, line, bench, tmp_path):
+    project, program_ = bench
+    copy_vectors(project, tmp_path, name, edit)
+    with pytest.raises(ToolError, match=rf"exit status 2; its last lines:\nERROR .*{re.escape(line)}$"):
+        run([program_, tmp_path])
+
+
+def test_testbench_without_vectors(bench, tmp_path):
+    with pytest.raises(ToolError, match=r"status 2.*\nERROR cannot read .*; give the folder of the vectors as the first"):
+        run([bench[1], tmp_path / "none"])
+
+
+@pytest.fixture(scope="module")
+def small() -> Graph:
+    """Two Dense layers and a cast between them that both rounds and overflows."""
+    first, relu, _, last = mlp_graph(sizes=(6, 5, 4)).nodes[1:]
+    cast = Requantize(name="fc1.out", inputs=("relu1",), format=fmt("u3.2"))
+    weight = random_tensor(np.random.default_rng(1), (4, 5), "s6.6")
+    return Graph("mlp", (mlp_graph(sizes=(6, 5)).input, first, relu, cast, replace(last, weight=weight)), ("fc2",))
+
+
+def mutate(project, name: str, pattern: str, new: str) -> None:
+    path = project / name
+    text, count = re.subn(pattern, new, path.read_text(), count=1)
+    assert count == 1
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "new", "first"),
+    [
+        ("weights/fc1.h", r"(?<=\{\n    )-?\d+", "31", "fc1"),
+        ("weights/fc2.h", r"(fc2_bias\[4\] = \{\n    )-?\d+", r"\g<1>31", "fc2"),
+        ("layers.h", "AP_RND, AP_SAT", "AP_TRN, AP_SAT", "fc1.out"),
+        ("layers.h", "AP_RND, AP_SAT", "AP_RND, AP_WRAP", "fc1.out"),
+        ("layers.h", r"ap_ufixed<3, 1, AP_RND", "ap_ufixed<3, 2, AP_RND", "fc1.out"),
+        ("include/flow_relu.h", r"> X\(0\)", "< X(0)", "relu1"),
+        ("top.cpp", r"(fc2\()value_fc1_out", r"\1reinterpret_cast<mlp_types::fc1_out *>(value_input_n)", "fc2"),
+    ],
+)
+def test_a_mutation_turns_the_rung_red(name, pattern, new, first, small, tmp_path, flags):
+    """One changed code, mode, binary point, operator or wire in the emitted files shows, first at its own node."""
+    codes = random_codes(small, 100)
+    write_tree(tmp_path / "p", export_hls(small, codes))
+    mutate(tmp_path / "p", name, pattern, new)
+    actual, expected = simulate_csim(small, tmp_path / "p", codes, extra=flags, jobs=1), trace(small, codes)
+    wrong = [node for node in expected if not np.array_equal(actual[node], expected[node])]
+    assert wrong[0] == first
+
+
+def test_nothing_is_compiled_twice(small, tmp_path):
+    codes, project = random_codes(small, 5), tmp_path / "p"
+    write_tree(project, export_hls(small, codes))
+    simulate_csim(small, project, codes)
+    before = {path: path.stat().st_mtime_ns for path in (project / "build").iterdir()}
+    simulate_csim(small, project, codes)
+    assert {path: path.stat().st_mtime_ns for path in (project / "build").iterdir()} == before
+    mutate(project, "weights/fc2.h", r"(?<=\{\n    )-?\d+", "31")
+    simulate_csim(small, project, codes)
+    added = [path.suffix for path in (project / "build").iterdir() if path not in before]
+    assert sorted(added) == ["", ".cpp", ".o"]  # one unit and the program
+
+
+def test_refusals(small, tmp_path):
+    codes, project = random_codes(small, 5), tmp_path / "p"
+    with pytest.raises(SimulationError) as caught:
+        simulate_csim(small, project, codes)
+    assert str(caught.value) == f"Folder {str(project)!r} holds no trace.cpp; write the project there with flow export."
+    with pytest.raises(DataError) as caught:
+        simulate_csim(small, project, codes[:, :5])
+    assert str(caught.value) == "Input 'input' takes codes of shape (N, *(6,)) with N >= 1, not (5, 5)."
+    write_tree(project, export_hls(small))
+    shorter = Graph("shorter", small.nodes[:-1], (small.nodes[-2].name,))
+    with pytest.raises(SimulationError) as caught:
+        simulate_csim(shorter, project, codes)
+    assert str(caught.value) == (
+        "The C simulation of 'shorter' must write 105 codes, not 125; export the project again from the same graph."
+    )
+
+
+def test_tool_names_compiler_and_headers():
+    assert re.fullmatch(r"g\+\+ \d+\.\d+\.\d+, ap_fixed headers of hls4ml 1\.3\.\d+", tool())
