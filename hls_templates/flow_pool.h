@@ -6,6 +6,7 @@
 
 namespace flow {
 
+// The highest code of each window.
 // \tparam X                   type of an input
 // \tparam Y                   type of a result, which holds every input
 // \tparam CHANNELS            channels of input and result
@@ -40,6 +41,7 @@ channels:
     }
 }
 
+// The scale times the sum of each window.
 // \tparam X, S, Y             types of an input, the scale, a result
 // \tparam SUM                 type that holds the sum of a window
 // \tparam CHANNELS            channels of input and result

@@ -128,7 +128,7 @@ def _layer(design: _Design, node: Node) -> Fields:
 
 def _check(part: str, clock_ns: float, reuse: int) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
-        raise ExportError(f"An FPGA part is letters, digits and dashes, not {part!r}; give one like xczu3eg-sbva484-1-e.")
+        raise ExportError(f"A part is letters, digits and dashes, not {part!r}; give one like xczu3eg-sbva484-1-e.")
     if not clock_ns > 0:
         raise ExportError(f"A clock period is a positive number of nanoseconds, not {clock_ns!r}; give one like 5.0.")
     if reuse < 1:
