@@ -12,9 +12,9 @@ from flow.formats.fixed_point import FixedPoint
 from flow.formats.overflow import Overflow, overflow
 from flow.formats.rounding import Rounding, round_shift
 
-__all__ = ["cast", "encode"]
+__all__ = ["INT64_BITS", "cast", "encode"]
 
-_INT64_BITS = 62
+INT64_BITS = 62  # two to spare, for a sum and for the period of WRAP_SM
 
 
 def cast(
@@ -23,6 +23,7 @@ def cast(
     target: FixedPoint,
     rounding: Rounding = Rounding.TRN,
     mode: Overflow = Overflow.WRAP,
+    saturated: int = 0,
 ) -> NDArray[Any]:
     """Codes with `frac` fractional bits as codes of `target`, as the assignment to an `ap_fixed` does it.
 
@@ -32,6 +33,7 @@ def cast(
         target: format of the result.
         rounding: rounding mode of the destination, default that of ap_fixed.
         mode: overflow mode of the destination, default that of ap_fixed.
+        saturated: the top bits that saturate under WRAP and WRAP_SM, the `N` of ap_fixed.
 
     Returns:
         int64 codes of the same shape, or object ones where `target` is wider than 62 bits.
@@ -41,13 +43,13 @@ def cast(
     """
     shift = frac - target.frac
     wide = codes.astype(object) if _needs_objects(codes, shift, target) else codes.astype(np.int64)
-    result = overflow(round_shift(wide, shift, rounding), target, mode)
-    return result.astype(np.int64) if target.width <= _INT64_BITS else result
+    result = overflow(round_shift(wide, shift, rounding), target, mode, saturated)
+    return result.astype(np.int64) if target.width <= INT64_BITS else result
 
 
 def _needs_objects(codes: NDArray[Any], shift: int, target: FixedPoint) -> bool:
     largest = max((abs(int(c)) for c in (codes.min(), codes.max())), default=0) if codes.size else 0
-    return largest.bit_length() + max(-shift, 0) > _INT64_BITS or max(shift, target.width + 2) > _INT64_BITS
+    return largest.bit_length() + max(-shift, 0) > INT64_BITS or max(shift, target.width + 2) > INT64_BITS
 
 
 def encode(
@@ -67,7 +69,7 @@ def encode(
         raise DataError(f"Fixed point holds finite numbers only, but {place} contains {bad}; replace it first.")
     mantissas, exponents = np.frexp(values.astype(np.float64))
     integers = (mantissas * 2.0**53).astype(np.int64)
-    codes = np.empty(values.shape, dtype=np.int64 if target.width <= _INT64_BITS else object)
+    codes = np.empty(values.shape, dtype=np.int64 if target.width <= INT64_BITS else object)
     for exponent in np.unique(exponents):
         where = exponents == exponent
         codes[where] = cast(integers[where], 53 - int(exponent), target, rounding, mode)

@@ -61,6 +61,63 @@ _MODES: dict[Overflow, Callable[[Codes, FixedPoint], Codes]] = {
 }
 
 
-def overflow(codes: Codes, target: FixedPoint, mode: Overflow) -> Codes:
-    """Bring integer codes (int64 or object, any shape) into `target` by `mode`."""
+def _check_saturated(target: FixedPoint, mode: Overflow, saturated: int) -> None:
+    if mode not in _SATURATED:
+        raise FormatError(
+            f"Saturated bits exist for the overflow modes WRAP and WRAP_SM only, not {mode.value}; "
+            f"use 0, not {saturated}."
+        )
+    if not 0 <= saturated <= target.width:
+        raise FormatError(
+            f"The saturated bits of {mode.value} must lie in 0..{target.width}, the width of {target}, not {saturated}."
+        )
+
+
+def _wrap_saturated(codes: Codes, target: FixedPoint, saturated: int) -> Codes:
+    """Outside the format the top `saturated` bits stick at the end that was passed, the others wrap.
+
+    The sign bit of a signed format keeps the sign. Below zero an unsigned format gets ones as it does above its top.
+    """
+    kept = 1 << (target.width - saturated)
+    top, rest = target.high + 1 - kept, codes % kept
+    bottom = target.low if target.signed else top
+    outside = np.where(codes < 0, bottom, top) + rest
+    return np.where((codes < target.low) | (codes > target.high), outside, codes)
+
+
+def _reflect_saturated(codes: Codes, target: FixedPoint, saturated: int) -> Codes:
+    """Outside the format a triangle wave at the end that was passed, as high as the bits that are not saturated."""
+    if not target.signed:
+        return _reflect(codes, target)
+    kept, negative = 1 << (target.width - saturated), codes < 0
+    phase = np.where(negative, target.low - 1 - codes, codes - target.high - 1) % (2 * kept)
+    depth = np.where(phase < kept, phase, 2 * kept - 1 - phase)
+    outside = np.where(negative, target.low + depth, target.high - depth)
+    return np.where((codes < target.low) | (codes > target.high), outside, codes)
+
+
+_SATURATED: dict[Overflow, Callable[[Codes, FixedPoint, int], Codes]] = {
+    Overflow.WRAP: _wrap_saturated,
+    Overflow.WRAP_SM: _reflect_saturated,
+}
+
+
+def overflow(codes: Codes, target: FixedPoint, mode: Overflow, saturated: int = 0) -> Codes:
+    """Bring integer codes into `target`.
+
+    Args:
+        codes: int64 or object array, any shape.
+        target: format of the result.
+        mode: which of the five.
+        saturated: the `N` of ap_fixed, for WRAP and WRAP_SM: how many of the top bits saturate instead of wrapping.
+
+    Raises:
+        FormatError: WRAP_SM of an unsigned format, or `saturated` bits where there are none to saturate.
+
+    >>> overflow(np.array([7, 8, 9, 23, -9]), FixedPoint(4, 0), Overflow.WRAP, saturated=1)
+    array([ 7,  0,  1,  7, -1])
+    """
+    if saturated:
+        _check_saturated(target, mode, saturated)
+        return _SATURATED[mode](codes, target, saturated)
     return _MODES[mode](codes, target)
