@@ -7,6 +7,7 @@ Objects and the program are kept in `build/` inside the project under the hash o
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,7 @@ def _unit_digest(project: Path, sources: Sequence[str], common: str) -> str:
 def _compile_unit(project: Path, sources: Sequence[str], digest: str, flags: Sequence[str], timeout: float) -> Path:
     built = project / "build" / f"{digest}.o"
     if not built.is_file():
-        unit, staged = built.with_suffix(".cpp"), built.with_suffix(".part")
+        unit, staged = built.with_suffix(".cpp"), built.with_suffix(f".{os.getpid()}.part")
         write_file(unit, "".join(f'#include "{source}"\n' for source in sources))
         run([program("g++"), *flags, "-c", unit, "-o", staged], timeout=timeout)
         staged.replace(built)
@@ -105,8 +106,8 @@ def compile_program(
     built = project / "build" / f"{Path(main).stem}-{_digest(digest for _, digest in units)}"
     if not built.is_file():
         with ThreadPoolExecutor(jobs) as pool:
-            objects = list(pool.map(lambda unit: _compile_unit(project, *unit, flags, timeout), units))
-        staged = built.with_suffix(".part")
+            objects = list(pool.map(lambda unit: _compile_unit(project, unit[0], unit[1], flags, timeout), units))
+        staged = built.with_suffix(f".{os.getpid()}.part")
         run([program("g++"), *objects, "-o", staged], timeout=timeout)
         staged.replace(built)
     return built

@@ -321,3 +321,13 @@ def test_refusals(small, tmp_path, flags):
 
 def test_tool_names_compiler_and_headers():
     assert re.fullmatch(r"g\+\+ \d+\.\d+\.\d+, ap_fixed headers of hls4ml 1\.3\.\d+", tool())
+
+
+def test_the_constants_as_synthesis_reads_them(small, tmp_path, flags):
+    """The one branch for synthesis that g++ can run: constants as arrays of ap_int give the same bits."""
+    codes = random_codes(small, 50)
+    write_tree(tmp_path / "p", export_hls(small, codes))
+    mutate(tmp_path / "p", "include/flow_fixed.h", "#ifdef __SYNTHESIS__", "#if 1")
+    actual, expected = simulate_csim(small, tmp_path / "p", codes, extra=flags, jobs=1), trace(small, codes)
+    assert [name for name in expected if not np.array_equal(actual[name], expected[name])] == []
+    assert sum(value.size for value in actual.values()) == 50 * (6 + 5 + 5 + 5 + 4)
