@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,9 @@ import yaml
 
 from flow.errors import BoardError
 from flow.resources import folder
+from flow.synthesis import Family
 
-__all__ = ["Board", "Family", "Resources", "list_boards", "load_board", "read_board"]
-
-
-class Family(Enum):
-    """The technology Yosys maps to; the values are its names."""
-
-    XC7 = "xc7"
-    XCUP = "xcup"
+__all__ = ["Board", "Resources", "list_boards", "load_board", "read_board"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ import pytest
 import yaml
 
 from flow.errors import BoardError
-from flow.estimation.boards import Board, Family, list_boards, load_board, read_board
+from flow.estimation.boards import Board, list_boards, load_board, read_board
 from flow.resources import folder
+from flow.synthesis import Family
 
 KNOWN = ("arty_a7_100t", "kv260", "pynq_z2", "ultra96_v2", "zcu102", "zcu104")
 
@@ -71,7 +72,7 @@ def test_every_key_is_needed(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "value", "rule"),
     [
-        (("family",), "ice40", "family must be one of xc7, xcup, not 'ice40'"),
+        (("family",), "versal", "family must be one of xc7, xcup, ecp5, ice40, not 'versal'"),
         (("clock_mhz",), "fast", "clock_mhz must be a number from 0 up, not 'fast'"),
         (("resources", "dsp"), True, "resources.dsp must be a number from 0 up, not True"),
         (("ceilings", "lut"), -1, "ceilings.lut must be a number from 0 up, not -1"),

@@ -1,0 +1,194 @@
+"""What a design costs, as plain data: per layer and in all, estimated and measured, and its JSON form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from flow.estimation.boards import Board
+
+__all__ = ["RESOURCES", "Basis", "Cost", "LayerCost", "LayerUsage", "Measured", "Usage"]
+
+RESOURCES = ("lut", "ff", "dsp", "bram")
+_CAPACITY = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram": "bram36"}
+
+
+class Basis(Enum):
+    """Where a layer's figure comes from."""
+
+    RTL = "closed form of the emitted RTL, coefficients from synthesis"
+    ANALYTIC = "analytic, no RTL yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Resources in use: 6-input LUTs, flip-flops, DSP48 slices, block RAMs of 36 Kibit in halves."""
+
+    lut: float = 0
+    ff: int = 0
+    dsp: int = 0
+    bram: float = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram)
+
+    def to_json(self) -> dict[str, float]:
+        """Whole numbers; block RAMs in halves."""
+        return {"lut": round(self.lut), "ff": self.ff, "dsp": self.dsp, "bram": self.bram}
+
+
+def _sum(parts: Iterable[Usage]) -> Usage:
+    return sum(parts, Usage())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """The estimate of one node of the graph.
+
+    Attributes:
+        name: the node's name.
+        op: the operator's name.
+        usage: resources.
+        cycles: cycles between two samples that this layer alone would need.
+        latency: cycles from the last input beat to the first output beat.
+        pe: output rows computed at once.
+        simd: inputs consumed at once.
+        parts: LUTs by part of the cell, for the reader.
+        basis: where the figure comes from.
+    """
+
+    name: str
+    op: str
+    usage: Usage
+    cycles: int
+    latency: int = 0
+    pe: int = 1
+    simd: int = 1
+    parts: dict[str, float] = field(default_factory=dict)
+    basis: Basis = Basis.RTL
+
+    def to_json(self) -> dict[str, Any]:
+        """The layer's entry in `estimate.json`."""
+        parts = {name: round(lut, 1) for name, lut in self.parts.items() if lut}
+        return {
+            "name": self.name, "op": self.op, **self.usage.to_json(), "cycles": self.cycles, "latency": self.latency,
+            "pe": self.pe, "simd": self.simd, "parts": parts, "basis": self.basis.value,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LayerUsage:
+    """What synthesis made of one layer."""
+
+    name: str
+    op: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What synthesis made of the emitted RTL.
+
+    Attributes:
+        tool: name and version of the synthesiser.
+        recipe: its commands; part of every figure.
+        total: the whole design, flattened.
+        layers: each layer out of context.
+        seconds: wall-clock time of all runs.
+    """
+
+    tool: str
+    recipe: str
+    total: Usage
+    layers: tuple[LayerUsage, ...]
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry `measured` of `estimate.json`."""
+        layers = [{"name": layer.name, "op": layer.op, **layer.usage.to_json()} for layer in self.layers]
+        return {
+            "tool": self.tool, "total": self.total.to_json(), "layers": layers, "recipe": self.recipe,
+            "seconds": round(self.seconds, 2),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of a design on a board.
+
+    Attributes:
+        design: the graph's name.
+        board: where it should go.
+        architecture: `stream` or `spatial`.
+        layers: one a node, in the graph's order.
+        latency_cycles: from the first input beat of a sample to its last output beat.
+        ii_cycles: between two samples.
+        measured: what synthesis said, where it ran.
+    """
+
+    design: str
+    board: Board
+    architecture: str
+    layers: tuple[LayerCost, ...]
+    latency_cycles: int
+    ii_cycles: int
+    measured: Measured | None = None
+
+    @property
+    def total(self) -> Usage:
+        """All layers together."""
+        return _sum(layer.usage for layer in self.layers)
+
+    @property
+    def capacity(self) -> dict[str, float]:
+        """What the board's device has of each resource."""
+        return {key: getattr(self.board.resources, name) for key, name in _CAPACITY.items()}
+
+    @property
+    def ceilings(self) -> dict[str, float]:
+        """Percent of each resource above which the design is flagged."""
+        return {key: getattr(self.board.ceilings, name) for key, name in _CAPACITY.items()}
+
+    @property
+    def utilisation(self) -> dict[str, float]:
+        """Percent of the device in use, by resource."""
+        return {key: 100 * getattr(self.total, key) / max(held, 1) for key, held in self.capacity.items()}
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The resources above their ceiling."""
+        return tuple(key for key, used in self.utilisation.items() if used > self.ceilings[key])
+
+    @property
+    def error_percent(self) -> dict[str, float | None]:
+        """Estimate against measurement; None where there is nothing to divide by, empty without a measurement."""
+        if self.measured is None:
+            return {}
+        return {key: _error(getattr(self.total, key), getattr(self.measured.total, key)) for key in RESOURCES}
+
+    def beside(self, measured: Measured) -> Cost:
+        """The same estimate with its measurement beside it."""
+        return replace(self, measured=measured)
+
+    def to_json(self) -> dict[str, Any]:
+        """`estimate.json`."""
+        return {
+            "design": self.design, "board": self.board.name, "part": self.board.part, "family": self.board.family.value,
+            "architecture": self.architecture, "clock_mhz": self.board.clock_mhz,
+            "total": self.total.to_json(), "capacity": self.capacity,
+            "utilisation": {key: round(value, 2) for key, value in self.utilisation.items()},
+            "ceilings": self.ceilings, "over": list(self.over),
+            "latency_cycles": self.latency_cycles, "ii_cycles": self.ii_cycles,
+            "layers": [layer.to_json() for layer in self.layers],
+            "measured": None if self.measured is None else self.measured.to_json(),
+            "error_percent": {k: None if v is None else round(v, 2) for k, v in self.error_percent.items()},
+        }  # fmt: skip
+
+
+def _error(estimate: float, measured: float) -> float | None:
+    if measured:
+        return 100 * (estimate - measured) / measured
+    return 0.0 if math.isclose(estimate, 0) else None

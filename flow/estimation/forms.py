@@ -1,0 +1,251 @@
+"""Closed forms of the cells in `rtl/`: which parts a cell has and how each grows with its parameters.
+
+A form says the features; their coefficients are fitted to `data/cells.json` by non-negative least squares when first
+asked for, so no figure of the estimate stands in code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.estimation.characterise import read_cells
+from flow.estimation.fit import non_negative_least_squares
+from flow.estimation.memory import distributed, goes_to_block_ram
+from flow.estimation.sweeps import EITHER
+from flow.synthesis import Family
+
+__all__ = [
+    "FORMS",
+    "Form",
+    "buffer_luts",
+    "cell_rows",
+    "folds",
+    "form_for_dot",
+    "luts",
+    "memory_luts",
+    "registers_hold",
+]
+
+Parameters = Mapping[str, int]
+Features = dict[str, float]
+
+_LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
+_SATURATING = (1, 2, 3)
+_LOOKS_AT_REST = (1, 3, 4, 5, 6)
+_WRAP_SM = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A closed form.
+
+    Attributes:
+        cell: whose rows calibrate it.
+        features: what the LUTs grow with.
+        known: LUTs that are counted, not fitted: memories and parts with a form of their own.
+        covers: which parameters the form is for.
+        floor: rows of fewer LUTs than this weigh as this many.
+    """
+
+    cell: str
+    features: Callable[[Parameters], Features]
+    known: Callable[[Parameters, Family], float] = lambda parameters, family: 0.0
+    covers: Callable[[Parameters], bool] = lambda parameters: True
+    floor: float = 4.0
+
+
+def _bits(count: int) -> int:
+    """Bits of a counter over `count` values; none for one value."""
+    return (count - 1).bit_length()
+
+
+def _odd(count: int) -> bool:
+    return count & (count - 1) != 0
+
+
+def _product(p: Parameters) -> Features:
+    """Products of `XWidth` by `WWidth` bits and the tree that adds `Simd` of them.
+
+    Booth's recoding halves one operand and so makes as many rows as half its bits, each as long as the other operand;
+    which one it recodes is Yosys' choice. Beyond seven bits of operands a product no longer fits single LUTs. The
+    tree's additions are as wide as a product, and more of them stand above each other the more terms there are.
+    """
+    simd, x, w, unsigned = p["Simd"], p["XWidth"], p["WWidth"], 1 - p["XSigned"]
+    levels = math.log2(simd)
+    return {
+        "rows of x": simd * -(-(x + unsigned) // 2) * w,
+        "rows of w": simd * -(-w // 2) * x,
+        "beyond one LUT": simd * max(0, x + w - 7),
+        "recoding": simd,
+        "tree": simd * levels * (x + w),
+        "compressors": simd * levels * max(0, min(x, w) - 3),
+    }
+
+
+def _requantize(p: Parameters) -> Features:
+    """The bits that are left, a wide gate over those that are cut off on either side, and the choice of a limit."""
+    drop, lift = max(p["Shift"], 0), max(-p["Shift"], 0)
+    raised = p["Rounding"] != 0 and drop > 0
+    bits = max(p["InWidth"] - drop, 0) + lift + raised
+    limit = p["OutWidth"] - int(p["OutSigned"] and not p["InSigned"])
+    above = max(bits - limit, 0) if p["Overflow"] in _SATURATING or p["Overflow"] == _WRAP_SM else 0
+    rest = max(drop - 1, 0) if p["Rounding"] in _LOOKS_AT_REST else 0
+    return {
+        "limit": min(p["OutWidth"], bits) if above else 0,
+        "overflow": above / _LUT_INPUTS,
+        "rounding": rest / _LUT_INPUTS,
+        "raise": int(raised),
+    }
+
+
+def _argmax(p: Parameters) -> Features:
+    return {
+        "comparators": p["Lanes"] * p["Width"], "index": p["Lanes"] * p["IndexWidth"],
+        "best": p["Width"], "control": 1,
+    }  # fmt: skip
+
+
+def _fifo(p: Parameters) -> Features:
+    return {"control": 1, "counters": _bits(p["Depth"])}
+
+
+def _axis(p: Parameters) -> Features:
+    counter = _bits(p["Beats"])
+    return {"skid": p["Width"], "control": 1, "counter": min(counter, 1), "wrap": counter * _odd(p["Beats"])}
+
+
+def _skid(p: Parameters) -> Features:
+    return {"skid": p["Width"], "control": 1}
+
+
+def folds(p: Parameters) -> tuple[int, int]:
+    """Input and output folds of a flow_dense."""
+    return p["Inputs"] // p["Simd"], p["Outputs"] // p["Pe"]
+
+
+def _dense(p: Parameters) -> Features:
+    """What flow_dense has besides products: the operand's choice, the accumulators, counters and handshake."""
+    in_folds, out_folds = folds(p)
+    return {
+        "input buffer": p["Simd"] * p["XWidth"] if out_folds > 1 else 0,
+        "accumulators": p["Pe"] * p["AccWidth"],
+        "counters": _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds),
+        "control": 1,
+    }
+
+
+def buffer_luts(p: Parameters, family: Family) -> float:
+    """LUTs of the memory in which flow_dense keeps a vector for its later folds."""
+    in_folds, out_folds = folds(p)
+    if out_folds == 1 or registers_hold(p["Simd"] * p["XWidth"], in_folds, family):
+        return 0.0
+    return float(distributed(p["Simd"] * p["XWidth"], in_folds, family))
+
+
+def _dense_known(p: Parameters, family: Family) -> float:
+    """Products as measured on their own, so that their error does not leak into the rest, and the buffer."""
+    dot = {"Simd": p["Simd"], "XWidth": p["XWidth"], "WWidth": p["WWidth"], "XSigned": p["XSigned"]}
+    found = [r["lut"] for r in cell_rows("flow_dot", family) if all(r[key] == value for key, value in dot.items())]
+    return p["Pe"] * min(found) + buffer_luts(p, family)
+
+
+def _fifo_known(p: Parameters, family: Family) -> float:
+    if registers_hold(p["Width"], p["Depth"], family):
+        return p["Width"] * -(-p["Depth"] // 4)  # a LUT chooses among four
+    return distributed(p["Width"], p["Depth"], family)
+
+
+def memory_luts(name: str, p: Parameters, family: Family) -> float:
+    """LUTs of the memory inside a cell, which are counted."""
+    return _fifo_known(p, family) if name == "flow_fifo" else 0.0
+
+
+def _fork(p: Parameters) -> Features:
+    return {"handshake": p["Ways"], "control": 1}
+
+
+def _rom(p: Parameters) -> Features:
+    """A column is one function of the address: a LUT for every 64 lines, and more where it is not on the critical path.
+
+    Area recovery in abc9 splits columns of more than 32 lines into shared pieces that cost more than the LUT6 they
+    replace; the second term is that.
+    """
+    deep = sum(p[c] * max(0, p[d] - 32) for d, c in _ROMS)
+    return {"columns": sum(p[c] * -(-p[d] // 64) for d, c in _ROMS), "shared pieces": deep, "addresses": 1}
+
+
+_ROMS = (("Depth", "Columns"), ("BiasDepth", "BiasColumns"))
+
+
+def _narrow(p: Parameters) -> bool:
+    return min(p["XWidth"], p["WWidth"]) <= 2
+
+
+FORMS: Mapping[str, Form] = {
+    "dot, narrow": Form("flow_dot", _product, covers=_narrow),
+    "dot, one": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] == 1),
+    "dot": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] > 1),
+    "flow_dense": Form("flow_dense", _dense, _dense_known),
+    "rom": Form("rom", _rom, lambda p, family: p["without"], lambda p: not goes_to_block_ram(12, p["Depth"])),
+    "flow_requantize": Form("flow_requantize", _requantize),
+    "flow_argmax": Form("flow_argmax", _argmax),
+    "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),
+    "flow_axis_in": Form("flow_axis_in", _axis),
+    "flow_axis_out": Form("flow_axis_out", _axis),
+    "flow_skid": Form("flow_skid", _skid),
+    "flow_fork": Form("flow_fork", _fork),
+}
+
+
+def form_for_dot(p: Parameters) -> str:
+    """The form of a dot product with these parameters."""
+    return next(name for name in ("dot, narrow", "dot, one", "dot") if FORMS[name].covers(p))
+
+
+@cache
+def cell_rows(cell: str, family: Family) -> tuple[dict[str, Any], ...]:
+    """The measurements of a cell; logic is measured on one family for both."""
+    measured = Family.XCUP if cell in EITHER else family
+    return tuple(row for row in read_cells()["rows"] if row["cell"] == cell and row["family"] == measured.value)
+
+
+@cache
+def _coefficients(name: str, family: Family) -> NDArray[np.float64]:
+    form = FORMS[name]
+    rows = [row for row in cell_rows(form.cell, family) if form.covers(row)]
+    features = np.array([list(form.features(row).values()) for row in rows], dtype=np.float64)
+    target = np.array([row["lut"] - form.known(row, family) for row in rows], dtype=np.float64)
+    weight = np.array([max(row["lut"], form.floor) for row in rows])
+    return non_negative_least_squares(features, target, weight)
+
+
+def luts(name: str, parameters: Parameters, family: Family) -> Features:
+    """LUTs of a cell by part, from its form; what the form counts rather than fits is not in it."""
+    features = FORMS[name].features(parameters)
+    return {
+        part: float(size * factor)
+        for (part, size), factor in zip(features.items(), _coefficients(name, family), strict=True)
+    }
+
+
+@cache
+def _largest_in_registers(family: Family) -> int:
+    """Bits of the largest FIFO that Yosys built of flip-flops, told by their number."""
+    counters = {depth: _bits(depth + 1) + 3 * _bits(depth) for depth in range(1, 65)}
+    return max(
+        row["Width"] * row["Depth"]
+        for row in cell_rows("flow_fifo", family)
+        if row["ff"] >= counters[row["Depth"]] + row["Width"] * row["Depth"]
+    )
+
+
+def registers_hold(width: int, depth: int, family: Family) -> bool:
+    """Whether a memory is so small that flip-flops hold it."""
+    return width * depth <= _largest_in_registers(family)

@@ -1,0 +1,66 @@
+"""What synthesis makes of the emitted RTL: the whole design flat, and every layer out of context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from flow.errors import ToolError
+from flow.estimation.boards import Board
+from flow.estimation.characterise import synthesise_whole
+from flow.estimation.cost import LayerUsage, Measured, Usage
+from flow.estimation.layers import layer_modules
+from flow.exporters.verilog import METADATA, Plan, make_plan
+from flow.ir import Graph
+from flow.synthesis import Area, synthesise
+
+__all__ = ["measure"]
+
+
+def _sources(project: Path) -> dict[str, str]:
+    """The SystemVerilog files that an export wrote, in compile order."""
+    try:
+        names = [name for name in (project / "filelist.f").read_text().split() if name.endswith(".sv")]
+        return {name: (project / name).read_text() for name in names}
+    except OSError as error:
+        raise ToolError(
+            f"There is no exported RTL in {project.name!r} ({error.strerror}); run `flow export` with verilog first."
+        ) from None
+
+
+def _usage(area: Area) -> Usage:
+    return Usage(area.lut, area.ff, area.dsp, area.bram)
+
+
+def _plan(graph: Graph, project: Path) -> Plan:
+    """The plan of the exported design, from the graph and the folding that the export wrote down."""
+    streams = json.loads((project / METADATA).read_text())["streams"]
+    return make_plan(graph, {entry["node"]: (entry["pe"], entry["simd"]) for entry in streams if "pe" in entry})
+
+
+def _layers(graph: Graph, plan: Plan, board: Board, sources: Mapping[str, str]) -> tuple[tuple[LayerUsage, ...], float]:
+    modules = layer_modules(plan)
+    found = synthesise_whole(dict(modules.values()), board.family, sources)
+    areas = {name: found.module_areas[module] for name, (module, _) in modules.items()}
+    rows = tuple(LayerUsage(node.name, node.op, _usage(areas.get(node.name, Area()))) for node in graph)
+    return rows, found.seconds
+
+
+def measure(graph: Graph, project: Path, board: Board, *, layers: bool = True) -> Measured:
+    """Synthesise an exported design for the family of a board.
+
+    Args:
+        graph: the design.
+        project: the folder that `export_verilog` filled.
+        board: whose family it is mapped to.
+        layers: also map every layer on its own; as much work again.
+
+    Raises:
+        ToolError: there is no exported RTL, or the synthesiser rejects it.
+    """
+    sources = _sources(project)
+    plan = _plan(graph, project)
+    whole = synthesise(sources, plan.top, board.family)
+    rows, seconds = _layers(graph, plan, board, sources) if layers else ((), 0.0)
+    return Measured(whole.tool, whole.recipe, _usage(whole.area), rows, whole.seconds + seconds)

@@ -1,0 +1,69 @@
+"""Flip-flops of every cell, counted from its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flow.estimation.forms import folds, registers_hold
+from flow.estimation.rom import RomShape
+from flow.synthesis import Family
+
+__all__ = ["argmax", "axis_in", "axis_out", "dense", "fifo", "fork", "quantize"]
+
+Parameters = Mapping[str, int]
+
+
+def _bits(count: int) -> int:
+    return (count - 1).bit_length()
+
+
+def axis_in(p: Parameters, family: Family) -> int:
+    """Two beats with their valid bits, the frame error, the beat counter."""
+    return 2 * p["Width"] + 3 + _bits(p["Beats"])
+
+
+def axis_out(p: Parameters, family: Family) -> int:
+    """Two beats with their valid bits, the beat counter."""
+    return 2 * p["Width"] + 2 + _bits(p["Beats"])
+
+
+def fifo(p: Parameters, family: Family) -> int:
+    """The count, both addresses, the read address once more beside the memory; the beats where LUT RAM does not."""
+    beats = p["Width"] * p["Depth"] if registers_hold(p["Width"], p["Depth"], family) else 0
+    return _bits(p["Depth"] + 1) + 3 * _bits(p["Depth"]) + beats
+
+
+def fork(p: Parameters, family: Family) -> int:
+    """A bit a way."""
+    return p["Ways"]
+
+
+def quantize(p: Parameters, family: Family) -> int:
+    """A beat and its valid bit; a code narrower than its format leaves bits constant."""
+    bits = max(p["InWidth"] - max(p["Shift"], 0), 0) + max(-p["Shift"], 0) + int(p["Rounding"] != 0 and p["Shift"] > 0)
+    return p["Lanes"] * min(p["OutWidth"], bits) + 1
+
+
+def argmax(p: Parameters, family: Family) -> int:
+    """The best code; its index, the base and the result; the beat counter; valid."""
+    return p["Width"] + 3 * p["IndexWidth"] + _bits(p["Count"] // p["Lanes"]) + 1
+
+
+def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
+    """Operands, weights, two stages of bias, dot products, results, accumulators, counters, control.
+
+    Yosys gives a chain of additions one bit a term. With one input fold nothing is accumulated, and the marks of the
+    first and last step are constant.
+    """
+    weights, biases = roms
+    in_folds, out_folds = folds(p)
+    operands, sums = p["Simd"] * p["XWidth"], p["Pe"] * p["AccWidth"]
+    product = min(p["AccWidth"], p["XWidth"] + 1 - p["XSigned"] + p["WWidth"] + p["Simd"] - 1)
+    counters = _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds)
+    buffered = out_folds > 1
+    kept = in_folds * operands if buffered and registers_hold(operands, in_folds, family) else 0
+    read_address = _bits(in_folds) if buffered else 0
+    accumulated = sums if in_folds > 1 else 0
+    control = 7 if in_folds > 1 else 3
+    memories = weights.columns + 2 * biases.columns
+    return operands + memories + p["Pe"] * product + sums + accumulated + counters + read_address + kept + control

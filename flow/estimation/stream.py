@@ -1,0 +1,136 @@
+"""The cost of a streaming design, instance by instance of the top that the exporter emits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flow.estimation import registers
+from flow.estimation.cost import LayerCost, Usage
+from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts
+from flow.estimation.layers import absorbed, instance_node
+from flow.estimation.memory import block_rams, goes_to_block_ram
+from flow.estimation.rom import RomShape, rom_shape
+from flow.exporters.verilog import Plan, predict
+from flow.exporters.verilog.instances import Instance, instances
+from flow.exporters.verilog.layer import layer_context
+from flow.formats import Overflow, Rounding
+from flow.ir import Dense, Graph
+from flow.synthesis import Family
+
+__all__ = ["Parts", "dense_parts", "numeric", "stream_layers"]
+
+Parts = dict[str, float]  # LUTs by part
+Parameters = Mapping[str, int]
+Found = tuple[Parts, Usage]  # LUTs by part; the other resources
+
+_MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Rounding)} | {
+    f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
+}
+
+
+def numeric(parameters: Mapping[str, int | str]) -> dict[str, int]:
+    """Parameters with the constants of flow_pkg as their numbers, which are the order of the modes."""
+    return {key: _MODES[value] if isinstance(value, str) else value for key, value in parameters.items()}
+
+
+def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -> Found:
+    """A generated layer: products and sums, accumulators, the kept vector, ROMs.
+
+    Args:
+        shape: parameters of flow_dense.
+        roms: of the weights and of the biases.
+        family: what it is mapped to.
+    """
+    dot = luts(form_for_dot(shape), shape, family)
+    tree = ("tree", "compressors")
+    rest = luts("flow_dense", shape, family)
+    blocks = [rom for rom in roms if goes_to_block_ram(rom.width, rom.depth)]
+    lines = [RomShape(rom.depth, rom.width, 0) if rom in blocks else rom for rom in roms]
+    keys = {
+        "Depth": lines[0].depth,
+        "Columns": lines[0].columns,
+        "BiasDepth": lines[1].depth,
+        "BiasColumns": lines[1].columns,
+    }
+    parts = {
+        "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in tree),
+        "adders": shape["Pe"] * sum(dot[part] for part in tree),
+        "accumulators": rest["accumulators"],
+        "input buffer": rest["input buffer"] + buffer_luts(shape, family),
+        "roms": sum(luts("rom", keys, family).values()),
+        "control": rest["counters"] + rest["control"],
+    }
+    held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)
+    return parts, Usage(ff=held, bram=sum(block_rams(rom.width, rom.depth) for rom in blocks))
+
+
+def _layer(plan: Plan, node: Dense, family: Family) -> Found:
+    context: dict[str, Any] = layer_context(plan, node, dsp=False)
+    roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
+    return dense_parts(context["parameters"], roms, family)
+
+
+def _cell(part: str, count: Callable[[Parameters, Family], int]) -> Callable[[str, Parameters, Family], Found]:
+    """A cell whose whole LUTs go by one name."""
+
+    def found(module: str, p: Parameters, family: Family) -> Found:
+        return {part: sum(luts(module, p, family).values()) + memory_luts(module, p, family)}, Usage(
+            ff=count(p, family)
+        )
+
+    return found
+
+
+def _quantize(module: str, p: Parameters, family: Family) -> Found:
+    lane = sum(luts("flow_requantize", p, family).values())
+    return {"casts": p["Lanes"] * lane}, Usage(ff=registers.quantize(p, family))
+
+
+_CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
+    "flow_axis_in": _cell("stream", registers.axis_in),
+    "flow_axis_out": _cell("stream", registers.axis_out),
+    "flow_fifo": _cell("fifo", registers.fifo),
+    "flow_fork": _cell("stream", registers.fork),
+    "flow_argmax": _cell("comparators", registers.argmax),
+    "flow_quantize_stream": _quantize,
+}
+
+
+def _relu(plan: Plan, instance: Instance) -> Found:
+    """One LUT a bit, unless a cast behind it absorbs the gates."""
+    name, signed = instance_node(plan, instance), numeric(instance.parameters)["InSigned"]
+    free = absorbed(plan, name) is not None or not signed
+    return {"gates": 0.0 if free else float(plan.streams[name].width)}, Usage()
+
+
+def _found(plan: Plan, instance: Instance, family: Family) -> Found:
+    node = plan.graph[instance_node(plan, instance)]
+    if instance.module in _CELLS:
+        return _CELLS[instance.module](instance.module, numeric(instance.parameters), family)
+    if isinstance(node, Dense):
+        return _layer(plan, node, family)
+    return _relu(plan, instance)
+
+
+def stream_layers(graph: Graph, plan: Plan, family: Family) -> tuple[LayerCost, ...]:
+    """The cost of every node of `graph`; those that no output depends on cost nothing."""
+    parts: dict[str, Parts] = {node.name: {} for node in graph}
+    others = {node.name: Usage() for node in graph}
+    for instance in instances(plan):
+        name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family)
+        for part, lut in found.items():
+            parts[name][part] = parts[name].get(part, 0.0) + lut
+        others[name] = others[name] + usage
+    timing = predict(plan)
+    return tuple(
+        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages) for node in graph
+    )
+
+
+def _layer_cost(plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int]) -> LayerCost:
+    usage = other + Usage(lut=round(sum(parts.values())))
+    fold = plan.folding.get(name)
+    lanes = plan.streams[name].lanes if name in plan.streams else 0
+    pe, simd = (fold.pe, fold.simd) if fold else (lanes, lanes)
+    return LayerCost(name, op, usage, cycles=stages.get(name, 0), pe=pe, simd=simd, parts=parts)

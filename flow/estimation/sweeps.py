@@ -1,0 +1,106 @@
+"""Which parameters of which cell are measured: small sweeps, dense where our designs live (2 to 8 bits)."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping
+
+from flow.synthesis import Family
+
+__all__ = ["EITHER", "ROM_DEPTHS", "SWEEPS"]
+
+Parameters = dict[str, int]
+Sweep = Callable[[Family], Iterator[Parameters]]
+
+_WIDTHS = (1, 2, 3, 4, 5, 6, 8)
+_MIXED = ((4, 6), (6, 4), (8, 4), (4, 8), (3, 6), (6, 3))
+
+
+def _dot(simd: int, x: int, w: int, signed: int = 0, extra: int = 0) -> Parameters:
+    out = x + w + (simd - 1).bit_length() + extra
+    return {"Simd": simd, "XWidth": x, "XSigned": signed, "WWidth": w, "WSigned": 1, "OutWidth": out, "UseDsp": 0}
+
+
+def _dots(family: Family) -> Iterator[Parameters]:
+    """Single products over all widths, sums over the diagonal and some unequal widths, signed and unsigned codes."""
+    for x, w in itertools.product(_WIDTHS, _WIDTHS[1:]):
+        yield _dot(1, x, w)
+    for simd in (2, 4, 8):
+        for width in _WIDTHS[1:]:
+            yield _dot(simd, width, width)
+    for x, w in _MIXED:
+        yield _dot(4, x, w)
+    for simd, width in itertools.product((1, 4), (3, 5, 6, 8)):
+        yield _dot(simd, width, width, signed=1)
+    for simd, extra in ((1, 4), (4, 4)):
+        yield _dot(simd, 6, 6, extra=extra)
+
+
+def _requantize(family: Family) -> Iterator[Parameters]:
+    """Every pair of modes once on random widths, and the two usual pairs several times."""
+    rng = random.Random(0)  # noqa: S311  a sweep, not a secret
+    pairs = [*itertools.product(range(7), range(5)), *[(2, 1)] * 12, *[(0, 1)] * 4]
+    for rounding, overflow in pairs:
+        width, out = rng.randint(6, 20), rng.randint(2, 8)
+        signed = 1 if overflow == 4 else rng.randint(0, 1)
+        yield {
+            "InWidth": width, "InSigned": rng.randint(0, 1), "Shift": rng.randint(-1, width - 2), "OutWidth": out,
+            "OutSigned": signed, "Rounding": rounding, "Overflow": overflow,
+        }  # fmt: skip
+
+
+def _argmax(family: Family) -> Iterator[Parameters]:
+    for count, lanes, width in itertools.product((10,), (1, 2, 5), (8, 12, 16)):
+        yield {"Count": count, "Lanes": lanes, "Width": width, "Signed": 1, "IndexWidth": (count - 1).bit_length()}
+
+
+def _fifo(family: Family) -> Iterator[Parameters]:
+    for width, depth in itertools.product((2, 6, 12, 24, 48), (2, 4, 8, 16, 32, 64)):
+        yield {"Width": width, "Depth": depth}
+
+
+def _axis(family: Family) -> Iterator[Parameters]:
+    for width, beats in itertools.product((2, 6, 24), (1, 2, 10, 32, 64)):
+        yield {"Width": width, "Beats": beats}
+
+
+def _dense(family: Family) -> Iterator[Parameters]:
+    """Every product here is in the sweep of flow_dot, so that what is left is accumulator, buffer and control."""
+    shapes = ((64, 8, 1, 1, 6), (64, 8, 1, 4, 6), (64, 8, 2, 4, 6), (32, 1, 1, 4, 6), (4, 8, 2, 4, 4), (4, 4, 4, 4, 4),
+              (32, 8, 1, 2, 4), (40, 10, 2, 4, 4), (16, 8, 4, 2, 4), (128, 4, 1, 2, 4), (16, 4, 1, 1, 2))  # fmt: skip
+    for inputs, outputs, pe, simd, width in shapes:
+        acc = 2 * width + (inputs - 1).bit_length() + 1
+        yield {"Inputs": inputs, "Outputs": outputs, "Pe": pe, "Simd": simd, "XWidth": width, "XSigned": 0,
+               "WWidth": width, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 0}  # fmt: skip
+
+
+def _fork(family: Family) -> Iterator[Parameters]:
+    for ways in (2, 3, 4, 6):
+        yield {"Ways": ways}
+
+
+def _skid(family: Family) -> Iterator[Parameters]:
+    for width in (1, 2, 6, 12, 24):
+        yield {"Width": width}
+
+
+SWEEPS: Mapping[str, Sweep] = {
+    "flow_dot": _dots,
+    "flow_requantize": _requantize,
+    "flow_argmax": _argmax,
+    "flow_fifo": _fifo,
+    "flow_axis_in": _axis,
+    "flow_axis_out": _axis,
+    "flow_skid": _skid,
+    "flow_fork": _fork,
+    "flow_dense": _dense,
+}
+
+# Cells of plain logic, which both Xilinx families map to the same six-input LUTs: measured on one of them.
+EITHER = frozenset(
+    {"flow_dot", "flow_requantize", "flow_argmax", "flow_axis_in", "flow_axis_out", "flow_skid", "flow_fork"}
+)
+
+# Lines of the weight ROM of a generated layer with SIMD 2, by its PE.
+ROM_DEPTHS = {1: (4, 8, 16, 32, 40, 48, 64, 96, 128, 256), 4: (8, 16, 32, 40, 64, 128)}
