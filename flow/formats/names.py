@@ -6,10 +6,11 @@ backend lacks a mode the entry is missing and the exporter builds the mode from 
 
 from __future__ import annotations
 
+from flow.formats.minifloat import Minifloat
 from flow.formats.overflow import Overflow
 from flow.formats.rounding import Rounding
 
-__all__ = ["AP_OVERFLOW", "AP_ROUNDING", "QONNX_ROUNDING"]
+__all__ = ["AP_OVERFLOW", "AP_ROUNDING", "ML_DTYPES", "QONNX_ROUNDING"]
 
 AP_ROUNDING = {mode: f"AP_{mode.value}" for mode in Rounding}
 AP_OVERFLOW = {mode: f"AP_{mode.value}" for mode in Overflow}
@@ -20,4 +21,19 @@ QONNX_ROUNDING = {
     Rounding.RND_CONV: "ROUND",
     Rounding.RND_INF: "HALF_UP",
     Rounding.RND_ZERO: "HALF_DOWN",
+}
+
+# The formats of ml_dtypes (and so of JAX), which names FP4 and FP6 `fn` although they have no NaN.
+ML_DTYPES = {
+    "float4_e2m1fn": Minifloat.parse("e2m1"),
+    "float6_e2m3fn": Minifloat.parse("e2m3"),
+    "float6_e3m2fn": Minifloat.parse("e3m2"),
+    "float8_e3m4": Minifloat.parse("e3m4ieee"),
+    "float8_e4m3": Minifloat.parse("e4m3ieee"),
+    "float8_e4m3b11fnuz": Minifloat.parse("e4m3b11fnuz"),
+    "float8_e4m3fn": Minifloat.parse("e4m3fn"),
+    "float8_e4m3fnuz": Minifloat.parse("e4m3fnuz"),
+    "float8_e5m2": Minifloat.parse("e5m2ieee"),
+    "float8_e5m2fnuz": Minifloat.parse("e5m2fnuz"),
+    "bfloat16": Minifloat.parse("e8m7ieee"),
 }
