@@ -53,7 +53,6 @@ class LayerCost:
         op: the operator's name.
         usage: resources.
         cycles: cycles between two samples that this layer alone would need.
-        latency: cycles from the last input beat to the first output beat.
         pe: output rows computed at once.
         simd: inputs consumed at once.
         parts: LUTs by part of the cell, for the reader.
@@ -64,7 +63,6 @@ class LayerCost:
     op: str
     usage: Usage
     cycles: int
-    latency: int = 0
     pe: int = 1
     simd: int = 1
     parts: dict[str, float] = field(default_factory=dict)
@@ -74,7 +72,7 @@ class LayerCost:
         """The layer's entry in `estimate.json`."""
         parts = {name: round(lut, 1) for name, lut in self.parts.items() if lut}
         return {
-            "name": self.name, "op": self.op, **self.usage.to_json(), "cycles": self.cycles, "latency": self.latency,
+            "name": self.name, "op": self.op, **self.usage.to_json(), "cycles": self.cycles,
             "pe": self.pe, "simd": self.simd, "parts": parts, "basis": self.basis.value,
         }  # fmt: skip
 

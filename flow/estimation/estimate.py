@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flow.errors import ExportError
+from flow.estimation.analytic import analytic_layers
 from flow.estimation.boards import Board
-from flow.estimation.cost import Cost
+from flow.estimation.cost import Cost, LayerCost, Usage
+from flow.estimation.sketch import sketch
 from flow.estimation.stream import stream_layers
 from flow.exporters.verilog import make_plan, predict
 from flow.ir import ArgMax, Dense, Flatten, Graph, Input, Relu, Requantize
@@ -15,6 +17,21 @@ __all__ = ["ARCHITECTURES", "estimate"]
 
 ARCHITECTURES = ("stream",)
 _WITH_RTL = (Input, Dense, Relu, Requantize, Flatten, ArgMax)
+
+
+def _live(graph: Graph) -> Graph:
+    """The nodes that an output depends on, and the input."""
+    needed = {*graph.outputs, graph.input.name}
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs)
+
+
+def _complete(graph: Graph, layers: tuple[LayerCost, ...]) -> tuple[LayerCost, ...]:
+    """A row for every node: those that no output depends on cost nothing."""
+    found = {layer.name: layer for layer in layers}
+    return tuple(found.get(node.name, LayerCost(node.name, node.op, Usage(), 0)) for node in graph)
 
 
 def estimate(
@@ -33,6 +50,11 @@ def estimate(
     """
     if architecture not in ARCHITECTURES:
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
+    live = _live(graph)
+    if not all(isinstance(node, _WITH_RTL) for node in live):
+        drawn = sketch(live, folding)
+        layers = _complete(graph, analytic_layers(drawn, board.family))
+        return Cost(graph.name, board, architecture, layers, drawn.latency_cycles, drawn.ii_cycles)
     plan = make_plan(graph, folding)
     timing = predict(plan)
     layers = stream_layers(graph, plan, board.family)

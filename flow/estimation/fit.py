@@ -38,4 +38,5 @@ def non_negative_least_squares(rows: NDArray[Any], target: NDArray[Any], weight:
             found[k] = max(0.0, found[k] + (projected[k] - gram[k] @ found) / gram[k, k])
         if np.abs(found - before).max() < _SETTLED:
             break
-    return found / unit
+    coefficients: NDArray[np.float64] = found / unit
+    return coefficients

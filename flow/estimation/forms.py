@@ -153,7 +153,7 @@ def _dense_known(p: Parameters, family: Family) -> float:
     """Products as measured on their own, so that their error does not leak into the rest, and the buffer."""
     dot = {"Simd": p["Simd"], "XWidth": p["XWidth"], "WWidth": p["WWidth"], "XSigned": p["XSigned"]}
     found = [r["lut"] for r in cell_rows("flow_dot", family) if all(r[key] == value for key, value in dot.items())]
-    return p["Pe"] * min(found) + buffer_luts(p, family)
+    return float(p["Pe"] * min(found)) + buffer_luts(p, family)
 
 
 def _fifo_known(p: Parameters, family: Family) -> float:
@@ -193,7 +193,7 @@ FORMS: Mapping[str, Form] = {
     "dot, one": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] == 1),
     "dot": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] > 1),
     "flow_dense": Form("flow_dense", _dense, _dense_known),
-    "rom": Form("rom", _rom, lambda p, family: p["without"], lambda p: not goes_to_block_ram(12, p["Depth"])),
+    "rom": Form("rom", _rom, lambda p, family: float(p["without"]), lambda p: not goes_to_block_ram(12, p["Depth"])),
     "flow_requantize": Form("flow_requantize", _requantize),
     "flow_argmax": Form("flow_argmax", _argmax),
     "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),
@@ -240,7 +240,7 @@ def _largest_in_registers(family: Family) -> int:
     """Bits of the largest FIFO that Yosys built of flip-flops, told by their number."""
     counters = {depth: _bits(depth + 1) + 3 * _bits(depth) for depth in range(1, 65)}
     return max(
-        row["Width"] * row["Depth"]
+        int(row["Width"] * row["Depth"])
         for row in cell_rows("flow_fifo", family)
         if row["ff"] >= counters[row["Depth"]] + row["Width"] * row["Depth"]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flow.estimation import registers
@@ -15,7 +16,7 @@ from flow.exporters.verilog import Plan, predict
 from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
 from flow.formats import Overflow, Rounding
-from flow.ir import Dense, Graph
+from flow.ir import Dense, Graph, Relu, Requantize
 from flow.synthesis import Family
 
 __all__ = ["Parts", "dense_parts", "numeric", "stream_layers"]
@@ -27,6 +28,9 @@ Found = tuple[Parts, Usage]  # LUTs by part; the other resources
 _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Rounding)} | {
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
+
+# Dropped bits that a rounding looks at; the other modes look at all of them.
+_UNREAD = {Rounding.TRN: 0, Rounding.RND: 1}
 
 
 def numeric(parameters: Mapping[str, int | str]) -> dict[str, int]:
@@ -65,10 +69,29 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
     return parts, Usage(ff=held, bram=sum(block_rams(rom.width, rom.depth) for rom in blocks))
 
 
+def _dropped_bits(plan: Plan, name: str) -> int:
+    """Low bits of a code that no reader looks at, so that nothing keeps them: all that truncation drops, one less than
+    rounding half up drops.
+    """
+    dropped = []
+    for reader in plan.streams[name].readers:
+        node = plan.graph[reader] if reader else None
+        if isinstance(node, Relu):
+            dropped.append(_dropped_bits(plan, reader))
+        elif isinstance(node, Requantize) and node.rounding in _UNREAD:
+            shift = plan.streams[name].value.format.frac - node.format.frac
+            dropped.append(max(shift - _UNREAD[node.rounding], 0))
+        else:
+            dropped.append(0)
+    return min(dropped, default=0)
+
+
 def _layer(plan: Plan, node: Dense, family: Family) -> Found:
     context: dict[str, Any] = layer_context(plan, node, dsp=False)
     roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
-    return dense_parts(context["parameters"], roms, family)
+    parts, usage = dense_parts(context["parameters"], roms, family)
+    unread = plan.folding[node.name].pe * _dropped_bits(plan, node.name)
+    return parts, replace(usage, ff=usage.ff - unread)
 
 
 def _cell(part: str, count: Callable[[Parameters, Family], int]) -> Callable[[str, Parameters, Family], Found]:

@@ -1,0 +1,196 @@
+"""The cost of graphs whose streaming RTL does not exist yet: the same forms, put together as a streaming design would.
+
+A convolution is a matrix-vector product per output position behind a sliding window (FINN's MVAU and window unit), a
+pooling is a window with comparators or adders behind it, a join holds the shorter branch in a FIFO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.estimation import registers
+from flow.estimation.cost import Basis, LayerCost, Usage
+from flow.estimation.forms import form_for_dot, luts, memory_luts
+from flow.estimation.memory import block_rams, distributed
+from flow.estimation.rom import RomShape
+from flow.estimation.sketch import Sketch, matrix_shape
+from flow.estimation.stream import Parts, dense_parts
+from flow.exporters.verilog import Folding
+from flow.formats import Overflow, Rounding
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    ScaleShift,
+)
+from flow.ir.value import Value
+from flow.synthesis import Family
+
+__all__ = ["analytic_layers"]
+
+_LUTRAM_LINES = 64
+_ROUNDINGS, _OVERFLOWS = list(Rounding), list(Overflow)
+Found = tuple[Parts, Usage]
+
+
+def _window(value: Value, kernel: tuple[int, int], lanes: int, family: Family) -> Found:
+    """The rows that a window waits for, as memories, and their addresses."""
+    depth = max(value.shape[2] * value.shape[0] // lanes, 1)
+    width = lanes * value.format.width * max(kernel[0] - 1, 0)
+    address = {"Depth": max(depth, 2), "Width": max(width, 1)}
+    control = sum(luts("flow_fifo", address, family).values())
+    if not width:
+        return {"window": 0.0}, Usage()
+    if depth <= _LUTRAM_LINES:
+        return {"window": control + distributed(width, depth, family)}, Usage(ff=width + 2 * depth.bit_length())
+    return {"window": control}, Usage(ff=width + 2 * depth.bit_length(), bram=block_rams(width, depth))
+
+
+def _rom(codes: NDArray[np.int64], depth: int, width: int) -> RomShape:
+    """A ROM whose every bit may change: of what is trained, hardly a column is constant."""
+    bits = codes.size // depth * width
+    return RomShape(depth, bits, bits if depth > 1 else 0)
+
+
+def _linear(plan: Sketch, node: Linear, family: Family) -> Found:
+    source, value, fold = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.folding[node.name]
+    outputs, inputs = matrix_shape(node)
+    shape = {
+        "Inputs": inputs, "Outputs": outputs, "Pe": fold.pe, "Simd": fold.simd, "XWidth": source.format.width,
+        "XSigned": int(source.format.signed), "WWidth": node.weight.format.width,
+        "WSigned": int(node.weight.format.signed), "AccWidth": value.format.width,
+    }  # fmt: skip
+    lines = outputs // fold.pe
+    bias_bits = 0 if node.bias is None else node.bias.format.width
+    biases = RomShape(lines, fold.pe * bias_bits, fold.pe * bias_bits if lines > 1 else 0)
+    weights = _rom(node.weight.codes, lines * (inputs // fold.simd), node.weight.format.width)
+    parts, usage = dense_parts(shape, (weights, biases), family)
+    if not isinstance(node, Conv2d):
+        return parts, usage
+    found, more = _window(source, node.kernel, plan.lanes[node.inputs[0]], family)
+    return {**parts, **found}, usage + more
+
+
+def _scale_shift(plan: Sketch, node: ScaleShift, family: Family) -> Found:
+    """A product and an addition a lane, with both constants of a channel from ROMs."""
+    source, value, lanes = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.lanes[node.name]
+    shape = {"Simd": 1, "XWidth": source.format.width, "XSigned": int(source.format.signed),
+             "WWidth": node.scale.format.width}  # fmt: skip
+    product = sum(luts(form_for_dot(shape), shape, family).values())
+    bits = node.scale.format.width + node.shift.format.width
+    depth = -(-node.scale.shape[0] // lanes)
+    columns = lanes * bits if depth > 1 else 0
+    keys = {"Depth": depth, "Columns": columns, "BiasDepth": 1, "BiasColumns": 0}
+    rom = sum(luts("rom", keys, family).values())
+    width = value.format.width
+    return {"products": lanes * product, "adders": float(lanes * width), "roms": rom}, Usage(ff=lanes * width + columns)
+
+
+def _gates(plan: Sketch, node: Node, family: Family) -> Found:
+    """A ReLU in front of a cast disappears in it; elsewhere it takes a LUT a bit."""
+    readers = plan.graph.consumers(node.name)
+    free = len(readers) == 1 and isinstance(readers[0], Requantize)
+    bits = plan.lanes[node.name] * plan.graph.values[node.name].format.width
+    return {"gates": 0.0 if free else float(bits)}, Usage()
+
+
+def _add(plan: Sketch, node: Add, family: Family) -> Found:
+    """An adder a lane, and a FIFO for the branch that arrives first, as deep as the windows of the other fill."""
+    value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
+    waits = max(plan.graph.values[node.name].shape[-1] * 2, 2)
+    queue = {"Width": lanes * min(v.format.width for v in plan.graph.operands(node)), "Depth": waits}
+    fifo = sum(luts("flow_fifo", queue, family).values()) + memory_luts("flow_fifo", queue, family)
+    held = registers.fifo(queue, family) + lanes * value.format.width
+    return {"adders": float(lanes * value.format.width), "fifo": fifo}, Usage(ff=held)
+
+
+def _max_pool(plan: Sketch, node: MaxPool2d, family: Family) -> Found:
+    """A comparator a lane for every further code of the window, as in flow_argmax without the index."""
+    value, lanes = plan.graph.values[node.inputs[0]], plan.lanes[node.name]
+    terms = node.kernel[0] * node.kernel[1] - 1
+    shape = {"Lanes": lanes * terms, "Width": value.format.width, "IndexWidth": 0}
+    parts, usage = _window(value, node.kernel, lanes, family)
+    compare = luts("flow_argmax", shape, family)["comparators"]
+    return {**parts, "comparators": compare}, usage + Usage(ff=lanes * value.format.width)
+
+
+def _avg_pool(plan: Sketch, node: AvgPool2d, family: Family) -> Found:
+    """An accumulator a lane, and shifts and additions for the constant factor."""
+    source, value, lanes = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.lanes[node.name]
+    terms = bin(int(node.scale.codes)).count("1") - 1
+    sums = value.format.width * lanes
+    parts, usage = _window(source, node.kernel, lanes, family)
+    return {**parts, "adders": float(sums * (1 + terms))}, usage + Usage(ff=2 * sums)
+
+
+def _requantize(plan: Sketch, node: Requantize, family: Family) -> Found:
+    form, lanes = plan.graph.values[node.inputs[0]].format, plan.lanes[node.name]
+    shape = {
+        "Lanes": lanes, "InWidth": form.width, "InSigned": int(form.signed), "Shift": form.frac - node.format.frac,
+        "OutWidth": node.format.width, "OutSigned": int(node.format.signed),
+        "Rounding": _ROUNDINGS.index(node.rounding), "Overflow": _OVERFLOWS.index(node.overflow),
+    }  # fmt: skip
+    casts = lanes * sum(luts("flow_requantize", shape, family).values())
+    return {"casts": casts}, Usage(ff=registers.quantize(shape, family))
+
+
+def _argmax(plan: Sketch, node: ArgMax, family: Family) -> Found:
+    source, value = plan.graph.values[node.inputs[0]], plan.graph.values[node.name]
+    shape = {"Count": source.size, "Lanes": plan.lanes[node.inputs[0]], "Width": source.format.width,
+             "IndexWidth": value.format.width}  # fmt: skip
+    return {"comparators": sum(luts("flow_argmax", shape, family).values())}, Usage(ff=registers.argmax(shape, family))
+
+
+def _stream(plan: Sketch, node: Node, family: Family) -> Found:
+    """The registered AXI-Stream at either end."""
+    value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
+    shape = {"Width": lanes * value.format.width, "Beats": value.size // lanes}
+    return {"stream": sum(luts("flow_axis_in", shape, family).values())}, Usage(ff=registers.axis_in(shape, family))
+
+
+def _nothing(plan: Sketch, node: Node, family: Family) -> Found:
+    return {}, Usage()
+
+
+_CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
+    Input: _stream,
+    Dense: _linear,
+    Conv2d: _linear,
+    ScaleShift: _scale_shift,
+    Relu: _gates,
+    Add: _add,
+    MaxPool2d: _max_pool,
+    AvgPool2d: _avg_pool,
+    Flatten: _nothing,
+    Requantize: _requantize,
+    ArgMax: _argmax,
+}
+
+
+def analytic_layers(plan: Sketch, family: Family) -> tuple[LayerCost, ...]:
+    """The cost of every node; each says that no RTL stands behind it."""
+    layers = []
+    for node in plan.graph:
+        parts, usage = _CASES[type(node)](plan, node, family)
+        if node.name in plan.graph.outputs:
+            ends, more = _stream(plan, node, family)
+            parts, usage = {**parts, **ends}, usage + more
+        fold = plan.folding.get(node.name, Folding(plan.lanes[node.name], plan.lanes[node.name]))
+        used = usage + Usage(lut=round(sum(parts.values())))
+        layers.append(
+            LayerCost(node.name, node.op, used, plan.cycles[node.name], fold.pe, fold.simd, parts, Basis.ANALYTIC)
+        )
+    return tuple(layers)
