@@ -1,6 +1,15 @@
 """Number formats: what a code means, and how one format becomes another. Needs numpy only."""
 
+from flow.formats.block_dots import block_dot_width, block_dots, dot_blocks
+from flow.formats.blocks import BlockFormat, BlockTensor, block_scales, decode_blocks, encode_blocks, encode_elements
 from flow.formats.cast import cast, encode
+from flow.formats.dynamic_fixed_point import (
+    DynamicFixedPoint,
+    add_dynamic,
+    narrow_dynamic,
+    safe_macs,
+    spilled_dot,
+)
 from flow.formats.fixed_point import FixedPoint
 from flow.formats.minifloat import Minifloat, Specials
 from flow.formats.minifloat_cast import (
@@ -16,27 +25,43 @@ from flow.formats.minifloat_cast import (
 from flow.formats.names import AP_OVERFLOW, AP_ROUNDING, ML_DTYPES, QONNX_ROUNDING
 from flow.formats.overflow import Overflow, overflow
 from flow.formats.rounding import Rounding, round_shift
+from flow.formats.scales import PowerOfTwo
 
 __all__ = [
     "AP_OVERFLOW",
     "AP_ROUNDING",
     "ML_DTYPES",
     "QONNX_ROUNDING",
+    "BlockFormat",
+    "BlockTensor",
+    "DynamicFixedPoint",
     "FixedPoint",
     "FloatRounding",
     "Minifloat",
     "Overflow",
+    "PowerOfTwo",
     "Rounding",
     "Specials",
     "accumulator_width",
+    "add_dynamic",
     "add_minifloat",
+    "block_dot_width",
+    "block_dots",
+    "block_scales",
     "cast",
     "convert_minifloat",
+    "decode_blocks",
+    "dot_blocks",
     "encode",
+    "encode_blocks",
+    "encode_elements",
     "encode_integers",
     "encode_minifloat",
     "multiply_minifloat",
+    "narrow_dynamic",
     "overflow",
     "product_width",
     "round_shift",
+    "safe_macs",
+    "spilled_dot",
 ]
