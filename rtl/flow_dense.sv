@@ -1,9 +1,12 @@
 // Folded matrix-vector product: y[o] = ((sum_i w[o, i] * x[i]) << ProductShift) + b[o].
 //
 // Legal parameters: Pe divides Outputs, Simd divides Inputs. AccWidth holds every final sum; partial
-// sums wrap modulo 2**AccWidth, which is exact. Weights and biases come from ROMs outside: line
-// `weight_addr_o` holds w[n*Pe+p, s*Simd+i] at bit ((p*Simd)+i)*WWidth, with n = address / InFolds and
-// s = address % InFolds; line `bias_addr_o` holds b[n*Pe+p] at bit p*AccWidth.
+// sums wrap modulo 2**AccWidth, which is exact.
+//
+// Weights and biases come from ROMs outside. Line `weight_addr_o` holds w[n*Pe+p, s*Simd+i] at bit
+// (p*Simd+i)*WWidth, with n = address / InFolds and s = address % InFolds; the ROM registers it where
+// `weight_en_o` is set, as a block RAM does. Line `bias_addr_o` holds b[n*Pe+p] at bit p*AccWidth,
+// read in the same cycle.
 //
 // One beat in carries Simd codes, one beat out carries Pe sums, lane 0 in the lowest bits.
 // Throughput: one vector in OutFolds * InFolds cycles. Latency: 3 cycles from the step that completes
@@ -32,6 +35,7 @@ module flow_dense #(
 ) (
     input  logic                       clk_i,
     input  logic                       rst_ni,
+    output logic                       weight_en_o,
     output logic [WeightAddrWidth-1:0] weight_addr_o,
     input  logic [ Pe*Simd*WWidth-1:0] weight_i,
     output logic [  BiasAddrWidth-1:0] bias_addr_o,
@@ -62,8 +66,8 @@ module flow_dense #(
   assign first_fold = out_fold_q == '0;
   assign ready_o = first_fold & ~stall;
   assign step = (valid_i | ~first_fold) & ~stall;
+  assign weight_en_o = ~stall;
   assign weight_addr_o = line_q;
-  assign bias_addr_o = out_fold_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -88,14 +92,15 @@ module flow_dense #(
     assign operand = data_i;
   end
 
-  // Stage 1: operands. Stage 2: dot products. Stage 3: accumulator and output.
+  // Stage 1: operands, the weights in the ROM's own register. Stage 2: dot products and the bias.
+  // Stage 3: accumulator and output.
   logic [    Simd*XWidth-1:0] x_q;
-  logic [ Pe*Simd*WWidth-1:0] w_q;
-  logic [    Pe*AccWidth-1:0] bias_q1, bias_q2;
-  logic [    Pe*AccWidth-1:0] dot, dot_q, sum, acc_q;
+  logic [  BiasAddrWidth-1:0] out_fold_q1;
+  logic [    Pe*AccWidth-1:0] dot, dot_q, sum, acc_q, bias_q2;
   logic valid_q1, first_q1, last_q1;
   logic valid_q2, first_q2, last_q2;
 
+  assign bias_addr_o = out_fold_q1;
   assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;
 
   for (genvar p = 0; p < Pe; p++) begin : gen_lanes
@@ -111,7 +116,7 @@ module flow_dense #(
         .UseDsp  (UseDsp)
     ) u_dot (
         .x_i(x_q),
-        .w_i(w_q[p*Simd*WWidth+:Simd*WWidth]),
+        .w_i(weight_i[p*Simd*WWidth+:Simd*WWidth]),
         .y_o(dot[p*AccWidth+:AccWidth])
     );
 
@@ -132,12 +137,11 @@ module flow_dense #(
   always_ff @(posedge clk_i) begin
     if (!stall) begin
       x_q <= operand;
-      w_q <= weight_i;
-      bias_q1 <= bias_i;
+      out_fold_q1 <= out_fold_q;
       first_q1 <= first_step;
       last_q1 <= last_step;
       dot_q <= dot;
-      bias_q2 <= bias_q1;
+      bias_q2 <= bias_i;
       first_q2 <= first_q1;
       last_q2 <= last_q1;
       if (valid_q2) acc_q <= sum;

@@ -80,6 +80,7 @@ def layer_context(plan: Plan, layer: Dense, dsp: bool) -> dict[str, Any]:
     lines = _weight_lines(layer.weight.codes, fold.pe, fold.simd)
     return {
         "module": plan.layer_module(layer.name),
+        "rom_module": plan.rom_module(layer.name),
         "origin": f"dense {layer.name!r}" + (f", from {layer.origin!r}" if layer.origin else ""),
         "outputs": outputs,
         "inputs": inputs,

@@ -72,6 +72,10 @@ class Plan:
         """Name of the module generated for the Dense `name`."""
         return f"{self.design}_layer_{self.streams[name].name}"
 
+    def rom_module(self, name: str) -> str:
+        """Name of the module that holds the weights of the Dense `name`."""
+        return f"{self.design}_rom_{self.streams[name].name}"
+
     @property
     def outputs(self) -> tuple[str, ...]:
         """The graph's outputs, each once."""

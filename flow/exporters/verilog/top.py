@@ -128,8 +128,9 @@ def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None =
     for name in plan.folding:
         layer = plan.graph[name]
         if isinstance(layer, Dense):
-            text = templates.get_template("layer.sv.j2").render(layer_context(plan, layer, dsp))
-            made[f"{plan.layer_module(name)}.sv"] = text
+            context = layer_context(plan, layer, dsp)
+            made[f"{plan.rom_module(name)}.sv"] = templates.get_template("rom.sv.j2").render(context)
+            made[f"{plan.layer_module(name)}.sv"] = templates.get_template("layer.sv.j2").render(context)
     made[f"{plan.top}.sv"] = templates.get_template("top.sv.j2").render(_top_context(plan))
     files: Files = {**_needed_cells(made.values()), **made}
     files["filelist.f"] = "".join(f"{name}\n" for name in files)
