@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flow.errors import FlowError
+from flow.estimation import load_board
 from flow.progress import Report, silent
 from flow.project import Project
 from flow.recipe import Recipe
@@ -29,6 +30,8 @@ def run_stages(recipe: Recipe, source: str, build: Path, report: Report = silent
     Raises:
         FlowError: a stage failed, or a rung of the ladder is not green.
     """
+    for board in recipe.boards:
+        load_board(board)  # an unknown board is refused before an hour of training
     project = train_stage(recipe, source, build, report)
     if not _exported(project, recipe):
         export_stage(project, (), report)

@@ -35,12 +35,11 @@ def _digest(project: Project, name: str) -> str:
     return project.digest([*_DESIGN, f"{folder}/manifest.json"] if folder else _DESIGN)
 
 
-def _fresh(project: Project, name: str) -> dict[str, Any] | None:
-    """The stored result of a rung that passed on exactly these files."""
-    if not project.is_fresh(f"rung {name}", _digest(project, name)):
-        return None
+def _fresh(project: Project) -> dict[str, dict[str, Any]]:
+    """By name, the stored results of rungs that passed on exactly the files that are there now."""
     stored = project.find_json("simulate.json") or {"rungs": []}
-    return next((r for r in stored["rungs"] if r["name"] == name and not r["mismatches"]), None)
+    named = {rung["name"]: rung for rung in stored["rungs"]}
+    return {name: rung for name, rung in named.items() if project.is_fresh(f"rung {name}", _digest(project, name))}
 
 
 def simulate_stage(
@@ -61,20 +60,21 @@ def simulate_stage(
     chosen = tuple(rungs) or recipe.rungs
     codes = _read_codes(project, graph)
     done: list[dict[str, Any]] = []
-    model = trained_model(project, recipe) if "torch" in chosen else None
+    fresh = {} if again else _fresh(project)
+    model = trained_model(project, recipe) if "torch" in chosen and "torch" not in fresh else None
+    summary = {"design": graph.name, "vectors": len(codes)}
     context = Context(graph, codes, project.folder, model)
     for name in chosen:
         report(f"simulate: {name}", len(done), len(chosen))
-        kept = None if again else _fresh(project, name)
-        if kept is None:
+        if name not in fresh:
             result = next(climb(context, [name]))
-            kept = result.to_json()
+            fresh[name] = result.to_json()
             _remember(project, name, result)
-        done.append(kept)
-        summary = {"design": graph.name, "vectors": len(codes), "rungs": done}
-        project.write_json("simulate.json", summary)
+        done.append(fresh[name])
+        rest = [rung for other, rung in fresh.items() if other in chosen[len(done) :]]
+        project.write_json("simulate.json", {**summary, "rungs": [*done, *rest]})
     report("simulate", len(chosen), len(chosen))
-    return summary
+    return {**summary, "rungs": done}
 
 
 def _remember(project: Project, name: str, result: RungResult) -> None:

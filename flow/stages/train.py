@@ -87,6 +87,7 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
         project.write_json("train.json", {**done, "recipe": source})
         return project
     data, network = dataset_of(recipe), network_of(recipe)
+    quantized_of(recipe, data, network)  # what cannot become fixed point is refused before the first epoch
     float_accuracy = _fit("float", network, data, recipe, checkpoint, report)
     model = quantized_of(recipe, data, network)
     calibrated, post_training = _formats(model), accuracy(model, data.test)

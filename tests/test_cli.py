@@ -1,0 +1,222 @@
+"""The command as a user has it: a process of its own, its exit status, and one clear sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+# One dense layer, two short trainings: the whole pipe in seconds.
+TINY_NET = """
+from torch import nn
+
+def tiny():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+
+def broken():
+    model = tiny()
+    model[1].weight.data[3, 5] = float("nan")
+    return model
+
+def strange():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softplus())
+"""
+TINY = {
+    "name": "tiny",
+    "dataset": "digits",
+    "model": "nets.py:tiny",
+    "train": {"float_epochs": 2, "epochs": 2},
+    "exports": ["onnx"],
+    "rungs": ["torch", "interpreter", "onnxruntime"],
+    "boards": ["pynq_z2"],
+}
+ENVIRONMENT = {**os.environ, "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+
+
+def flow(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    environment = {**ENVIRONMENT, **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "flow", *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env=environment, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "nets.py").write_text(TINY_NET)
+    recipe(tmp_path)
+    return tmp_path
+
+
+def recipe(folder: Path, **changes: object) -> None:
+    (folder / "r.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.removeprefix("error: ").rstrip("\n")
+
+
+def test_run_goes_through_every_stage_and_resumes_without_work(folder: Path) -> None:
+    first = flow(folder, "run", "r.yaml")
+    assert first.returncode == 0, first.stderr
+    build = folder / "build" / "tiny"
+    expected = {"checkpoint.pt", "train.json", "design.json", "design.npz", "design.txt", "onnx", "vectors",
+                "simulate.json", "estimate.json", "estimate.pynq_z2.json", "report.html", "state.json"}  # fmt: skip
+    assert {path.name for path in build.iterdir()} == expected
+    rungs = json.loads((build / "simulate.json").read_text())["rungs"]
+    assert [(r["name"], r["vectors"], r["mismatches"]) for r in rungs] == [(n, 360, 0) for n in TINY["rungs"]]
+    assert all(rung["values"] >= 360 * 10 for rung in rungs)
+    before = {name: (build / name).read_bytes() for name in ("checkpoint.pt", "simulate.json", "design.npz")}
+    again = flow(folder, "run", "r.yaml")
+    assert again.returncode == 0
+    assert {name: (build / name).read_bytes() for name in before} == before
+
+
+def test_the_stages_are_commands_of_their_own(folder: Path) -> None:
+    for arguments in (
+        ("train", "r.yaml"),
+        ("export", "tiny", "--to", "onnx"),
+        ("simulate", "tiny", "--rungs", "interpreter,onnxruntime"),
+        ("estimate", "tiny", "--board", "ultra96_v2"),
+        ("report", "tiny"),
+    ):
+        done = flow(folder, *arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+    estimate = json.loads((folder / "build/tiny/estimate.json").read_text())
+    assert (estimate["board"], estimate["measured"]) == ("ultra96_v2", None)
+
+
+def test_simulate_exits_1_on_a_mismatch(folder: Path) -> None:
+    assert flow(folder, "run", "r.yaml").returncode == 0
+    vectors = folder / "build/tiny/vectors/input.dat"
+    assert flow(folder, "simulate", "tiny", "--rungs", "csim").returncode == 1, "a rung that was not exported is skipped"
+    skipped = json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]
+    assert (skipped["name"], skipped["values"]) == ("csim", 0)
+    assert skipped["skipped"]
+    assert vectors.is_file()
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
+    recipe(folder, train={"float_epochs": 60, "epochs": 2})
+    straight = folder / "straight"
+    straight.mkdir()
+    for name in ("nets.py", "r.yaml"):
+        (straight / name).write_bytes((folder / name).read_bytes())
+    assert flow(straight, "train", "r.yaml").returncode == 0
+    started = subprocess.Popen(
+        [sys.executable, "-m", "flow", "train", "r.yaml"], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    checkpoint = folder / "build/tiny/checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert said == "Interrupted; nothing is half-written. The same command goes on where this one stopped.\n"
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["checkpoint.pt"]
+    resumed = flow(folder, "train", "r.yaml")
+    assert resumed.returncode == 0, resumed.stderr
+    ours, theirs = (json.loads((f / "build/tiny/train.json").read_text()) for f in (folder, straight))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nothing"), "There is no recipe 'nothing'; give a YAML file or one of: digits_mlp, digits_resnet."),
+        (("simulate", "tiny"), "'build/tiny/train.json' is missing or damaged; run `flow train` first."),
+        (("export", "tiny"), "'build/tiny/train.json' is missing or damaged; run `flow train` first."),
+        (("report", "tiny"), "'build/tiny/train.json' is missing or damaged; run `flow train` first."),
+    ],
+)
+def test_what_is_not_there_is_named(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    assert sentence(flow(folder, *arguments)) == message
+
+
+def test_an_unknown_board_is_refused_before_any_work(folder: Path) -> None:
+    recipe(folder, boards=["pynq_z3"])
+    assert sentence(flow(folder, "run", "r.yaml")).startswith("Board 'pynq_z3' is not one of ")
+    assert not (folder / "build").exists()
+
+
+def test_an_unknown_recipe_key(folder: Path) -> None:
+    recipe(folder, epochs=3)
+    assert sentence(flow(folder, "run", "r.yaml")).startswith("Recipe 'r.yaml' has no key 'epochs'; ")
+
+
+def test_an_unknown_word_length_is_refused_before_any_work(folder: Path) -> None:
+    recipe(folder, quantize={"weight": "s6"})
+    assert sentence(flow(folder, "run", "r.yaml")) == (
+        "Quantisation has no option 'weight'; the options are weights, activations, biases, sums, scales, shifts, "
+        "input, rounding, overflow, batchnorm."
+    )
+    assert not (folder / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("function", "start"),
+    [
+        ("strange", "Sequential uses what has no fixed-point form: aten.softplus.default in '2'; supported are "),
+        ("broken", "Fixed point holds finite numbers only, but parameter '1.weight' of the model contains nan"),
+        ("missing", "Recipe key 'model' names the function 'missing', which 'nets.py' does not define."),
+    ],
+)
+def test_a_model_that_cannot_be_quantised_is_refused_before_training(folder: Path, function: str, start: str) -> None:
+    recipe(folder, model=f"nets.py:{function}")
+    assert sentence(flow(folder, "run", "r.yaml")).startswith(start)
+    assert not (folder / "build").exists()
+
+
+def test_a_missing_compiler_is_named_and_the_rung_counts_as_not_passed(folder: Path) -> None:
+    recipe(folder, exports=["hls"], rungs=["csim"])
+    done = flow(folder, "run", "r.yaml", env={"PATH": str(folder)})
+    assert done.returncode == 1
+    rung = json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]
+    assert rung["skipped"] == (
+        "Tool 'g++' is not on PATH; install a C++17 compiler (Debian: apt-get install g++)."
+    )
+
+
+def test_a_folder_that_cannot_be_written(folder: Path) -> None:
+    (folder / "file").write_text("in the way")
+    said = sentence(flow(folder, "run", "r.yaml", "--build", "file/build"))
+    assert said == (
+        "Cannot write 'file/build/tiny/checkpoint.pt' (Not a directory); choose another folder with --build, or free space there."
+    )
+
+
+def test_a_full_disk_leaves_nothing_half_written(folder: Path) -> None:
+    """The kernel refuses to let any file grow past 4 KiB, as a full disk would."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    said = sentence(flow(folder, "run", "r.yaml", preexec_fn=limit))
+    assert said == (
+        "Cannot write 'build/tiny/checkpoint.pt' (File too large); choose another folder with --build, or free space there."
+    )
+    assert list((folder / "build" / "tiny").iterdir()) == []
+
+
+def test_boards_and_doctor(folder: Path) -> None:
+    listed = flow(folder, "boards")
+    assert listed.returncode == 0
+    assert "ultra96_v2" in listed.stdout
+    assert "pynq_z2" in listed.stdout
+    assert flow(folder, "doctor").returncode == 0
+    poor = flow(folder, "doctor", env={"PATH": str(folder)})
+    assert poor.returncode == 1
+    assert "apt-get install g++" in poor.stdout
