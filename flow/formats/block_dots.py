@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError
-from flow.formats.blocks import BlockFormat, BlockTensor
+from flow.formats.blocks import BlockFormat, BlockTensor, blocked
 from flow.formats.cast import INT64_BITS
 from flow.formats.minifloat import Minifloat
 
@@ -30,9 +29,7 @@ def _integers(coded: BlockTensor) -> NDArray[Any]:
     """The elements in steps, [..., blocks, block]."""
     element, block = coded.form.element, coded.form.block
     flat = element.integers(coded.elements) if isinstance(element, Minifloat) else coded.elements
-    missing = -flat.shape[-1] % block
-    padded = np.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(0, missing)])
-    return padded.reshape(*flat.shape[:-1], -1, block)
+    return blocked(flat, block)
 
 
 def block_dots(a: BlockTensor, b: BlockTensor) -> NDArray[Any]:

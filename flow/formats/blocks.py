@@ -22,7 +22,7 @@ from flow.formats.overflow import Overflow
 from flow.formats.rounding import Rounding
 from flow.formats.scales import PowerOfTwo
 
-__all__ = ["BlockFormat", "BlockTensor", "block_scales", "decode_blocks", "encode_blocks", "encode_elements"]
+__all__ = ["BlockFormat", "BlockTensor", "block_scales", "blocked", "decode_blocks", "encode_blocks", "encode_elements"]
 
 E8M0, UE4M3 = PowerOfTwo(), Minifloat.parse("ue4m3fn")
 _TEXT = re.compile(r"(?P<kind>mx|nv|bk)(?P<element>.+?)b(?P<block>\d+)(x(?P<scale>ue\w+|e8m0)(?P<tensor>\+t)?)?")
@@ -116,11 +116,13 @@ class BlockTensor:
     tensor: float = 1.0
 
 
-def _blocked(values: NDArray[Any], block: int) -> NDArray[Any]:
+def blocked(values: NDArray[Any], block: int) -> NDArray[Any]:
     """[..., n] as [..., ceil(n / block), block], the last block filled with zeros."""
-    missing = -values.shape[-1] % block
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)])
-    return padded.reshape(*values.shape[:-1], -1, block)
+    *rest, length = values.shape
+    # Not np.pad: it fills arrays of Python integers with numpy ones, which overflow.
+    padded = np.zeros((*rest, length + -length % block), dtype=values.dtype)
+    padded[..., :length] = values
+    return padded.reshape(*rest, -1, block)
 
 
 def _unblocked(blocks: NDArray[Any], length: int) -> NDArray[Any]:
@@ -145,7 +147,7 @@ def block_scales(values: NDArray[np.floating[Any]], form: BlockFormat, tensor: f
     A power of two is `floor(log2(max|x|)) - emax`; a minifloat is the nearest to `max|x| / largest element`. A block
     with a NaN or an infinity gets the NaN scale.
     """
-    largest = np.abs(_blocked(np.asarray(values, dtype=np.float64) / tensor, form.block)).max(axis=-1)
+    largest = np.abs(blocked(np.asarray(values, dtype=np.float64) / tensor, form.block)).max(axis=-1)
     finite = np.where(np.isfinite(largest), largest, 0.0)
     if isinstance(form.scale, Minifloat):
         codes = encode_minifloat(finite / form.highest, form.scale)
@@ -190,7 +192,7 @@ def encode_elements(
     real = np.asarray(values, dtype=np.float64)
     factors = form.scale.decode(scales)[..., None]
     usable = np.isfinite(factors) & (factors > 0)
-    quotients = np.where(usable, _blocked(real, form.block), 0.0) / np.where(usable, factors * tensor, 1.0)
+    quotients = np.where(usable, blocked(real, form.block), 0.0) / np.where(usable, factors * tensor, 1.0)
     elements = _unblocked(_encode_element(quotients, form, rounding), real.shape[-1])
     return BlockTensor(form, elements, scales, tensor)
 
@@ -219,5 +221,5 @@ def decode_blocks(coded: BlockTensor) -> NDArray[np.float64]:
         elements = form.element.decode(coded.elements)
     else:
         elements = np.ldexp(coded.elements.astype(np.float64), -form.element.frac)
-    values = _blocked(elements, form.block) * form.scale.decode(coded.scales)[..., None] * coded.tensor
+    values = blocked(elements, form.block) * form.scale.decode(coded.scales)[..., None] * coded.tensor
     return _unblocked(values, coded.elements.shape[-1])
