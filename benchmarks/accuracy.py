@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import statistics
 
+from common import Row, arguments, publish
+
 from flow.recipe import Recipe, load_recipe
 from flow.stages.models import dataset_of, network_of, quantized_of
 from flow.training import accuracy, fit
-
-from common import Row, arguments, publish
 
 KINDS = ("float", "post-training", "learned")
 
@@ -24,7 +24,9 @@ def trained(recipe: Recipe, bits: list[int]) -> dict[tuple[int, str], float]:
         words = {**recipe.quantize, "weights": f"s{width}", "activations": f"u{width}"}
         model = quantized_of(dataclasses.replace(recipe, quantize=words), data, network)
         found[width, "float"], found[width, "post-training"] = whole, accuracy(model, data.test)
-        course = fit(model, data.train, data.test, epochs=recipe.train.epochs, point_lr=recipe.train.point_lr, **options)
+        course = fit(
+            model, data.train, data.test, epochs=recipe.train.epochs, point_lr=recipe.train.point_lr, **options
+        )
         found[width, "learned"] = course.accuracy
     return {key: 100 * value for key, value in found.items()}
 

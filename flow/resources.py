@@ -20,4 +20,6 @@ def folder(name: str) -> Path:
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
-    raise ToolMissingError(f"flow's own folder {name!r} is missing; install flow again: pip install --force-reinstall qfx-flow.")
+    raise ToolMissingError(
+        f"flow's own folder {name!r} is missing; install flow again: pip install --force-reinstall qfx-flow."
+    )

@@ -100,7 +100,9 @@ def test_the_stages_are_commands_of_their_own(folder: Path) -> None:
 def test_simulate_exits_1_on_a_mismatch(folder: Path) -> None:
     assert flow(folder, "run", "r.yaml").returncode == 0
     vectors = folder / "build/tiny/vectors/input.dat"
-    assert flow(folder, "simulate", "tiny", "--rungs", "csim").returncode == 1, "a rung that was not exported is skipped"
+    assert flow(folder, "simulate", "tiny", "--rungs", "csim").returncode == 1, (
+        "a rung that was not exported is skipped"
+    )
     skipped = json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]
     assert (skipped["name"], skipped["values"]) == ("csim", 0)
     assert skipped["skipped"]
@@ -185,16 +187,15 @@ def test_a_missing_compiler_is_named_and_the_rung_counts_as_not_passed(folder: P
     done = flow(folder, "run", "r.yaml", env={"PATH": str(folder)})
     assert done.returncode == 1
     rung = json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]
-    assert rung["skipped"] == (
-        "Tool 'g++' is not on PATH; install a C++17 compiler (Debian: apt-get install g++)."
-    )
+    assert rung["skipped"] == ("Tool 'g++' is not on PATH; install a C++17 compiler (Debian: apt-get install g++).")
 
 
 def test_a_folder_that_cannot_be_written(folder: Path) -> None:
     (folder / "file").write_text("in the way")
     said = sentence(flow(folder, "run", "r.yaml", "--build", "file/build"))
     assert said == (
-        "Cannot write 'file/build/tiny/checkpoint.pt' (Not a directory); choose another folder with --build, or free space there."
+        "Cannot write 'file/build/tiny/checkpoint.pt' (Not a directory); "
+        "choose another folder with --build, or free space there."
     )
 
 
@@ -206,7 +207,8 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path) -> None:
 
     said = sentence(flow(folder, "run", "r.yaml", preexec_fn=limit))
     assert said == (
-        "Cannot write 'build/tiny/checkpoint.pt' (File too large); choose another folder with --build, or free space there."
+        "Cannot write 'build/tiny/checkpoint.pt' (File too large); "
+        "choose another folder with --build, or free space there."
     )
     assert list((folder / "build" / "tiny").iterdir()) == []
 
