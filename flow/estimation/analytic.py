@@ -18,7 +18,7 @@ from flow.estimation.forms import form_for_dot, luts, memory_luts
 from flow.estimation.memory import block_rams, distributed
 from flow.estimation.rom import RomShape
 from flow.estimation.sketch import Sketch, matrix_shape
-from flow.estimation.stream import Parts, dense_parts
+from flow.estimation.stream import Parts, dense_parts, rom_luts
 from flow.exporters.verilog import Folding
 from flow.formats import Overflow, Rounding
 from flow.ir import (
@@ -93,8 +93,7 @@ def _scale_shift(plan: Sketch, node: ScaleShift, family: Family) -> Found:
     bits = node.scale.format.width + node.shift.format.width
     depth = -(-node.scale.shape[0] // lanes)
     columns = lanes * bits if depth > 1 else 0
-    keys = {"Depth": depth, "Columns": columns, "BiasDepth": 1, "BiasColumns": 0}
-    rom = sum(luts("rom", keys, family).values())
+    rom = rom_luts(RomShape(depth, lanes * bits, columns), family)
     width = value.format.width
     return {"products": lanes * product, "adders": float(lanes * width), "roms": rom}, Usage(ff=lanes * width + columns)
 

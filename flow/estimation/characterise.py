@@ -21,7 +21,7 @@ import numpy as np
 
 from flow.errors import ToolError
 from flow.estimation.rom import rom_shape
-from flow.estimation.sweeps import EITHER, ROM_DEPTHS, SWEEPS
+from flow.estimation.sweeps import EITHER, ROMS, SWEEPS
 from flow.exporters.verilog import export_verilog, make_plan
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.writer import write_file
@@ -43,7 +43,6 @@ __all__ = [
 
 DATA = Path(__file__).parent / "data" / "cells.json"
 _PACKAGE = "flow_pkg.sv"
-_ROM_KEYS = ("Depth", "Columns", "BiasDepth", "BiasColumns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def cell_digest(cell: str, sources: Mapping[str, str]) -> str:
     while pending:
         name = pending.pop()
         if name in sources and name not in seen:
-            seen[name] = re.sub(r"//[^\n]*", "", sources[name])
+            seen[name] = " ".join(re.sub(r"//[^\n]*", "", sources[name]).split())
             pending += [f"{word}.sv" for word in re.findall(r"\bflow_\w+", seen[name])]
     return hashlib.sha256("".join(seen[name] for name in sorted(seen)).encode()).hexdigest()[:16]
 
@@ -117,36 +116,24 @@ def _cell_rows(family: Family) -> list[dict[str, Any]]:
     return [_row(case.cell, family, case.parameters, area) for case, area in zip(cases, areas, strict=True)]
 
 
-def _rom_layer(depth: int, pe: int) -> tuple[str, str, dict[str, int]]:
-    """Name and text of a generated layer whose weight ROM has `depth` lines, and what flow_dense is told in it."""
-    out_folds = 4 if depth <= 8 else 8
-    outputs, inputs, rng = out_folds * pe, 2 * depth // out_folds, np.random.default_rng(depth)
-    weight = Tensor(rng.integers(-32, 32, (outputs, inputs)), FixedPoint.parse("s6.5"))
-    bias = Tensor(rng.integers(-32, 32, outputs), FixedPoint.parse("s6.5"))
-    source = Input(name="x", shape=(inputs,), format=FixedPoint.parse("u2.0"))
-    layer = Dense(name="y", inputs=("x",), weight=weight, bias=bias)
-    graph, folding = Graph(f"rom{depth}_{pe}", (source, layer), ("y",)), {"y": (pe, 2)}
+def _rom_module(depth: int, lanes: int) -> tuple[str, str, dict[str, int]]:
+    """Name, text and shape of a generated ROM of `depth` lines of `lanes` random six-bit weights."""
+    rng = np.random.default_rng(depth)
+    weight = Tensor(rng.integers(-32, 32, (1, depth * lanes)), FixedPoint.parse("s6.5"))
+    source = Input(name="x", shape=(depth * lanes,), format=FixedPoint.parse("u1.0"))
+    layer = Dense(name="y", inputs=("x",), weight=weight)
+    graph, folding = Graph(f"rom{depth}x{lanes}", (source, layer), ("y",)), {"y": (1, lanes)}
     plan = make_plan(graph, folding)
-    context = layer_context(plan, layer, dsp=False)
-    weights, biases = (rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
-    text = export_verilog(graph, folding)[f"{plan.layer_module('y')}.sv"]
-    columns = {"Depth": depth, "Columns": weights.columns, "BiasDepth": out_folds, "BiasColumns": biases.columns}
-    return plan.layer_module("y"), str(text), {**columns, **context["parameters"]}
+    rom = layer_context(plan, layer, dsp=False)["weight"]
+    module = plan.rom_module("y")
+    shape = {"Depth": depth, "Width": rom.width, "Columns": rom_shape(rom.lines, rom.width).columns}
+    return module, str(export_verilog(graph, folding)[f"{module}.sv"]), shape
 
 
 def _rom_rows(family: Family) -> list[dict[str, Any]]:
-    """What the ROMs add to a layer: the generated module less flow_dense with the weights from outside."""
-    rows = []
-    layers = [_rom_layer(depth, pe) for pe, depths in ROM_DEPTHS.items() for depth in depths]
-    cases = [Case("flow_dense", {k: v for k, v in shape.items() if k not in _ROM_KEYS}) for *_, shape in layers]
-    copies = {f"case_{i}": _copy(case, f"case_{i}", rtl_sources()) for i, case in enumerate(cases)}
-    modules = {**{name: text for name, text, _ in layers}, **copies}
-    areas = synthesise_whole(modules, family, rtl_sources()).module_areas
-    for (name, _, shape), plain in zip(layers, copies, strict=True):
-        rows.append(
-            _row("rom", family, shape, areas[name]) | {"without": areas[plain].lut, "without_ff": areas[plain].ff}
-        )
-    return rows
+    made = [_rom_module(depth, lanes) for depth, lanes in ROMS]
+    areas = synthesise_whole({module: text for module, text, _ in made}, family, {}).module_areas
+    return [_row("rom", family, shape, areas[module]) for module, _, shape in made]
 
 
 def characterise(families: Sequence[Family] = (Family.XCUP, Family.XC7)) -> dict[str, Any]:

@@ -36,6 +36,7 @@ __all__ = [
 Parameters = Mapping[str, int]
 Features = dict[str, float]
 
+_LINES_PER_LUT = 64
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
 _SATURATING = (1, 2, 3)
 _LOOKS_AT_REST = (1, 3, 4, 5, 6)
@@ -172,16 +173,8 @@ def _fork(p: Parameters) -> Features:
 
 
 def _rom(p: Parameters) -> Features:
-    """A column is one function of the address: a LUT for every 64 lines, and more where it is not on the critical path.
-
-    Area recovery in abc9 splits columns of more than 32 lines into shared pieces that cost more than the LUT6 they
-    replace; the second term is that.
-    """
-    deep = sum(p[c] * max(0, p[d] - 32) for d, c in _ROMS)
-    return {"columns": sum(p[c] * -(-p[d] // 64) for d, c in _ROMS), "shared pieces": deep, "addresses": 1}
-
-
-_ROMS = (("Depth", "Columns"), ("BiasDepth", "BiasColumns"))
+    """A column is one function of the address: a LUT6 for every 64 lines, and multiplexers beside the LUTs."""
+    return {"columns": p["Columns"] * -(-p["Depth"] // _LINES_PER_LUT)}
 
 
 def _narrow(p: Parameters) -> bool:
@@ -193,7 +186,7 @@ FORMS: Mapping[str, Form] = {
     "dot, one": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] == 1),
     "dot": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] > 1),
     "flow_dense": Form("flow_dense", _dense, _dense_known),
-    "rom": Form("rom", _rom, lambda p, family: float(p["without"]), lambda p: not goes_to_block_ram(12, p["Depth"])),
+    "rom": Form("rom", _rom, covers=lambda p: p["Depth"] >= 8 and not goes_to_block_ram(p["Width"], p["Depth"])),
     "flow_requantize": Form("flow_requantize", _requantize),
     "flow_argmax": Form("flow_argmax", _argmax),
     "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),
@@ -247,5 +240,5 @@ def _largest_in_registers(family: Family) -> int:
 
 
 def registers_hold(width: int, depth: int, family: Family) -> bool:
-    """Whether a memory is so small that flip-flops hold it."""
-    return width * depth <= _largest_in_registers(family)
+    """Whether a memory is so small that flip-flops hold it; one line is a plain register."""
+    return depth == 1 or width * depth <= _largest_in_registers(family)

@@ -50,7 +50,7 @@ def argmax(p: Parameters, family: Family) -> int:
 
 
 def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
-    """Operands, weights, two stages of bias, dot products, results, accumulators, counters, control.
+    """Operands, weights and biases, dot products, results, accumulators, counters, control.
 
     Yosys gives a chain of additions one bit a term. With one input fold nothing is accumulated, and the marks of the
     first and last step are constant.
@@ -65,5 +65,5 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     read_address = _bits(in_folds) if buffered else 0
     accumulated = sums if in_folds > 1 else 0
     control = 7 if in_folds > 1 else 3
-    memories = weights.columns + 2 * biases.columns
+    memories = weights.columns + biases.columns + _bits(out_folds)
     return operands + memories + p["Pe"] * product + sums + accumulated + counters + read_address + kept + control

@@ -19,7 +19,7 @@ from flow.formats import Overflow, Rounding
 from flow.ir import Dense, Graph, Relu, Requantize
 from flow.synthesis import Family
 
-__all__ = ["Parts", "dense_parts", "numeric", "stream_layers"]
+__all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
 
 Parts = dict[str, float]  # LUTs by part
 Parameters = Mapping[str, int]
@@ -38,6 +38,11 @@ def numeric(parameters: Mapping[str, int | str]) -> dict[str, int]:
     return {key: _MODES[value] if isinstance(value, str) else value for key, value in parameters.items()}
 
 
+def rom_luts(rom: RomShape, family: Family) -> float:
+    """LUTs of a ROM that is not block RAM."""
+    return sum(luts("rom", {"Depth": rom.depth, "Columns": rom.columns}, family).values())
+
+
 def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -> Found:
     """A generated layer: products and sums, accumulators, the kept vector, ROMs.
 
@@ -49,20 +54,14 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
     dot = luts(form_for_dot(shape), shape, family)
     tree = ("tree", "compressors")
     rest = luts("flow_dense", shape, family)
-    blocks = [rom for rom in roms if goes_to_block_ram(rom.width, rom.depth)]
-    lines = [RomShape(rom.depth, rom.width, 0) if rom in blocks else rom for rom in roms]
-    keys = {
-        "Depth": lines[0].depth,
-        "Columns": lines[0].columns,
-        "BiasDepth": lines[1].depth,
-        "BiasColumns": lines[1].columns,
-    }
+    # Only the weights are read through a register, as a block RAM needs it.
+    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth)]
     parts = {
         "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in tree),
         "adders": shape["Pe"] * sum(dot[part] for part in tree),
         "accumulators": rest["accumulators"],
         "input buffer": rest["input buffer"] + buffer_luts(shape, family),
-        "roms": sum(luts("rom", keys, family).values()),
+        "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
         "control": rest["counters"] + rest["control"],
     }
     held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)

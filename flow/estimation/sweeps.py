@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from flow.synthesis import Family
 
-__all__ = ["EITHER", "ROM_DEPTHS", "SWEEPS"]
+__all__ = ["EITHER", "ROMS", "SWEEPS"]
 
 Parameters = dict[str, int]
 Sweep = Callable[[Family], Iterator[Parameters]]
@@ -102,5 +102,6 @@ EITHER = frozenset(
     {"flow_dot", "flow_requantize", "flow_argmax", "flow_axis_in", "flow_axis_out", "flow_skid", "flow_fork"}
 )
 
-# Lines of the weight ROM of a generated layer with SIMD 2, by its PE.
-ROM_DEPTHS = {1: (4, 8, 16, 32, 40, 48, 64, 96, 128, 256), 4: (8, 16, 32, 40, 64, 128)}
+# Lines of a generated ROM and six-bit weights in each.
+ROMS = ((2, 2), (4, 2), (8, 2), (8, 8), (16, 2), (32, 8), (40, 8), (64, 8), (64, 32), (100, 4), (128, 8), (256, 8),
+        (512, 4), (512, 16), (1024, 2), (2048, 8))  # fmt: skip

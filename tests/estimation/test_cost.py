@@ -1,0 +1,156 @@
+import json
+import time
+
+import numpy as np
+import pytest
+
+from flow.errors import ExportError
+from flow.estimation import Cost, LayerCost, LayerUsage, Measured, Usage, estimate, list_boards, load_board
+from flow.exporters.verilog import make_plan, predict
+from flow.ir import Dense, Graph, Input, Linear
+from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
+
+ULTRA = load_board("ultra96_v2")
+KEYS = {"design", "board", "family", "architecture", "total", "utilisation", "latency_cycles", "ii_cycles", "layers",
+        "measured", "error_percent"}  # fmt: skip
+RESOURCES = ["lut", "ff", "dsp", "bram"]
+
+
+def fold_mlp(pe: int, simd: int) -> dict[str, tuple[int, int]]:
+    return {"fc1": (pe, simd), "fc2": (pe, pe), "fc3": (2, pe)}
+
+
+@pytest.mark.parametrize("graph", [mlp_graph(), resnet_graph()], ids=["rtl", "analytic"])
+@pytest.mark.parametrize("board", list_boards())
+def test_the_json_has_what_other_programs_rely_on(graph, board):
+    written = json.loads(json.dumps(estimate(graph, load_board(board)).to_json(), allow_nan=False))
+    assert written.keys() >= KEYS
+    assert (written["design"], written["board"], written["architecture"]) == (graph.name, board, "stream")
+    assert [list(written[key]) for key in ("total", "utilisation", "ceilings", "capacity")] == [RESOURCES] * 4
+    assert (written["measured"], written["error_percent"]) == (None, {})
+    assert [layer["name"] for layer in written["layers"]] == [node.name for node in graph]
+    for layer in written["layers"]:
+        assert layer.keys() >= {"name", "op", *RESOURCES, "cycles"}
+        assert layer["basis"].startswith("analytic" if graph.name == "resnet" else "closed form")
+    for key in RESOURCES:
+        assert written["total"][key] == sum(layer[key] for layer in written["layers"])
+        assert written["utilisation"][key] == round(100 * written["total"][key] / written["capacity"][key], 2)
+
+
+@pytest.mark.parametrize("spatial", [True, False])
+def test_every_operator_in_any_graph_has_a_cost(spatial):
+    operators = set()
+    for seed in range(40):
+        graph = random_graph(seed, spatial=spatial)
+        cost = estimate(graph, ULTRA)
+        operators |= {node.op for node in graph}
+        assert len(cost.layers) == len(graph)
+        for layer, node in zip(cost.layers, graph, strict=True):
+            live = layer.cycles > 0
+            assert layer.usage.lut >= 0
+            assert not (live and isinstance(node, Linear) and layer.usage.lut == 0), (graph.name, node.name)
+    assert len(operators) == (11 if spatial else 6 - 1)
+
+
+def test_cycles_are_the_exporters_prediction():
+    graph = mlp_graph()
+    timing, cost = predict(make_plan(graph)), estimate(graph, ULTRA)
+    assert (cost.latency_cycles, cost.ii_cycles) == (timing.latency_cycles, timing.ii_cycles) == (166, 64)
+    assert {layer.name: layer.cycles for layer in cost.layers} == timing.stages
+
+
+def test_an_estimate_takes_milliseconds():
+    graph = mlp_graph()
+    estimate(graph, ULTRA)  # the first call reads and fits the data
+    start = time.perf_counter()
+    for _ in range(10):
+        estimate(graph, ULTRA)
+    assert (time.perf_counter() - start) / 10 < 0.05
+
+
+def test_nodes_that_no_output_needs_cost_nothing():
+    graph = mlp_graph()
+    short = Graph("short", graph.nodes, ("fc1",))
+    cost = estimate(short, ULTRA)
+    assert [layer.name for layer in cost.layers if layer.usage.lut] == ["input", "fc1"]
+    assert cost.total.lut < estimate(graph, ULTRA).total.lut
+
+
+@pytest.mark.parametrize("resource", ["lut", "ff"])
+def test_more_lanes_cost_more_and_take_fewer_cycles(resource):
+    costs = [
+        estimate(mlp_graph(), ULTRA, folding=fold_mlp(*fold)) for fold in ((1, 1), (2, 2), (4, 4), (8, 8), (16, 16))
+    ]
+    used = [getattr(cost.total, resource) for cost in costs]
+    assert used == sorted(used)
+    assert len(set(used)) == 5
+    assert [cost.ii_cycles for cost in costs] == [2048, 512, 128, 32, 10]
+
+
+def test_wider_codes_cost_more():
+    def cost(width: int) -> float:
+        weight = random_tensor(np.random.default_rng(0), (8, 16), f"s{width}.3")
+        source = Input(name="x", shape=(16,), format=fmt(f"u{width}.3"))
+        graph = Graph("wide", (source, Dense(name="y", inputs=("x",), weight=weight)), ("y",))
+        return estimate(graph, ULTRA, folding={"y": (2, 4)}).total.lut
+
+    used = [cost(width) for width in range(2, 13)]
+    assert used == sorted(used)
+    assert len(set(used)) == 11
+
+
+def test_long_weight_memories_become_block_ram():
+    cost = estimate(mlp_graph(sizes=(256, 64, 10)), ULTRA, folding={"fc1": (4, 8), "fc2": (2, 4)})
+    assert cost.layers[1].usage.bram == 3.0  # 512 lines of 192 bits: six halves of 36 bits
+    assert cost.to_json()["total"]["bram"] == cost.total.bram
+
+
+def test_a_folding_of_a_convolution_must_divide_it():
+    with pytest.raises(ExportError) as caught:
+        estimate(resnet_graph(), ULTRA, folding={"stem": (3, 1), "block": (1, 1), "fc": (1, 1)})
+    assert str(caught.value) == (
+        "Conv2d 'stem' (8 x 9) cannot be folded to (3, 1): give it a PE that divides 8 and a SIMD that divides 9."
+    )
+    with pytest.raises(ExportError) as caught:
+        estimate(resnet_graph(), ULTRA, folding={"stem": (1, 1), "block": (1, 1)})
+    assert str(caught.value) == (
+        "Dense 'fc' (10 x 8) cannot be folded to None: give it a PE that divides 10 and a SIMD that divides 8."
+    )
+
+
+def test_a_given_folding_of_a_convolution_is_used():
+    folding = {"stem": (8, 9), "block": (4, 24), "fc": (1, 1)}
+    cost = estimate(resnet_graph(), ULTRA, folding=folding)
+    assert {layer.name: (layer.pe, layer.simd) for layer in cost.layers if layer.name in folding} == folding
+    assert [layer.cycles for layer in cost.layers if layer.name == "block"] == [64 * 2 * 3]
+    assert cost.total.lut > estimate(resnet_graph(), ULTRA).total.lut
+
+
+def test_an_unknown_architecture_is_refused():
+    with pytest.raises(ExportError) as caught:
+        estimate(mlp_graph(), ULTRA, architecture="spatial")
+    assert str(caught.value) == "There is no architecture 'spatial'; choose among stream."
+
+
+def _cost(**usage: float) -> Cost:
+    return Cost("d", ULTRA, "stream", (LayerCost("a", "dense", Usage(**usage), 3),), 9, 3)
+
+
+def test_use_above_a_ceiling_is_named():
+    assert _cost(lut=1000).over == ()
+    full = _cost(lut=0.7 * 70560 + 1, dsp=360)
+    assert full.over == ("lut", "dsp")
+    assert full.to_json()["over"] == ["lut", "dsp"]
+    assert full.utilisation["dsp"] == 100.0
+
+
+def test_errors_are_percent_of_the_measurement():
+    measured = Measured(
+        "Yosys", "synth", Usage(200, 50, 0, 2.5), (LayerUsage("a", "dense", Usage(190, 50, 0, 2.5)),), 1.25
+    )
+    beside = _cost(lut=210, ff=45, dsp=1, bram=2.5).beside(measured)
+    assert beside.error_percent == {"lut": 5.0, "ff": -10.0, "dsp": None, "bram": 0.0}
+    written = beside.to_json()["measured"]
+    assert written["total"] == {"lut": 200, "ff": 50, "dsp": 0, "bram": 2.5}
+    assert written["layers"] == [{"name": "a", "op": "dense", "lut": 190, "ff": 50, "dsp": 0, "bram": 2.5}]
+    assert (written["tool"], written["recipe"], written["seconds"]) == ("Yosys", "synth", 1.25)
