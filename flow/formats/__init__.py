@@ -11,6 +11,16 @@ from flow.formats.dynamic_fixed_point import (
     spilled_dot,
 )
 from flow.formats.fixed_point import FixedPoint
+from flow.formats.khot import KHot, digit_count, keep_leading
+from flow.formats.lmul import (
+    LMulErrors,
+    best_offset,
+    formula_errors,
+    lmul_formula,
+    lmul_packed,
+    packed_errors,
+    paper_offset,
+)
 from flow.formats.minifloat import Minifloat, Specials
 from flow.formats.minifloat_cast import (
     FloatRounding,
@@ -24,6 +34,7 @@ from flow.formats.minifloat_cast import (
 )
 from flow.formats.names import AP_OVERFLOW, AP_ROUNDING, ML_DTYPES, QONNX_ROUNDING
 from flow.formats.overflow import Overflow, overflow
+from flow.formats.power import PowerGrid
 from flow.formats.rounding import Rounding, round_shift
 from flow.formats.scales import PowerOfTwo
 
@@ -37,29 +48,40 @@ __all__ = [
     "DynamicFixedPoint",
     "FixedPoint",
     "FloatRounding",
+    "KHot",
+    "LMulErrors",
     "Minifloat",
     "Overflow",
+    "PowerGrid",
     "PowerOfTwo",
     "Rounding",
     "Specials",
     "accumulator_width",
     "add_dynamic",
     "add_minifloat",
+    "best_offset",
     "block_dot_width",
     "block_dots",
     "block_scales",
     "cast",
     "convert_minifloat",
     "decode_blocks",
+    "digit_count",
     "dot_blocks",
     "encode",
     "encode_blocks",
     "encode_elements",
     "encode_integers",
     "encode_minifloat",
+    "formula_errors",
+    "keep_leading",
+    "lmul_formula",
+    "lmul_packed",
     "multiply_minifloat",
     "narrow_dynamic",
     "overflow",
+    "packed_errors",
+    "paper_offset",
     "product_width",
     "round_shift",
     "safe_macs",
