@@ -7,7 +7,7 @@ from flow.training.nets import NETS, digits_mlp, digits_resnet
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
 from flow.training.rung import simulate_torch
-from flow.training.spec import BatchNormMode, Spec, Word
+from flow.training.spec import BatchNormMode, Granularity, Spec, Word
 
 __all__ = [
     "NETS",
@@ -15,6 +15,7 @@ __all__ = [
     "Data",
     "Epoch",
     "FitResult",
+    "Granularity",
     "QuantizedModel",
     "Quantizer",
     "Spec",

@@ -94,7 +94,7 @@ def accuracy(model: nn.Module, data: Data) -> float:
 
 
 def _optimizer(model: nn.Module, lr: float, point_lr: float) -> torch.optim.Optimizer:
-    points = [quantizer.frac for quantizer in quantizers(model).values()]
+    points = [point for quantizer in quantizers(model).values() for point in quantizer.points()]
     held = {id(point) for point in points}
     weights = [parameter for parameter in model.parameters() if id(parameter) not in held]
     groups = [{"params": weights, "lr": lr, "peak": lr}]

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from flow.errors import DataError
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import FixedPoint
 from flow.training import calls, layers
 from flow.training.calls import Call, Network, distinct
+from flow.training.constants import constant_quantizer
 from flow.training.fold import scale_and_shift
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Spec
@@ -115,8 +116,7 @@ class _Builder:
 
     def fresh(self, value: Tensor, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
         """Constants are encoded before anything runs, so they are rounded to nearest and saturated."""
-        word = self.spec.word(role)
-        return nn.Parameter(value.detach().clone()), Quantizer(word, Rounding.RND, Overflow.SAT, place)
+        return nn.Parameter(value.detach().clone()), constant_quantizer(self.spec, role, tuple(value.shape), place)
 
 
 def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:

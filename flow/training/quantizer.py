@@ -117,9 +117,13 @@ class Quantizer(nn.Module):
         """`x` on the grid, same shape; while calibrating, the point moves to its best position first."""
         if self.calibrate:
             with torch.no_grad():
-                self.frac.fill_(best_position(x, self.word, self.rounding, self.overflow))
+                self.move_to_best(x)
         result: Tensor = _FakeQuantize.apply(x, self.frac, self.format, self.rounding, self.overflow)
         return result
+
+    def move_to_best(self, x: Tensor) -> None:
+        """Set the binary point to where `x` loses least."""
+        self.frac.fill_(best_position(x, self.word, self.rounding, self.overflow))
 
     def codes(self, x: Tensor) -> NDArray[np.int64]:
         """int64 codes of `x`, same shape: `forward(x) * 2**round(frac)` exactly.
@@ -132,6 +136,16 @@ class Quantizer(nn.Module):
             raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
         whole = round_codes(x.detach().double() * math.ldexp(1.0, form.frac), self.rounding)
         return overflow_codes(whole, form, self.overflow).to(torch.int64).cpu().numpy()
+
+    def points(self) -> list[nn.Parameter]:
+        """The parameters that a training moves at the rate of binary points."""
+        return [self.frac]
+
+    def freeze(self) -> None:
+        """Round what `points` returns in place, and train it no further."""
+        with torch.no_grad():
+            self.frac.fill_(self.format.frac)
+        self.frac.requires_grad_(False)
 
     def extra_repr(self) -> str:
         """What print(model) shows of it."""
@@ -159,6 +173,4 @@ def calibrating(model: nn.Module) -> Iterator[None]:
 def freeze_points(model: nn.Module) -> None:
     """Round every binary point in place and train it no further, so that none swings between two positions."""
     for quantizer in quantizers(model).values():
-        with torch.no_grad():
-            quantizer.frac.fill_(quantizer.format.frac)
-        quantizer.frac.requires_grad_(False)
+        quantizer.freeze()

@@ -10,7 +10,7 @@ from typing import Any
 from flow.errors import RecipeError
 from flow.formats import Overflow, Rounding
 
-__all__ = ["BatchNormMode", "Spec", "Word", "spec_with"]
+__all__ = ["BatchNormMode", "Granularity", "Spec", "Word", "spec_with"]
 
 _MAX_WORD = 32
 _TEXT = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
@@ -21,6 +21,14 @@ class BatchNormMode(Enum):
 
     FIXED = "fixed"
     FOLDED = "folded"
+
+
+class Granularity(Enum):
+    """How many values of a constant share one binary point: all, those of one output channel, or one alone."""
+
+    TENSOR = "tensor"
+    CHANNEL = "channel"
+    ELEMENT = "element"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,12 @@ class Word:
 
 
 _WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input")
-_ENUMS: dict[str, type[Enum]] = {"rounding": Rounding, "overflow": Overflow, "batchnorm": BatchNormMode}
+_ENUMS: dict[str, type[Enum]] = {
+    "rounding": Rounding,
+    "overflow": Overflow,
+    "batchnorm": BatchNormMode,
+    "granularity": Granularity,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,8 @@ class Spec:
         rounding: of every cast.
         overflow: of every cast.
         batchnorm: "fixed" or "folded".
+        granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element". Casts
+            have one binary point each.
 
     Raises:
         RecipeError: a word or a mode that does not exist.
@@ -88,6 +103,7 @@ class Spec:
     rounding: Rounding = Rounding.RND
     overflow: Overflow = Overflow.SAT
     batchnorm: BatchNormMode = BatchNormMode.FIXED
+    granularity: Granularity = Granularity.TENSOR
 
     def __post_init__(self) -> None:
         for key in _WORDS:

@@ -1,0 +1,147 @@
+"""Quantisers of constants whose binary points are learned per tensor, per output channel or per element.
+
+A graph's tensor has one format. Codes of finer points are folded into the narrowest format that holds them all: with
+`F` the largest number of fractional bits, a code with `f` of them becomes `code << (F - f)`, which changes no value.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flow.errors import DataError
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
+from flow.training.quantizer import Quantizer
+from flow.training.spec import Granularity, Spec, Word
+
+__all__ = ["ConstantQuantizer", "constant_quantizer"]
+
+_LN2 = math.log(2.0)
+_SPREAD = 24  # points lie at most so many bits right of the leftmost one, so that folded codes fit int64
+
+
+class _FineQuantize(torch.autograd.Function):
+    """`y = 2**-f * nearest(x * 2**f)` with a point per group and straight-through gradients.
+
+    In range, tested on the rounded value: dy/dx = 1 and dy/df = ln2 * (x - y). Outside: 0 and -ln2 * y. Both are summed
+    over the values that share a point. A projection onto fewer codes passes gradients as rounding does.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, frac: Tensor, at: Tensor, word: Word, project: Project | None) -> Tensor:
+        rounded, nearest, codes = nearest_codes(x * power_of_two(at, x.dtype), word, project)
+        y = codes * power_of_two(-at, x.dtype)
+        if any(ctx.needs_input_grad):
+            inside = rounded == nearest
+            ctx.save_for_backward(inside, torch.where(inside, x, 0.0) - y)
+            ctx.points = frac.shape
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        inside, error = ctx.saved_tensors
+        by_x = upstream * inside if ctx.needs_input_grad[0] else None
+        by_frac = grouped_sum(upstream * error, ctx.points) * _LN2 if ctx.needs_input_grad[1] else None
+        return by_x, by_frac, None, None, None
+
+
+class ConstantQuantizer(Quantizer):
+    """Casts a constant to words of one length whose binary points are the parameter `frac`; rounds and saturates.
+
+    Args:
+        word: width and sign.
+        shape: of the constant.
+        granularity: which values share a point.
+        place: the constant it quantises, for messages.
+
+    Attributes:
+        frac: parameter of the points; the cast uses round(frac) and passes the gradient straight through.
+    """
+
+    def __init__(
+        self, word: Word, shape: tuple[int, ...], granularity: Granularity = Granularity.TENSOR, place: str = "a tensor"
+    ) -> None:
+        super().__init__(word, Rounding.RND, Overflow.SAT, place)
+        self.granularity = granularity
+        self.frac = nn.Parameter(torch.zeros(point_shape(shape, granularity)))
+        self.project: Project | None = None
+
+    def positions(self) -> Tensor:
+        """Fractional bits at present: int64, the shape of `frac`.
+
+        Raises:
+            DataError: a position is NaN or infinite, as after a training that diverged.
+        """
+        frac = self.frac.detach()
+        if not bool(torch.isfinite(frac).all()):
+            value = frac[~torch.isfinite(frac)].flatten()[0].item()
+            raise DataError(f"The binary point of {self.place!r} is {value}; the training diverged, lower its rate.")
+        at = frac.round().clamp(-FAR, FAR).long()
+        return torch.minimum(at, at.amin() + _SPREAD) if at.numel() > 1 else at
+
+    @property
+    def format(self) -> FixedPoint:
+        """The format that holds the codes of all points: as much wider than the word as the points lie apart."""
+        at = self.positions()
+        low, high = int(at.amin()), int(at.amax())
+        return FixedPoint(self.word.width + high - low, high, self.word.signed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` on the grids of its points, same shape; while calibrating, the points move first."""
+        if self.calibrate:
+            with torch.no_grad():
+                self.move_to_best(x)
+        result: Tensor = _FineQuantize.apply(x, self.frac, self.positions(), self.word, self.project)
+        return result
+
+    def move_to_best(self, x: Tensor) -> None:
+        """Set every point to where its values lose least; points of single values to that of the tensor."""
+        self.frac.copy_(best_points(x, self.word, tuple(self.frac.shape), self.project))
+
+    def own_codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes before folding, int64 of the shape of `x`, and their fractional bits, of the shape of `frac`."""
+        at = self.positions()
+        codes = nearest_codes(x.detach().double() * power_of_two(at, torch.float64), self.word, self.project)[2]
+        return codes.long(), at
+
+    def codes(self, x: Tensor) -> NDArray[np.int64]:
+        """int64 codes of `x` in `format`, same shape: `forward(x) * 2**format.frac` exactly.
+
+        Raises:
+            DataError: `x` holds NaN or infinity.
+        """
+        if not bool(torch.isfinite(x).all()):
+            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        codes, at = self.own_codes(x)
+        return (codes << (self.format.frac - at)).cpu().numpy()
+
+    def freeze(self) -> None:
+        """Round the points in place, and train them no further."""
+        with torch.no_grad():
+            self.frac.copy_(self.positions())
+        self.frac.requires_grad_(False)
+
+    def extra_repr(self) -> str:
+        """What print(model) shows of it."""
+        return f"{self.word} per {self.granularity.value} in {self.format}"
+
+
+def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str) -> Quantizer:
+    """The quantiser of a constant by its role; constants are encoded before anything runs, so they saturate.
+
+    Args:
+        spec: words and options.
+        role: field of `Spec` that holds the word.
+        shape: of the constant.
+        place: the constant, for messages.
+    """
+    word = spec.word(role)
+    if spec.granularity is Granularity.TENSOR:
+        return Quantizer(word, Rounding.RND, Overflow.SAT, place)
+    return ConstantQuantizer(word, shape, spec.granularity, place)
