@@ -24,13 +24,14 @@ def estimate_stage(project: Project, board: str, measured: bool = False, report:
         The content of `estimate.json`.
     """
     target, graph = load_board(board), project.graph()
-    report(f"estimate: {board}", 0, 2)
+    report(f"estimate: {board}", 0, 1)
     cost = estimate(graph, target)
+    report(f"estimate: {board}", 1, 1)
     if measured and project.path("rtl").is_dir():
-        report(f"measure: {board}", 1, 2)
+        report(f"measure: {board}", 0, 1)
         cost = cost.beside(measure(graph, project.path("rtl"), target))
+        report(f"measure: {board}", 1, 1)
     content = cost.to_json()
     for name in (f"estimate.{board}.json", "estimate.json"):
         project.write_json(name, content)
-    report(f"estimate: {board}", 2, 2)
     return content

@@ -65,7 +65,7 @@ def simulate_stage(
     summary = {"design": graph.name, "vectors": len(codes)}
     context = Context(graph, codes, project.folder, model)
     for name in chosen:
-        report(f"simulate: {name}", len(done), len(chosen))
+        report(f"simulate: {name}", 0, 1)
         if name not in fresh:
             result = next(climb(context, [name]))
             fresh[name] = result.to_json()
@@ -73,7 +73,7 @@ def simulate_stage(
         done.append(fresh[name])
         rest = [rung for other, rung in fresh.items() if other in chosen[len(done) :]]
         project.write_json("simulate.json", {**summary, "rungs": [*done, *rest]})
-    report("simulate", len(chosen), len(chosen))
+        report(f"simulate: {name}", 1, 1)
     return {**summary, "rungs": done}
 
 
