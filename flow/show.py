@@ -67,8 +67,11 @@ def _place(first: dict[str, Any] | None) -> str:
 def ladder(console: Console, summary: dict[str, Any]) -> None:
     """One line a rung, red where it differs or did not run."""
     table = Table(title=f"{summary['design']}: the ladder on {summary['vectors']} vectors")
-    for heading in ("rung", "tool", "vectors", "codes compared", "mismatches", "seconds", ""):
-        table.add_column(heading, justify="right" if heading in ("vectors", "codes compared", "mismatches") else "left")
+    table.add_column("rung", no_wrap=True)
+    table.add_column("tool", ratio=1)
+    for heading in ("vectors", "codes", "differ", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", ratio=1)
     for rung in summary["rungs"]:
         good = "skipped" not in rung and rung["values"] and not rung["mismatches"]
         said = rung.get("skipped") or _place(rung["first_mismatch"])
