@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training.khot import digit_projection
 from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Spec, Word
@@ -59,18 +60,24 @@ class ConstantQuantizer(Quantizer):
         shape: of the constant.
         granularity: which values share a point.
         place: the constant it quantises, for messages.
+        project: to the legal codes, where not all are.
 
     Attributes:
         frac: parameter of the points; the cast uses round(frac) and passes the gradient straight through.
     """
 
     def __init__(
-        self, word: Word, shape: tuple[int, ...], granularity: Granularity = Granularity.TENSOR, place: str = "a tensor"
+        self,
+        word: Word,
+        shape: tuple[int, ...],
+        granularity: Granularity = Granularity.TENSOR,
+        place: str = "a tensor",
+        project: Project | None = None,
     ) -> None:
         super().__init__(word, Rounding.RND, Overflow.SAT, place)
         self.granularity = granularity
         self.frac = nn.Parameter(torch.zeros(point_shape(shape, granularity)))
-        self.project: Project | None = None
+        self.project = project
 
     def positions(self) -> Tensor:
         """Fractional bits at present: int64, the shape of `frac`.
@@ -141,7 +148,7 @@ def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str
         shape: of the constant.
         place: the constant, for messages.
     """
-    word = spec.word(role)
-    if spec.granularity is Granularity.TENSOR:
+    word, project = spec.word(role), digit_projection(spec, role)
+    if spec.granularity is Granularity.TENSOR and project is None:
         return Quantizer(word, Rounding.RND, Overflow.SAT, place)
-    return ConstantQuantizer(word, shape, spec.granularity, place)
+    return ConstantQuantizer(word, shape, spec.granularity, place, project)

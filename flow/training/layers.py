@@ -7,6 +7,7 @@ Outside of `Cast` nothing is rounded: products and sums are exact as long as the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 from torch import Tensor, nn
@@ -127,11 +128,11 @@ class FixedMaxPool2d(nn.Module):
         return functional.max_pool2d(x, self.kernel, self.stride)
 
 
-def best_reciprocal(size: int, width: int) -> tuple[int, int]:
+def best_reciprocal(size: int, width: int, allows: Callable[[int], bool] = lambda code: True) -> tuple[int, int]:
     """The code and the fractional bits of the unsigned fixed-point constant nearest to `1 / size`.
 
     A power of two is exact with the code 1; otherwise the code has at most `width` bits, and the shorter of two equally
-    near constants wins.
+    near constants wins. `allows` says which codes are legal, as where their digits are bounded.
 
     >>> best_reciprocal(16, 6), best_reciprocal(9, 6)
     ((1, 4), (57, 9))
@@ -139,7 +140,7 @@ def best_reciprocal(size: int, width: int) -> tuple[int, int]:
     if size & (size - 1) == 0:
         return 1, size.bit_length() - 1
     candidates = [(round(Fraction(1 << frac, size)), frac) for frac in range(size.bit_length() + width)]
-    legal = [(code, frac) for code, frac in candidates if 1 <= code < 1 << width]
+    legal = [(code, frac) for code, frac in candidates if 1 <= code < 1 << width and allows(code)]
     return min(legal, key=lambda pair: abs(Fraction(pair[0], 1 << pair[1]) - Fraction(1, size)))
 
 
@@ -150,12 +151,15 @@ class FixedAvgPool2d(nn.Module):
         kernel: height and width of the window.
         stride: step down and right.
         width: of the constant where the window's size is not a power of two.
+        allows: which of its codes are legal.
     """
 
-    def __init__(self, kernel: Pair, stride: Pair, width: int) -> None:
+    def __init__(
+        self, kernel: Pair, stride: Pair, width: int, allows: Callable[[int], bool] = lambda code: True
+    ) -> None:
         super().__init__()
         self.kernel, self.stride = kernel, stride
-        self.code, self.frac = best_reciprocal(math.prod(kernel), width)
+        self.code, self.frac = best_reciprocal(math.prod(kernel), width, allows)
 
     def forward(self, x: Tensor) -> Tensor:
         sums = functional.avg_pool2d(x, self.kernel, self.stride, divisor_override=1)

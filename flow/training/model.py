@@ -14,6 +14,7 @@ from flow.training import calls, layers
 from flow.training.calls import Call, Network, distinct
 from flow.training.constants import constant_quantizer
 from flow.training.fold import scale_and_shift
+from flow.training.khot import few_digits
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Spec
 
@@ -151,7 +152,10 @@ def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
 
 
 def _avg_pool(builder: _Builder, call: calls.AvgPool2d) -> nn.Module:
-    return layers.FixedAvgPool2d(call.kernel, call.stride, builder.spec.word("scales").width)
+    width, khot, signed_digits = builder.spec.word("scales").width, builder.spec.khot, builder.spec.signed_digits
+    if khot is None:
+        return layers.FixedAvgPool2d(call.kernel, call.stride, width)
+    return layers.FixedAvgPool2d(call.kernel, call.stride, width, lambda code: few_digits(code, khot, signed_digits))
 
 
 def _by_name(call: Call) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from flow.formats import Overflow, Rounding
 __all__ = ["BatchNormMode", "Granularity", "Spec", "Word", "spec_with"]
 
 _MAX_WORD = 32
+_MAX_KHOT_WORD = 16
 _TEXT = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
 
 
@@ -88,6 +89,9 @@ class Spec:
         batchnorm: "fixed" or "folded".
         granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element". Casts
             have one binary point each.
+        khot: at most so many digits that are not zero in each code of weights and scales, so that a product is so many
+            shifts; None for any number. The words of both are then at most 16 bits.
+        signed_digits: whether digits may be -1, as in 7 = 8 - 1.
 
     Raises:
         RecipeError: a word or a mode that does not exist.
@@ -104,6 +108,8 @@ class Spec:
     overflow: Overflow = Overflow.SAT
     batchnorm: BatchNormMode = BatchNormMode.FIXED
     granularity: Granularity = Granularity.TENSOR
+    khot: int | None = None
+    signed_digits: bool = True
 
     def __post_init__(self) -> None:
         for key in _WORDS:
@@ -111,6 +117,18 @@ class Spec:
                 Word.parse(getattr(self, key), key)
         for key, kind in _ENUMS.items():
             object.__setattr__(self, key, _member(kind, key, getattr(self, key)))
+        if self.khot is not None:
+            self._check_digits()
+
+    def _check_digits(self) -> None:
+        if type(self.khot) is not int or self.khot < 1:
+            raise RecipeError(f"khot is a number of digits from 1, or None for any, not {self.khot!r}.")
+        for key in ("weights", "scales"):
+            if self.word(key).width > _MAX_KHOT_WORD:
+                raise RecipeError(
+                    f"Words with khot={self.khot} have at most {_MAX_KHOT_WORD} bits, not "
+                    f"{key}={getattr(self, key)!r}; shorten the word."
+                )
 
     def word(self, role: str) -> Word:
         """The word of one role, by the name of its field."""
