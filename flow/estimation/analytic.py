@@ -71,7 +71,7 @@ def _linear(plan: Sketch, node: Linear, family: Family) -> Found:
     shape = {
         "Inputs": inputs, "Outputs": outputs, "Pe": fold.pe, "Simd": fold.simd, "XWidth": source.format.width,
         "XSigned": int(source.format.signed), "WWidth": node.weight.format.width,
-        "WSigned": int(node.weight.format.signed), "AccWidth": value.format.width,
+        "WSigned": int(node.weight.format.signed), "AccWidth": value.format.width, "UseDsp": int(plan.dsp),
     }  # fmt: skip
     lines = outputs // fold.pe
     bias_bits = 0 if node.bias is None else node.bias.format.width

@@ -35,7 +35,12 @@ def _complete(graph: Graph, layers: tuple[LayerCost, ...]) -> tuple[LayerCost, .
 
 
 def estimate(
-    graph: Graph, board: Board, *, architecture: str = "stream", folding: Mapping[str, tuple[int, int]] | None = None
+    graph: Graph,
+    board: Board,
+    *,
+    architecture: str = "stream",
+    folding: Mapping[str, tuple[int, int]] | None = None,
+    dsp: bool = False,
 ) -> Cost:
     """What a design takes on a board.
 
@@ -44,6 +49,7 @@ def estimate(
         board: from `load_board`.
         architecture: `stream`.
         folding: (PE, SIMD) of every Dense and Conv2d by name; chosen where None.
+        dsp: whether products may become DSPs, as in `export_verilog`.
 
     Raises:
         ExportError: an architecture that does not exist, or a folding that does not fit.
@@ -52,10 +58,10 @@ def estimate(
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
     live = _live(graph)
     if not all(isinstance(node, _WITH_RTL) for node in live):
-        drawn = sketch(live, folding)
+        drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))
         return Cost(graph.name, board, architecture, layers, drawn.latency_cycles, drawn.ii_cycles)
     plan = make_plan(graph, folding)
     timing = predict(plan)
-    layers = stream_layers(graph, plan, board.family)
+    layers = stream_layers(graph, plan, board.family, dsp)
     return Cost(graph.name, board, architecture, layers, timing.latency_cycles, timing.ii_cycles)

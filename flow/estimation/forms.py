@@ -31,6 +31,7 @@ __all__ = [
     "luts",
     "memory_luts",
     "registers_hold",
+    "uses_dsps",
 ]
 
 Parameters = Mapping[str, int]
@@ -38,6 +39,7 @@ Features = dict[str, float]
 
 _LINES_PER_LUT = 64
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
+_DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
 _SATURATING = (1, 2, 3)
 _LOOKS_AT_REST = (1, 3, 4, 5, 6)
 _WRAP_SM = 4
@@ -142,6 +144,16 @@ def _dense(p: Parameters) -> Features:
     }
 
 
+def uses_dsps(p: Parameters) -> bool:
+    """Whether the products of a flow_dense become DSPs: they may, and are as wide as Yosys asks for."""
+    return bool(p["UseDsp"]) and p["XWidth"] + 1 - p["XSigned"] + p["WWidth"] >= _DSP_PRODUCT
+
+
+def _dense_dsp(p: Parameters) -> Features:
+    """As flow_dense, and the sums of products that no DSP adds."""
+    return {**_dense(p), "adders": p["Pe"] * (p["Simd"] - 1) * (p["XWidth"] + p["WWidth"])}
+
+
 def buffer_luts(p: Parameters, family: Family) -> float:
     """LUTs of the memory in which flow_dense keeps a vector for its later folds."""
     in_folds, out_folds = folds(p)
@@ -185,7 +197,8 @@ FORMS: Mapping[str, Form] = {
     "dot, narrow": Form("flow_dot", _product, covers=_narrow),
     "dot, one": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] == 1),
     "dot": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] > 1),
-    "flow_dense": Form("flow_dense", _dense, _dense_known),
+    "flow_dense": Form("flow_dense", _dense, _dense_known, covers=lambda p: not p["UseDsp"]),
+    "flow_dense, dsp": Form("flow_dense", _dense_dsp, buffer_luts, covers=lambda p: bool(p["UseDsp"])),
     "rom": Form("rom", _rom, covers=lambda p: p["Depth"] >= 8 and not goes_to_block_ram(p["Width"], p["Depth"])),
     "flow_requantize": Form("flow_requantize", _requantize),
     "flow_argmax": Form("flow_argmax", _argmax),

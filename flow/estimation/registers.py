@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flow.estimation.forms import folds, registers_hold
+from flow.estimation.forms import folds, registers_hold, uses_dsps
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
 
@@ -66,4 +66,6 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     accumulated = sums if in_folds > 1 else 0
     control = 7 if in_folds > 1 else 3
     memories = weights.columns + biases.columns + _bits(out_folds)
+    if family is Family.XC7 and uses_dsps(p):
+        operands = product = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
     return operands + memories + p["Pe"] * product + sums + accumulated + counters + read_address + kept + control

@@ -24,12 +24,14 @@ class Sketch:
         folding: of every Dense and Conv2d.
         lanes: codes a beat, by node name.
         cycles: cycles a sample, by node name.
+        dsp: whether products may become DSPs.
     """
 
     graph: Graph
     folding: dict[str, Folding]
     lanes: dict[str, int]
     cycles: dict[str, int]
+    dsp: bool = False
 
     @property
     def ii_cycles(self) -> int:
@@ -78,7 +80,7 @@ def _given(node: Linear, pair: tuple[int, int] | None) -> Folding:
     return Folding(*pair)
 
 
-def sketch(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Sketch:
+def sketch(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, dsp: bool = False) -> Sketch:
     """Fold a graph: a position of the largest convolution takes as long as a vector of a Dense may.
 
     Raises:
@@ -96,7 +98,7 @@ def sketch(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -
     for node in graph:
         lanes[node.name] = _lanes(graph, node, chosen, lanes)
     cycles = {node.name: _cycles(graph, node, chosen, lanes) for node in graph}
-    return Sketch(graph, chosen, lanes, cycles)
+    return Sketch(graph, chosen, lanes, cycles, dsp)
 
 
 def _lanes(graph: Graph, node: Node, folding: Mapping[str, Folding], lanes: Mapping[str, int]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flow.estimation import registers
 from flow.estimation.cost import LayerCost, Usage
-from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts
+from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts, uses_dsps
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
@@ -28,6 +28,7 @@ Found = tuple[Parts, Usage]  # LUTs by part; the other resources
 _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Rounding)} | {
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
+_TREE = ("tree", "compressors")
 
 # Dropped bits that a rounding looks at; the other modes look at all of them.
 _UNREAD = {Rounding.TRN: 0, Rounding.RND: 1}
@@ -51,21 +52,22 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
         roms: of the weights and of the biases.
         family: what it is mapped to.
     """
-    dot = luts(form_for_dot(shape), shape, family)
-    tree = ("tree", "compressors")
-    rest = luts("flow_dense", shape, family)
+    dsps = uses_dsps(shape)
+    rest = luts("flow_dense, dsp" if dsps else "flow_dense", shape, family)
+    dot = {} if dsps else luts(form_for_dot(shape), shape, family)
     # Only the weights are read through a register, as a block RAM needs it.
     blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth)]
     parts = {
-        "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in tree),
-        "adders": shape["Pe"] * sum(dot[part] for part in tree),
+        "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in _TREE),
+        "adders": shape["Pe"] * sum(dot.get(part, 0.0) for part in _TREE) + rest.get("adders", 0.0),
         "accumulators": rest["accumulators"],
         "input buffer": rest["input buffer"] + buffer_luts(shape, family),
         "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
         "control": rest["counters"] + rest["control"],
     }
     held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)
-    return parts, Usage(ff=held, bram=sum(block_rams(rom.width, rom.depth) for rom in blocks))
+    used = shape["Pe"] * shape["Simd"] if dsps else 0
+    return parts, Usage(ff=held, dsp=used, bram=sum(block_rams(rom.width, rom.depth) for rom in blocks))
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:
@@ -85,8 +87,8 @@ def _dropped_bits(plan: Plan, name: str) -> int:
     return min(dropped, default=0)
 
 
-def _layer(plan: Plan, node: Dense, family: Family) -> Found:
-    context: dict[str, Any] = layer_context(plan, node, dsp=False)
+def _layer(plan: Plan, node: Dense, family: Family, dsp: bool) -> Found:
+    context: dict[str, Any] = layer_context(plan, node, dsp=dsp)
     roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
     parts, usage = dense_parts(context["parameters"], roms, family)
     unread = plan.folding[node.name].pe * _dropped_bits(plan, node.name)
@@ -126,21 +128,21 @@ def _relu(plan: Plan, instance: Instance) -> Found:
     return {"gates": 0.0 if free else float(plan.streams[name].width)}, Usage()
 
 
-def _found(plan: Plan, instance: Instance, family: Family) -> Found:
+def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
     node = plan.graph[instance_node(plan, instance)]
     if instance.module in _CELLS:
         return _CELLS[instance.module](instance.module, numeric(instance.parameters), family)
     if isinstance(node, Dense):
-        return _layer(plan, node, family)
+        return _layer(plan, node, family, dsp)
     return _relu(plan, instance)
 
 
-def stream_layers(graph: Graph, plan: Plan, family: Family) -> tuple[LayerCost, ...]:
+def stream_layers(graph: Graph, plan: Plan, family: Family, dsp: bool = False) -> tuple[LayerCost, ...]:
     """The cost of every node of `graph`; those that no output depends on cost nothing."""
     parts: dict[str, Parts] = {node.name: {} for node in graph}
     others = {node.name: Usage() for node in graph}
     for instance in instances(plan):
-        name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family)
+        name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family, dsp)
         for part, lut in found.items():
             parts[name][part] = parts[name].get(part, 0.0) + lut
         others[name] = others[name] + usage

@@ -65,14 +65,20 @@ def _axis(family: Family) -> Iterator[Parameters]:
         yield {"Width": width, "Beats": beats}
 
 
+def _layer(inputs: int, outputs: int, pe: int, simd: int, width: int, dsp: int) -> Parameters:
+    acc = 2 * width + (inputs - 1).bit_length() + 1
+    return {"Inputs": inputs, "Outputs": outputs, "Pe": pe, "Simd": simd, "XWidth": width, "XSigned": 0,
+            "WWidth": width, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": dsp}  # fmt: skip
+
+
 def _dense(family: Family) -> Iterator[Parameters]:
     """Every product here is in the sweep of flow_dot, so that what is left is accumulator, buffer and control."""
     shapes = ((64, 8, 1, 1, 6), (64, 8, 1, 4, 6), (64, 8, 2, 4, 6), (32, 1, 1, 4, 6), (4, 8, 2, 4, 4), (4, 4, 4, 4, 4),
               (32, 8, 1, 2, 4), (40, 10, 2, 4, 4), (16, 8, 4, 2, 4), (128, 4, 1, 2, 4), (16, 4, 1, 1, 2))  # fmt: skip
     for inputs, outputs, pe, simd, width in shapes:
-        acc = 2 * width + (inputs - 1).bit_length() + 1
-        yield {"Inputs": inputs, "Outputs": outputs, "Pe": pe, "Simd": simd, "XWidth": width, "XSigned": 0,
-               "WWidth": width, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 0}  # fmt: skip
+        yield _layer(inputs, outputs, pe, simd, width, dsp=0)
+    for pe, simd, width in ((1, 1, 4), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 4)):
+        yield _layer(16, 8, pe, simd, width, dsp=1)
 
 
 def _fork(family: Family) -> Iterator[Parameters]:

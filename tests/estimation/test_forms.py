@@ -5,7 +5,7 @@ from flow.errors import ToolError
 from flow.estimation import registers
 from flow.estimation.characterise import Case, cell_digest, measure_cases, read_cells, rtl_sources
 from flow.estimation.fit import non_negative_least_squares
-from flow.estimation.forms import FORMS, cell_rows, luts
+from flow.estimation.forms import FORMS, cell_rows, luts, uses_dsps
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
 from flow.estimation.sweeps import SWEEPS
@@ -82,11 +82,19 @@ def test_flip_flops_of_the_small_cells_are_exact(cell):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_flip_flops_of_a_layer_are_exact(family):
-    rows = cell_rows("flow_dense", family)
+    rows = [row for row in cell_rows("flow_dense", family) if not row["UseDsp"]]
     from_outside = [(RomShape(2, 0, 0), RomShape(2, 0, row["Pe"] * row["AccWidth"])) for row in rows]
     counted = [registers.dense(row, roms, family) for row, roms in zip(rows, from_outside, strict=True)]
     assert counted == [row["ff"] for row in rows]
     assert len(rows) == 11
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_products_of_nine_bits_and_more_are_dsps_where_they_may_be(family):
+    rows = [row for row in cell_rows("flow_dense", family) if row["UseDsp"]]
+    assert [row["Pe"] * row["Simd"] for row in rows if uses_dsps(row)] == [row["dsp"] for row in rows]
+    assert not uses_dsps({**rows[0], "XWidth": 3})
+    assert len(rows) == 8
 
 
 @pytest.mark.parametrize("family", FAMILIES)
