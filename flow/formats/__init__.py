@@ -37,6 +37,7 @@ from flow.formats.overflow import Overflow, overflow
 from flow.formats.power import PowerGrid
 from flow.formats.rounding import Rounding, round_shift
 from flow.formats.scales import PowerOfTwo
+from flow.formats.two_pass import TwoPassSoftmax
 
 __all__ = [
     "AP_OVERFLOW",
@@ -56,6 +57,7 @@ __all__ = [
     "PowerOfTwo",
     "Rounding",
     "Specials",
+    "TwoPassSoftmax",
     "accumulator_width",
     "add_dynamic",
     "add_minifloat",
