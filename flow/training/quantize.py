@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flow.errors import UnsupportedError
+from flow.training.calls import Network
 from flow.training.casts import place_casts
 from flow.training.fold import fold_batchnorm
 from flow.training.importer import import_network
@@ -17,7 +18,7 @@ from flow.training.model import QuantizedModel
 from flow.training.quantizer import calibrating
 from flow.training.spec import BatchNormMode, Spec, spec_with
 
-__all__ = ["quantize"]
+__all__ = ["float_network", "quantize", "quantize_network"]
 
 
 def quantize(
@@ -43,14 +44,26 @@ def quantize(
         DataError: NaN or infinity in the model or the example.
     """
     chosen = spec_with(spec, overrides)
+    batch = torch.as_tensor(example)
+    return quantize_network(float_network(model, batch, chosen), batch, chosen)
+
+
+def float_network(model: nn.Module, batch: Tensor, spec: Spec) -> Network:
+    """The calls of a float model, BatchNorm folded where `spec` says so: the first half of `quantize`.
+
+    Raises:
+        UnsupportedError, DataError: as `quantize` does.
+    """
     if isinstance(model, QuantizedModel):
         raise UnsupportedError("The model is quantised already; pass the float model to flow.quantize.")
-    batch = torch.as_tensor(example)
     network = import_network(model, batch)
-    if chosen.batchnorm is BatchNormMode.FOLDED:
-        network = fold_batchnorm(network)
-    placed = place_casts(network, chosen, positive=bool((batch >= 0).all()))
-    result = QuantizedModel(placed, chosen, tuple(batch.shape[1:])).to(batch.device)
+    return fold_batchnorm(network) if spec.batchnorm is BatchNormMode.FOLDED else network
+
+
+def quantize_network(network: Network, batch: Tensor, spec: Spec) -> QuantizedModel:
+    """Casts placed and calibrated on float[B, ...]: the second half of `quantize`."""
+    placed = place_casts(network, spec, positive=bool((batch >= 0).all()))
+    result = QuantizedModel(placed, spec, tuple(batch.shape[1:])).to(batch.device)
     with torch.no_grad(), calibrating(result):
         result(batch)
     return result

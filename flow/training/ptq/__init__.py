@@ -1,0 +1,1 @@
+"""Post-training quantisation: pure functions, one file a method, and `apply` for any combination of them."""
