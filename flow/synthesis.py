@@ -198,7 +198,8 @@ def _script(
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} A:hdlname={name}" for name in keep]
     lines += [*steps, "clean -purge", f"rename -top {top}", "tee -q -o stat.json stat -json"]
     if netlist:
-        lines.append("write_verilog -noattr netlist.v")
+        # Nets of one bit each: simulators handle thousands of them, but crawl over slices of wide ones.
+        lines += ["splitnets", "write_verilog -noattr netlist.v"]
     return "\n".join(lines) + "\n"
 
 

@@ -31,7 +31,7 @@ Codes = NDArray[np.int64]
 _TEMPLATES = Path(__file__).parent / "rtl_templates"
 _BENCH = "flow_netlist_bench"
 # Other people's code: Yosys' netlist and cell models are not lint clean, and a warning must not end the run.
-_ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "-Wno-SPECIFYIGN")
+_ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY")
 _PATIENCE = 20
 _GRACE_CYCLES = 10_000
 
@@ -111,6 +111,7 @@ def simulate_netlist(
     netlist = _mapped(design).netlist or ""
     cells = tools.package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v"
     sources = {
+        "netlist.vlt": (_TEMPLATES / "netlist.vlt").read_text(),
         "cells_sim.v": cells.read_text(),
         "netlist.v": netlist,
         "bench.sv": _bench_text(design, len(beats), seed),
