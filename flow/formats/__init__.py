@@ -37,6 +37,7 @@ from flow.formats.overflow import Overflow, overflow
 from flow.formats.power import PowerGrid
 from flow.formats.rounding import Rounding, round_shift
 from flow.formats.scales import PowerOfTwo
+from flow.formats.text import Format, parse_format
 from flow.formats.two_pass import TwoPassSoftmax
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "DynamicFixedPoint",
     "FixedPoint",
     "FloatRounding",
+    "Format",
     "KHot",
     "LMulErrors",
     "Minifloat",
@@ -84,6 +86,7 @@ __all__ = [
     "overflow",
     "packed_errors",
     "paper_offset",
+    "parse_format",
     "product_width",
     "round_shift",
     "safe_macs",

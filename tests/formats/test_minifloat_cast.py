@@ -170,6 +170,23 @@ def test_a_sum_that_float64_cannot_hold_is_rounded_once():
     assert narrow.decode(add_minifloat(one, wide, minus, wide, narrow, FloatRounding.DOWN)).tolist() == [0.75]
 
 
+@pytest.mark.parametrize("text", ["e8m7b256", "e8m7b-256", "e8m7ieee", "e5m10ieee", "e0m15", "e1m14b256"])
+def test_sixteen_bits_and_the_farthest_biases(text: str):
+    """Random codes, every rounding, sums and products against fractions."""
+    form, rng, compared = Minifloat.parse(text), np.random.default_rng(7), 0
+    codes = rng.integers(0, form.highest_code, (2, 40), endpoint=True) + rng.integers(0, 2, (2, 40)) * form.sign_code
+    near = rng.integers(0, form.highest_code, 40) + np.array([[0], [1]])  # neighbours, whose sums nearly tie
+    for x, y in (codes, near):
+        for rounding in FloatRounding:
+            for function, exact in ((add_minifloat, Fraction.__add__), (multiply_minifloat, Fraction.__mul__)):
+                found = form.decode(function(x, form, y, form, form, rounding))
+                for i in range(40):
+                    want = reference(form, exact(form.value(int(x[i])), form.value(int(y[i]))), rounding)
+                    assert Fraction(found[i]) == want
+                compared += found.size
+    assert compared == 2 * 5 * 2 * 40
+
+
 def test_exact_integers_of_any_width():
     form = Minifloat.parse("e8m3")
     tie = (1 << 100) + (1 << 96)
