@@ -129,7 +129,7 @@ def _errors(cost: Json) -> list[dict[str, Any]]:
     rows = []
     for key, label in RESOURCES.items():
         error = cost["error_percent"].get(key)
-        words = _NOT_RUN if error is None else f"{error:+.1f} %"
+        words = _NOT_RUN if error is None else f"{error:+.1f} %" if error else "exact"
         rows.append({"label": label, "estimate": cost["total"][key], "measured": measured[key], "error": words})
     return rows
 

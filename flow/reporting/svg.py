@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-__all__ = ["Shape", "clipped", "figure", "group", "line", "number", "polyline", "rect", "text"]
+__all__ = ["NOTHING", "Shape", "clipped", "figure", "group", "line", "number", "polyline", "rect", "text"]
 
 Shape = Markup
+NOTHING = Markup("")
 _SIGNIFICANT = 2
 
 
@@ -22,12 +23,12 @@ def number(value: float) -> str:
 
 def _element(name: str, attributes: dict[str, str | float], content: Shape) -> Shape:
     shown = ((key, number(v) if isinstance(v, int | float) else v) for key, v in attributes.items() if v != "")
-    head = Markup("").join(Markup(' {}="{}"').format(key, value) for key, value in shown)
+    head = NOTHING.join(Markup(' {}="{}"').format(key, value) for key, value in shown)
     return Markup("<{0}{1}>{2}</{0}>").format(name, head, content)
 
 
 def _title(hint: str) -> Shape:
-    return Markup("<title>{}</title>").format(hint) if hint else Markup("")
+    return Markup("<title>{}</title>").format(hint) if hint else NOTHING
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str, hint: str = "", radius: float = 0) -> Shape:
@@ -38,13 +39,13 @@ def rect(x: float, y: float, width: float, height: float, kind: str, hint: str =
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Shape:
     """A straight line of class `kind`."""
-    return _element("line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "class": kind}, Markup(""))
+    return _element("line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "class": kind}, NOTHING)
 
 
 def polyline(points: list[tuple[float, float]], kind: str) -> Shape:
     """An open line through the points."""
     joined = " ".join(f"{number(x)},{number(y)}" for x, y in points)
-    return _element("polyline", {"points": joined, "class": kind}, Markup(""))
+    return _element("polyline", {"points": joined, "class": kind}, NOTHING)
 
 
 def text(x: float, y: float, words: str, kind: str, hint: str = "") -> Shape:
@@ -54,7 +55,7 @@ def text(x: float, y: float, words: str, kind: str, hint: str = "") -> Shape:
 
 def group(*shapes: Shape) -> Shape:
     """Shapes one after another."""
-    return Markup("").join(shapes)
+    return NOTHING.join(shapes)
 
 
 def figure(width: float, height: float, label: str, *shapes: Shape) -> Shape:

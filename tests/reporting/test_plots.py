@@ -50,3 +50,12 @@ def test_a_curve_has_a_point_an_epoch():
     svg = draw_training([{"epoch": i, "loss": 1.0, "accuracy": 0.5} for i in range(7)], "loss")
     assert len(re.search(r'points="(.*?)"', svg)[1].split()) == 7
     assert len(re.search(r'points="(.*?)"', draw_training([{"epoch": 0, "loss": 0.2}], "loss"))[1].split()) == 1
+
+
+def test_parts_of_a_training_are_lines_of_their_own_one_after_another():
+    epochs = [{"part": part, "epoch": i, "loss": 1.0 + i} for part in ("float", "<learned>") for i in range(3)]
+    svg = draw_training(epochs, "loss")
+    lines = [[float(point.split(",")[0]) for point in line.split()] for line in re.findall(r'points="(.*?)"', svg)]
+    assert [len(line) for line in lines] == [3, 3]
+    assert lines[0] + lines[1] == sorted(lines[0] + lines[1])
+    assert re.findall(r'class="tick mid">([^<]*)', svg) == ["float: 3 epochs", "&lt;learned&gt;: 3 epochs"]
