@@ -15,7 +15,16 @@ from flow.training.layers import FixedConv2d, FixedDense
 from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
 
-__all__ = ["LayerFit", "Problem", "evaluating", "float_twin", "layer_problems", "step_values", "weighted_layers"]
+__all__ = [
+    "LayerFit",
+    "Problem",
+    "WeightedLayer",
+    "evaluating",
+    "float_twin",
+    "layer_problems",
+    "step_values",
+    "weighted_layers",
+]
 
 WeightedLayer = FixedDense | FixedConv2d
 _BATCH = 256
