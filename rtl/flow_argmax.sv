@@ -4,7 +4,8 @@
 // Latency: 1 cycle after the last beat; throughput: one vector in Count/Lanes cycles.
 //
 // Lane by lane a strictly greater code replaces the best so far, which keeps the first of equals
-// without comparing indices. A chain, not a tree: Lanes is the PE count of the layer before, a handful.
+// without comparing indices. A chain, not a tree: Lanes is the PE count of the layer before, which
+// is small.
 
 module flow_argmax #(
     parameter int Count = 10,

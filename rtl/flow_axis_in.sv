@@ -1,11 +1,12 @@
 // AXI-Stream into the design: registered, padding dropped, framing checked.
 //
-// Legal parameters: Width >= 1, Beats >= 1 (beats in a sample). TdataWidth is Width padded to bytes.
+// Legal parameters: Width >= 1, Beats >= 1 (beats in a sample). TdataWidth is Width padded to
+// bytes.
 // Latency: 1 cycle; throughput: 1 beat a cycle.
 //
-// Samples are framed by counting beats: TLAST never moves data, so a wrong one cannot lose a sample.
-// A TLAST that is missing on the last beat or present on another raises `frame_error_o`, which stays
-// up until reset.
+// Samples are framed by counting beats: TLAST never moves data, so a wrong one cannot lose a
+// sample. A TLAST that is missing on the last beat or present on another raises `frame_error_o`,
+// which stays up until reset.
 
 module flow_axis_in #(
     parameter int Width = 8,

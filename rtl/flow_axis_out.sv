@@ -1,6 +1,7 @@
 // A stream of the design out as AXI-Stream: registered, padded with zeros to bytes, TLAST added.
 //
-// Legal parameters: Width >= 1, Beats >= 1 (beats in a sample). TdataWidth is Width padded to bytes.
+// Legal parameters: Width >= 1, Beats >= 1 (beats in a sample). TdataWidth is Width padded to
+// bytes.
 // Latency: 1 cycle; throughput: 1 beat a cycle. TLAST marks the last beat of each sample.
 
 module flow_axis_out #(

@@ -1,20 +1,21 @@
 // Folded matrix-vector product: y[o] = ((sum_i w[o, i] * x[i]) << ProductShift) + b[o].
 //
-// Legal parameters: Pe divides Outputs, Simd divides Inputs. AccWidth holds every final sum; partial
-// sums wrap modulo 2**AccWidth, which is exact.
+// Legal parameters: Pe divides Outputs, Simd divides Inputs. AccWidth holds every final sum;
+// partial sums wrap modulo 2**AccWidth, which is exact.
 //
 // Weights and biases come from ROMs outside. Line `weight_addr_o` holds w[n*Pe+p, s*Simd+i] at bit
-// (p*Simd+i)*WWidth, with n = address / InFolds and s = address % InFolds; the ROM registers it where
-// `weight_en_o` is set, as a block RAM does. Line `bias_addr_o` holds b[n*Pe+p] at bit p*AccWidth,
-// read in the same cycle.
+// (p*Simd+i)*WWidth, with n = address / InFolds and s = address % InFolds; the ROM registers it
+// where `weight_en_o` is set, as a block RAM does. Line `bias_addr_o` holds b[n*Pe+p] at bit
+// p*AccWidth, read in the same cycle.
 //
 // One beat in carries Simd codes, one beat out carries Pe sums, lane 0 in the lowest bits.
-// Throughput: one vector in OutFolds * InFolds cycles. Latency: 3 cycles from the step that completes
-// a neuron fold to its beat. A step runs every cycle that has an operand and room for a result.
+// Throughput: one vector in OutFolds * InFolds cycles. Latency: 3 cycles from the step that
+// completes a neuron fold to its beat. A step runs every cycle that has an operand and room for a
+// result.
 //
 // The vector arrives during the first neuron fold, is used on the fly and kept for the other folds,
-// so one copy of it suffices; a FIFO in front keeps the producer running meanwhile. The pipeline stops
-// only when a finished beat has nowhere to go, not whenever the output is occupied.
+// so one copy of it suffices; a FIFO in front keeps the producer running meanwhile. The pipeline
+// stops only when a finished beat has nowhere to go, not whenever the output is occupied.
 
 module flow_dense #(
     parameter int Inputs = 16,

@@ -1,6 +1,7 @@
 // First-in first-out buffer in distributed RAM; the oldest beat stands at the output.
 //
-// Legal parameters: Width >= 1, Depth >= 2. Latency: 1 cycle when empty; throughput: 1 beat a cycle.
+// Legal parameters: Width >= 1, Depth >= 2. Latency: 1 cycle when empty; throughput: 1 beat a
+// cycle.
 //
 // Ready and valid are functions of registers only, so the FIFO also cuts the path of ready.
 

@@ -2,7 +2,8 @@
 //
 // Legal parameters: Ways >= 2. Latency: 0 cycles. The data is common; only the handshake is forked.
 //
-// Each way remembers that it has taken the present beat, so its valid never waits for another's ready.
+// Each way remembers that it has taken the present beat, so its valid never waits for another's
+// ready.
 
 module flow_fork #(
     parameter int Ways = 2

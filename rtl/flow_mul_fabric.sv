@@ -2,8 +2,8 @@
 //
 // Legal parameters: AWidth, BWidth >= 1. Latency: 0 cycles, combinational.
 //
-// A module of its own because the attribute that keeps a multiplier out of the DSPs, which Vivado and
-// flow.synthesis both read, belongs to a module and cannot depend on a parameter.
+// A module of its own because the attribute that keeps a multiplier out of the DSPs, which Vivado
+// and flow.synthesis both read, belongs to a module and cannot depend on a parameter.
 
 (* use_dsp = "no" *)
 module flow_mul_fabric #(

@@ -1,8 +1,8 @@
 // A stream whose every lane is cast to another format; see flow_requantize for the formula.
 //
 // Legal parameters: Lanes >= 1, the others as in flow_requantize.
-// Latency: 1 cycle; throughput: 1 beat a cycle. Ready passes through combinationally, so a FIFO or a
-// skid buffer must stand somewhere behind: one register is half the cost of a skid buffer here.
+// Latency: 1 cycle; throughput: 1 beat a cycle. Ready passes through combinationally, so a FIFO or
+// a skid buffer must stand somewhere behind: one register is half the cost of a skid buffer here.
 
 module flow_quantize_stream #(
     parameter int Lanes = 1,

@@ -1,7 +1,8 @@
 // ReLU on every lane of a beat: y = max(x, 0).
 //
-// Legal parameters: Lanes, InWidth, OutWidth >= 1. The result is never negative, so OutWidth need only
-// hold the highest input code; the bits above it are zero by the graph's ranges and are dropped.
+// Legal parameters: Lanes, InWidth, OutWidth >= 1. The result is never negative, so OutWidth need
+// only hold the highest input code; the bits above it are zero by the graph's ranges and are
+// dropped.
 // Latency: 0 cycles, combinational; valid and ready pass around it.
 
 module flow_relu #(

@@ -1,13 +1,14 @@
 // One fixed-point code cast to another format: y = overflow(round(x * 2**-Shift)).
 //
-// Legal parameters: InWidth, OutWidth >= 1; any Shift (fraction bits of the input minus those of the
-// output; negative shifts left); WRAP_SM needs OutSigned.
+// Legal parameters: InWidth, OutWidth >= 1; any Shift (fraction bits of the input minus those of
+// the output; negative shifts left); WRAP_SM needs OutSigned.
 // Latency: 0 cycles, combinational.
 //
 // Rounding looks at three bits only: the highest dropped bit (`half`), whether any lower one is set
-// (`rest`), and the sign or the lowest kept bit. One incrementer then serves all seven modes; adding
-// a constant before the shift, the usual form, would serve four of them and carry through more bits.
-// Overflow looks at the bits above the result, not at comparisons with the ends of the range.
+// (`rest`), and the sign or the lowest kept bit. One incrementer then serves all seven modes;
+// adding a constant before the shift, the usual form, would serve four of them and carry through
+// more bits. Overflow looks at the bits above the result, not at comparisons with the ends of the
+// range.
 
 module flow_requantize #(
     parameter int InWidth = 8,

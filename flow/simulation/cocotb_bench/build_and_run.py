@@ -42,6 +42,7 @@ def main(job_file: str) -> int:
         build_dir=Path(job["build_dir"]).resolve(),
         test_dir=Path.cwd(),
         plusargs=job["plusargs"],
+        results_xml=str(Path.cwd() / "results.xml"),
     )
     tests, failed = get_results(results)
     return int(failed > 0 or tests == 0)

@@ -1,0 +1,202 @@
+"""The stream cells under test: how each is instantiated, and what it must make of the beats it takes.
+
+Read on both sides: pytest writes the harness from it, the simulator's process computes the expected beats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from flow.exporters.verilog import Plan, export_verilog, make_plan
+from flow.formats import FixedPoint, Overflow, Rounding, cast
+from flow.ir import Dense, Graph, Input, Tensor, trace
+
+Model = Callable[[list[int]], list[int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One instance in the harness with one stream in and one out.
+
+    Attributes:
+        name: prefix of its ports.
+        body: the instance, with `{p}` for the prefix.
+        in_width: bits per beat in.
+        out_width: bits per beat out.
+        beats: beats that the cell takes as a whole.
+        model: expected beats out for beats in, a multiple of `beats`.
+    """
+
+    name: str
+    body: str
+    in_width: int
+    out_width: int
+    beats: int
+    model: Model
+
+
+STREAM = (
+    ".clk_i, .rst_ni, .data_i({p}_data_i), .valid_i({p}_valid_i), .ready_o({p}_ready_o), "
+    ".data_o({p}_data_o), .valid_o({p}_valid_o), .ready_i({p}_ready_i)"
+)
+
+
+def split(beat: int, lanes: int, form: FixedPoint) -> list[int]:
+    """A beat as codes, lane 0 first."""
+    mask = (1 << form.width) - 1
+    codes = [(beat >> (lane * form.width)) & mask for lane in range(lanes)]
+    return [code - (1 << form.width) if form.signed and code > form.high else code for code in codes]
+
+
+def join(codes: list[int], width: int) -> int:
+    """Codes as a beat."""
+    return sum((code & ((1 << width) - 1)) << (lane * width) for lane, code in enumerate(codes))
+
+
+def _same(beats: list[int]) -> list[int]:
+    return beats
+
+
+def _skid(width: int) -> Case:
+    return Case(f"skid{width}", f"flow_skid #(.Width({width})) u_{{p}} ({STREAM});", width, width, 1, _same)
+
+
+def _fifo(width: int, depth: int) -> Case:
+    body = f"flow_fifo #(.Width({width}), .Depth({depth})) u_{{p}} ({STREAM});"
+    return Case(f"fifo{depth}", body, width, width, 1, _same)
+
+
+def _quantize(lanes: int, source: str, target: str, rounding: Rounding, mode: Overflow) -> Case:
+    x, y = FixedPoint.parse(source), FixedPoint.parse(target)
+    parameters = (
+        f".Lanes({lanes}), .InWidth({x.width}), .InSigned({int(x.signed)}), .Shift({x.frac - y.frac}), "
+        f".OutWidth({y.width}), .OutSigned({int(y.signed)}), .Rounding(flow_pkg::ROUND_{rounding.value}), "
+        f".Overflow(flow_pkg::OVERFLOW_{mode.value})"
+    )
+
+    def model(beats: list[int]) -> list[int]:
+        codes = np.array([split(beat, lanes, x) for beat in beats], dtype=np.int64)
+        return [join(row, y.width) for row in cast(codes, x.frac, y, rounding, mode).tolist()]
+
+    body = f"flow_quantize_stream #({parameters}) u_{{p}} ({STREAM});"
+    return Case(f"quantize{lanes}", body, lanes * x.width, lanes * y.width, 1, model)
+
+
+def _argmax(count: int, lanes: int, text: str) -> Case:
+    form, beats = FixedPoint.parse(text), count // lanes
+    index_width = max(1, (count - 1).bit_length())
+    parameters = (
+        f".Count({count}), .Lanes({lanes}), .Width({form.width}), .Signed({int(form.signed)}), "
+        f".IndexWidth({index_width})"
+    )
+
+    def model(taken: list[int]) -> list[int]:
+        codes = [code for beat in taken for code in split(beat, lanes, form)]
+        vectors = [codes[i : i + count] for i in range(0, len(codes), count)]
+        return [vector.index(max(vector)) for vector in vectors]
+
+    body = f"flow_argmax #({parameters}) u_{{p}} ({STREAM});"
+    return Case(f"argmax{count}x{lanes}{text[0]}", body, lanes * form.width, index_width, beats, model)
+
+
+def _fork(width: int) -> Case:
+    """Two ways of one fork, each behind a FIFO of its own depth, taken together again beat by beat."""
+    body = (
+        "logic [1:0] {p}_v, {p}_r; logic {p}_va, {p}_vb;\n"
+        "  flow_fork #(.Ways(2)) u_{p} (.clk_i, .rst_ni, .valid_i({p}_valid_i), .ready_o({p}_ready_o), "
+        ".valid_o({p}_v), .ready_i({p}_r));\n"
+        + "".join(
+            f"  flow_fifo #(.Width({width}), .Depth({depth})) u_{{p}}_{way} (.clk_i, .rst_ni, .data_i({{p}}_data_i), "
+            f".valid_i({{p}}_v[{i}]), .ready_o({{p}}_r[{i}]), .data_o({{p}}_data_o[{i}*{width}+:{width}]), "
+            f".valid_o({{p}}_v{way}), .ready_i({{p}}_ready_i & {{p}}_valid_o));\n"
+            for i, (way, depth) in enumerate((("a", 2), ("b", 3)))
+        )
+        + "  assign {p}_valid_o = {p}_va & {p}_vb;"
+    )
+    return Case("fork", body, width, 2 * width, 1, lambda beats: [beat | beat << width for beat in beats])
+
+
+def dense_graph(name: str, inputs: int, outputs: int, source: str, weight: str, bias: str | None, seed: int) -> Graph:
+    """One Dense with random constants, its first row all lowest codes and its last all highest."""
+    rng, w = np.random.default_rng(seed), FixedPoint.parse(weight)
+    codes = rng.integers(w.low, w.high, (outputs, inputs), endpoint=True)
+    codes[0], codes[-1] = w.low, w.high
+    b = None if bias is None else FixedPoint.parse(bias)
+    constant = None if b is None else Tensor(rng.integers(b.low, b.high, outputs, endpoint=True), b)
+    layer = Dense(name="fc", inputs=("x",), weight=Tensor(codes, w), bias=constant)
+    return Graph(name, (Input(name="x", shape=(inputs,), format=FixedPoint.parse(source)), layer), ("fc",))
+
+
+# Inputs, outputs, PE, SIMD, formats: every kind of folding, signs on both sides, product shifts, one-bit codes.
+DENSE = {
+    "d0": (dense_graph("d0", 8, 6, "u4.2", "s4.3", "s5.9", 0), (2, 4)),
+    "d1": (dense_graph("d1", 8, 6, "s4.2", "s3.1", "s5.1", 1), (6, 8)),
+    "d2": (dense_graph("d2", 6, 4, "s5.0", "u3.0", None, 2), (1, 1)),
+    "d3": (dense_graph("d3", 5, 3, "u1.0", "s2.0", "s4.2", 3), (3, 1)),
+    "d4": (dense_graph("d4", 7, 5, "u6.1", "u2.3", "u4.0", 4), (1, 7)),
+    "d5": (dense_graph("d5", 1, 1, "s6.3", "s6.3", "s6.6", 5), (1, 1)),
+    "d6": (dense_graph("d6", 12, 10, "u6.5", "s6.6", "s6.5", 6), (5, 3)),
+}
+
+
+def dense_plan(name: str) -> Plan:
+    """The plan of one of the Dense cases."""
+    graph, fold = DENSE[name]
+    return make_plan(graph, {"fc": fold})
+
+
+def dense_sources(name: str) -> dict[str, str]:
+    """Its generated files, the top left out."""
+    graph, fold = DENSE[name]
+    files = export_verilog(graph, {"fc": fold})
+    return {path: str(text) for path, text in files.items() if path.endswith(".sv") and "_top" not in path}
+
+
+def _dense(name: str) -> Case:
+    plan, (graph, _) = dense_plan(name), DENSE[name]
+    source, result = plan.streams["x"], plan.streams["fc"]
+
+    def model(beats: list[int]) -> list[int]:
+        codes = np.array([code for beat in beats for code in split(beat, source.lanes, source.value.format)])
+        rows = trace(graph, codes.reshape(-1, source.value.size))["fc"].reshape(-1, result.lanes)
+        return [join(row, result.value.format.width) for row in rows.tolist()]
+
+    body = f"{plan.layer_module('fc')} u_{{p}} ({STREAM});"
+    return Case(name, body, source.width, result.width, source.beats, model)
+
+
+CASES: tuple[Case, ...] = (
+    _skid(1),
+    _skid(9),
+    _fifo(3, 2),
+    _fifo(8, 5),
+    _quantize(1, "s7.3", "u3.1", Rounding.RND_CONV, Overflow.SAT),
+    _quantize(3, "u5.2", "s6.4", Rounding.TRN, Overflow.WRAP),
+    _argmax(6, 2, "s3.0"),
+    _argmax(5, 1, "u2.0"),
+    _argmax(4, 4, "s4.0"),
+    _argmax(1, 1, "u4.0"),
+    _fork(5),
+    *(_dense(name) for name in DENSE),
+)
+
+
+def harness() -> str:
+    """A top with every case side by side."""
+    ports, bodies = ["input logic clk_i", "input logic rst_ni"], []
+    for case in CASES:
+        p = case.name
+        ports += [
+            f"input logic [{case.in_width}-1:0] {p}_data_i",
+            f"input logic {p}_valid_i",
+            f"output logic {p}_ready_o",
+            f"output logic [{case.out_width}-1:0] {p}_data_o",
+            f"output logic {p}_valid_o",
+            f"input logic {p}_ready_i",
+        ]
+        bodies.append("  " + case.body.replace("{p}", p))
+    listed = ",\n    ".join(ports)
+    return f"module harness (\n    {listed}\n);\n" + "\n".join(bodies) + "\nendmodule\n"

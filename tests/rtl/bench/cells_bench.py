@@ -1,0 +1,70 @@
+"""cocotb: every stream cell at once, crossed with random idle cycles and random back-pressure."""
+
+import random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, ReadOnly
+
+from tests.rtl.bench.cells import CASES
+from tests.rtl.bench.parts import Checker, Driver, Monitor, Receiver, chances
+
+VECTORS = 24
+DEAF_CYCLES = 120
+LIMIT_CYCLES = 20_000
+
+
+async def start(dut) -> None:
+    Clock(dut.clk_i, 10, unit="ns").start()
+    dut.rst_ni.value = 0
+    for case in CASES:
+        getattr(dut, f"{case.name}_valid_i").value = 0
+        getattr(dut, f"{case.name}_ready_i").value = 0
+    for _ in range(3):
+        await FallingEdge(dut.clk_i)
+    dut.rst_ni.value = 1
+    await FallingEdge(dut.clk_i)
+
+
+async def watch(dut, monitors) -> None:
+    while True:
+        await ReadOnly()
+        for monitor in monitors:
+            monitor.sample()
+        await FallingEdge(dut.clk_i)
+
+
+def stimulus(case, generator: random.Random) -> list[int]:
+    """Random beats, whole vectors; the first vector all zeros, the second all ones."""
+    count, top = VECTORS * case.beats, (1 << case.in_width) - 1
+    beats = [generator.getrandbits(case.in_width) for _ in range(count)]
+    beats[: 2 * case.beats] = [0] * case.beats + [top] * case.beats
+    return beats
+
+
+@cocotb.test()
+@cocotb.parametrize(idle=[0.0, 0.5], stall=[0.0, 0.6])
+async def crossed(dut, idle, stall):
+    """Every beat arrives once, in order, whatever the pauses; valid comes although ready does not."""
+    await start(dut)
+    generator = random.Random(1 + int(10 * idle) + int(100 * stall))  # noqa: S311  # stimulus, not a secret
+    checkers, sent, monitors = [], [], []
+    for number, case in enumerate(CASES):
+        beats = stimulus(case, generator)
+        sides = Monitor(dut, case, "in"), Monitor(dut, case, "out")
+        cocotb.start_soon(Driver(dut, case, beats, chances(number, idle)).run())
+        cocotb.start_soon(Receiver(dut, case, chances(number + 100, stall), DEAF_CYCLES).run())
+        checkers.append(Checker(case, *sides))
+        sent.append(len(beats))
+        monitors += sides
+    cocotb.start_soon(watch(dut, monitors))
+    for _ in range(LIMIT_CYCLES):
+        await FallingEdge(dut.clk_i)
+        if all(checker.done(count) for checker, count in zip(checkers, sent, strict=True)):
+            break
+    for _ in range(20):  # whatever comes too much comes now
+        await FallingEdge(dut.clk_i)
+    compared = [checker.check() for checker in checkers]
+    assert min(compared) >= VECTORS
+    assert all(checker.given.offered_deaf for checker in checkers), "a cell waits for ready before it offers"
+    cocotb.log.info("compared %d beats of %d cells", sum(compared), len(compared))
