@@ -163,7 +163,7 @@ def test_an_unknown_word_length_is_refused_before_any_work(folder: Path) -> None
     recipe(folder, quantize={"weight": "s6"})
     assert sentence(flow(folder, "run", "r.yaml")) == (
         "Quantisation has no option 'weight'; the options are weights, activations, biases, sums, scales, shifts, "
-        "input, rounding, overflow, batchnorm, granularity, khot, signed_digits."
+        "input, rounding, overflow, batchnorm, granularity, khot, signed_digits, lengths."
     )
     assert not (folder / "build").exists()
 

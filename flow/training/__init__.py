@@ -1,13 +1,14 @@
 """Training in torch: trainable quantisers and layers, `quantize`, the fit loop, the networks of the demo."""
 
 from flow.training.checkpoint import pack, unpack
+from flow.training.cost import Words, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, fit, seeded
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import NETS, digits_mlp, digits_resnet
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
 from flow.training.rung import simulate_torch
-from flow.training.spec import BatchNormMode, Granularity, Spec, Word
+from flow.training.spec import BatchNormMode, Granularity, Lengths, Spec, Word
 
 __all__ = [
     "NETS",
@@ -16,13 +17,17 @@ __all__ = [
     "Epoch",
     "FitResult",
     "Granularity",
+    "Lengths",
     "QuantizedModel",
     "Quantizer",
     "Spec",
     "Step",
     "Word",
+    "Words",
     "accuracy",
+    "bit_operations",
     "calibrating",
+    "constant_bits",
     "digits_mlp",
     "digits_resnet",
     "fit",
@@ -32,4 +37,5 @@ __all__ = [
     "seeded",
     "simulate_torch",
     "unpack",
+    "words",
 ]

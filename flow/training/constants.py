@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
-from flow.training.khot import digit_projection
 from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
 from flow.training.quantizer import Quantizer
-from flow.training.spec import Granularity, Spec, Word
+from flow.training.spec import Granularity, Word
 
-__all__ = ["ConstantQuantizer", "constant_quantizer"]
+__all__ = ["ConstantQuantizer", "whole_points"]
 
 _LN2 = math.log(2.0)
 _SPREAD = 24  # points lie at most so many bits right of the leftmost one, so that folded codes fit int64
@@ -50,6 +49,18 @@ class _FineQuantize(torch.autograd.Function):
         by_x = upstream * inside if ctx.needs_input_grad[0] else None
         by_frac = grouped_sum(upstream * error, ctx.points) * _LN2 if ctx.needs_input_grad[1] else None
         return by_x, by_frac, None, None, None
+
+
+def whole_points(points: Tensor, place: str) -> Tensor:
+    """Points rounded and kept within +-32: int64, same shape.
+
+    Raises:
+        DataError: a point is NaN or infinite, as after a training that diverged; `place` names the tensor.
+    """
+    if not bool(torch.isfinite(points).all()):
+        value = points[~torch.isfinite(points)].flatten()[0].item()
+        raise DataError(f"The binary point of {place!r} is {value}; the training diverged, lower its rate.")
+    return points.round().clamp(-FAR, FAR).long()
 
 
 class ConstantQuantizer(Quantizer):
@@ -85,11 +96,7 @@ class ConstantQuantizer(Quantizer):
         Raises:
             DataError: a position is NaN or infinite, as after a training that diverged.
         """
-        frac = self.frac.detach()
-        if not bool(torch.isfinite(frac).all()):
-            value = frac[~torch.isfinite(frac)].flatten()[0].item()
-            raise DataError(f"The binary point of {self.place!r} is {value}; the training diverged, lower its rate.")
-        at = frac.round().clamp(-FAR, FAR).long()
+        at = whole_points(self.frac.detach(), self.place)
         return torch.minimum(at, at.amin() + _SPREAD) if at.numel() > 1 else at
 
     @property
@@ -137,18 +144,3 @@ class ConstantQuantizer(Quantizer):
     def extra_repr(self) -> str:
         """What print(model) shows of it."""
         return f"{self.word} per {self.granularity.value} in {self.format}"
-
-
-def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str) -> Quantizer:
-    """The quantiser of a constant by its role; constants are encoded before anything runs, so they saturate.
-
-    Args:
-        spec: words and options.
-        role: field of `Spec` that holds the word.
-        shape: of the constant.
-        place: the constant, for messages.
-    """
-    word, project = spec.word(role), digit_projection(spec, role)
-    if spec.granularity is Granularity.TENSOR and project is None:
-        return Quantizer(word, Rounding.RND, Overflow.SAT, place)
-    return ConstantQuantizer(word, shape, spec.granularity, place, project)

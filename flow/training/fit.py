@@ -20,6 +20,8 @@ __all__ = ["Data", "Epoch", "FitResult", "accuracy", "fit", "seeded"]
 
 Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]  # samples float[N, ...] and labels int[N]
 
+Cost = Callable[[Any], Tensor]  # a model -> a scalar that training lowers besides the loss
+
 _EVALUATION_BATCH = 1024
 _SEED_STRIDE = 1_000_003  # no two seeds share an epoch's random numbers below this many epochs
 
@@ -106,8 +108,16 @@ def _optimizer(model: nn.Module, lr: float, point_lr: float) -> torch.optim.Opti
 class _Run:
     """One training: everything that changes while it goes on."""
 
-    def __init__(self, model: nn.Module, train: Data, steps: int, batch: int, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer, self.steps, self.batch = model, optimizer, steps, batch
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Data,
+        steps: int,
+        batch: int,
+        optimizer: torch.optim.Optimizer,
+        cost: Cost | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
         self.x, self.y = _tensors(model, train)
 
     def epoch(self, number: int, seed: int) -> float:
@@ -123,7 +133,7 @@ class _Run:
     def _step(self, x: Tensor, y: Tensor) -> float:
         self.optimizer.zero_grad()
         loss = functional.cross_entropy(self.model(x), y)
-        loss.backward()
+        (loss if self.cost is None else loss + self.cost(self.model)).backward()
         self.optimizer.step()
         return loss.item()
 
@@ -158,6 +168,7 @@ def fit(
     point_lr: float = 1e-2,
     frozen_from: float = 0.7,
     threads: int = 1,
+    cost: Cost | None = None,
     on_epoch: Callable[[Epoch, dict[str, Any]], None] | None = None,
     resume_state: dict[str, Any] | None = None,
 ) -> FitResult:
@@ -178,10 +189,12 @@ def fit(
         frozen_from: share of the epochs after which binary points stand still.
         threads: of torch within one operator, set back at the end. One is fastest for networks as small as those of
             the demo and gives the same weights on any number of cores; large ones want more.
+        cost: added to the loss of every step, such as `lambda model: 1e-6 * bit_operations(model)` where word lengths
+            are learned; what `Epoch.loss` says is without it.
         on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
         resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
     """
-    run = _Run(model, train, epochs * math.ceil(len(train[0]) / batch), batch, _optimizer(model, lr, point_lr))
+    run = _Run(model, train, epochs * math.ceil(len(train[0]) / batch), batch, _optimizer(model, lr, point_lr), cost)
     done = run.restore(resume_state) if resume_state else []
     for number in range(len(done), epochs):
         if number >= frozen_from * epochs:

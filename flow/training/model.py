@@ -12,7 +12,7 @@ from flow.errors import DataError
 from flow.formats import FixedPoint
 from flow.training import calls, layers
 from flow.training.calls import Call, Network, distinct
-from flow.training.constants import constant_quantizer
+from flow.training.chosen import cast_quantizer, constant_quantizer
 from flow.training.fold import scale_and_shift
 from flow.training.khot import few_digits
 from flow.training.quantizer import Quantizer
@@ -122,7 +122,7 @@ class _Builder:
 
 def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     kind = layers.Cast if call.inputs else layers.InputCast
-    return kind(Quantizer(call.word, builder.spec.rounding, builder.spec.overflow, call.name))
+    return kind(cast_quantizer(builder.spec, call.word, call.name))
 
 
 _Constants = tuple[nn.Parameter, nn.Parameter | None, Quantizer, Quantizer | None]

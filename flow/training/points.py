@@ -11,7 +11,7 @@ from flow.formats import Rounding
 from flow.training.grid import round_codes
 from flow.training.spec import Granularity, Word
 
-__all__ = ["FAR", "Project", "best_points", "grouped_sum", "nearest_codes", "point_shape", "power_of_two"]
+__all__ = ["FAR", "Project", "best_points", "group_max", "grouped_sum", "nearest_codes", "point_shape", "power_of_two"]
 
 Project = Callable[[Tensor], Tensor]  # real codes -> the legal whole codes next to them, same shape and dtype
 
@@ -43,7 +43,8 @@ def grouped_sum(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     return values if values.shape == shape else values.sum_to_size(shape)
 
 
-def _grouped_max(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+def group_max(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The largest of the values that share a point: any shape -> `shape`."""
     if values.shape == shape:
         return values
     return values.amax() if not shape else values.flatten(1).amax(dim=1).view(shape)
@@ -72,7 +73,7 @@ def best_points(x: Tensor, word: Word, shape: tuple[int, ...], project: Project 
     if shape == x.shape and x.ndim:
         return best_points(x, word, (), project).expand(shape).clone()
     values = x.detach().double()
-    largest = _grouped_max(values.abs(), shape)
+    largest = group_max(values.abs(), shape)
     highest = word.width - word.signed - torch.frexp(largest)[1].long()
     best, least = highest.clamp(-FAR, FAR), torch.full_like(largest, torch.inf)
     for offset in _SEARCH:

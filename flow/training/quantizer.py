@@ -141,6 +141,10 @@ class Quantizer(nn.Module):
         """The parameters that a training moves at the rate of binary points."""
         return [self.frac]
 
+    def bits(self) -> Tensor:
+        """Word lengths, in a shape that broadcasts to that of the values; here the one that was given."""
+        return torch.tensor(float(self.word.width))
+
     def freeze(self) -> None:
         """Round what `points` returns in place, and train it no further."""
         with torch.no_grad():

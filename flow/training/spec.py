@@ -10,7 +10,7 @@ from typing import Any
 from flow.errors import RecipeError
 from flow.formats import Overflow, Rounding
 
-__all__ = ["BatchNormMode", "Granularity", "Spec", "Word", "spec_with"]
+__all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
 _MAX_WORD = 32
 _MAX_KHOT_WORD = 16
@@ -30,6 +30,13 @@ class Granularity(Enum):
     TENSOR = "tensor"
     CHANNEL = "channel"
     ELEMENT = "element"
+
+
+class Lengths(Enum):
+    """Whether word lengths stay as given, or start there and are trained together with the binary points."""
+
+    FIXED = "fixed"
+    LEARNED = "learned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ _ENUMS: dict[str, type[Enum]] = {
     "overflow": Overflow,
     "batchnorm": BatchNormMode,
     "granularity": Granularity,
+    "lengths": Lengths,
 }
 
 
@@ -92,6 +100,7 @@ class Spec:
         khot: at most so many digits that are not zero in each code of weights and scales, so that a product is so many
             shifts; None for any number. The words of both are then at most 16 bits.
         signed_digits: whether digits may be -1, as in 7 = 8 - 1.
+        lengths: "fixed", or "learned" for every word, by `granularity` for constants; see `flow.training.widths`.
 
     Raises:
         RecipeError: a word or a mode that does not exist.
@@ -110,6 +119,7 @@ class Spec:
     granularity: Granularity = Granularity.TENSOR
     khot: int | None = None
     signed_digits: bool = True
+    lengths: Lengths = Lengths.FIXED
 
     def __post_init__(self) -> None:
         for key in _WORDS:
@@ -123,6 +133,8 @@ class Spec:
     def _check_digits(self) -> None:
         if type(self.khot) is not int or self.khot < 1:
             raise RecipeError(f"khot is a number of digits from 1, or None for any, not {self.khot!r}.")
+        if self.lengths is Lengths.LEARNED:
+            raise RecipeError(f"khot={self.khot} needs words of given length, not lengths='learned'; leave one out.")
         for key in ("weights", "scales"):
             if self.word(key).width > _MAX_KHOT_WORD:
                 raise RecipeError(

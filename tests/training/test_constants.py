@@ -134,12 +134,12 @@ def test_frozen_points_are_whole_and_get_no_gradient():
     assert quantizer.frac.grad is None
 
 
-def trained(name, **spec):
+def trained(name, cost=None, **spec):
     with seeded(0):
         qmodel = quantize(randomized(NETS[name](), 3), DATA.train_x[:64], **spec)
     before = {key: value.clone() for key, value in qmodel.state_dict().items()}
     part = (DATA.train_x[:320], DATA.train_y[:320])
-    fit(qmodel, part, part, epochs=2, seed=0, point_lr=0.2, frozen_from=2.0)
+    fit(qmodel, part, part, epochs=2, seed=0, point_lr=0.2, frozen_from=2.0, cost=cost)
     return qmodel, before
 
 

@@ -37,7 +37,7 @@ def test_a_bad_mode_is_refused():
 def test_an_unknown_option_is_refused():
     message = (
         "Quantisation has no option 'wieghts'; the options are weights, activations, biases, sums, scales, shifts, "
-        "input, rounding, overflow, batchnorm, granularity, khot, signed_digits."
+        "input, rounding, overflow, batchnorm, granularity, khot, signed_digits, lengths."
     )
     with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
         spec_with(None, {"wieghts": "s8"})

@@ -1,0 +1,103 @@
+"""What a quantised model costs in bits, as something that training can lower, and what its words came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from flow.training.layers import Cast, FixedConv2d, FixedDense, FixedFlatten, FixedMaxPool2d, FixedRelu, FixedScaleShift
+from flow.training.model import QuantizedModel
+from flow.training.quantizer import Quantizer
+
+__all__ = ["Words", "bit_operations", "constant_bits", "words"]
+
+_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten)  # as wide as what they are given
+
+Held = tuple[Tensor, Quantizer]  # a constant and its quantiser
+
+
+def _multipliers(layer: nn.Module) -> Held | None:
+    """The constant that a layer multiplies by."""
+    if isinstance(layer, (FixedDense, FixedConv2d)):
+        return layer.weight, layer.weight_quantizer
+    if isinstance(layer, FixedScaleShift):
+        return layer.scale, layer.scale_quantizer
+    return None
+
+
+def _constants(model: QuantizedModel) -> Iterator[Held]:
+    """Every constant with its quantiser, each pair once."""
+    seen: set[int] = set()
+    for layer in model.layers.values():
+        added = (layer.shift, layer.shift_quantizer) if isinstance(layer, FixedScaleShift) else None
+        if isinstance(layer, (FixedDense, FixedConv2d)) and layer.bias is not None:
+            added = layer.bias, layer.bias_quantizer
+        for pair in (_multipliers(layer), added):
+            if pair is not None and id(pair[1]) not in seen:
+                seen.add(id(pair[1]))
+                yield pair
+
+
+def constant_bits(model: QuantizedModel) -> Tensor:
+    """The bits of all constants, a scalar with a gradient to learned word lengths; folding is not counted."""
+    return torch.stack([held.bits().expand(values.shape).sum() for values, held in _constants(model)]).sum()
+
+
+def bit_operations(model: QuantizedModel) -> Tensor:
+    """For every constant that something is multiplied by, its bits times those of what it meets, summed: a scalar.
+
+    This is the EBOPs of HGQ (arXiv 2405.00645) with every multiplier counted once, as it stands in a streaming design,
+    and not once for each position of a convolution. Its gradient reaches learned lengths on both sides.
+
+    Args:
+        model: its casts' and constants' present words are taken.
+    """
+    widths: list[Tensor] = []
+    total = torch.zeros(())
+    for step in model.steps:
+        layer = model.layers[step.layer]
+        given = [widths[index] for index in step.inputs]
+        pair = _multipliers(layer)
+        if pair is not None:
+            total = total + pair[1].bits().expand(pair[0].shape).sum() * given[0]
+        if isinstance(layer, Cast):
+            widths.append(layer.quantizer.bits())
+        else:
+            # Sums are cast before anything multiplies them; until then their width counts for nothing.
+            widths.append(given[0] if isinstance(layer, _PASSING) else torch.zeros(()))
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one constant.
+
+    Attributes:
+        values: how many.
+        pruned: how many of them have no bits.
+        mean: bits a value, before folding.
+        folded: bits a value in the one format of the graph's tensor.
+    """
+
+    values: int
+    pruned: int
+    mean: float
+    folded: int
+
+    @property
+    def growth(self) -> float:
+        """Bits a value that folding adds."""
+        return self.folded - self.mean
+
+
+def words(model: QuantizedModel) -> dict[str, Words]:
+    """The words of every constant by its place, such as `fc1.weight`."""
+    found: dict[str, Words] = {}
+    for values, held in _constants(model):
+        bits = held.bits().detach().expand(values.shape)
+        mean, pruned = float(bits.double().mean()), int((bits == 0).sum())
+        found[held.place] = Words(values.numel(), pruned, mean, held.format.width)
+    return found

@@ -1,0 +1,236 @@
+"""Quantisers that learn their word lengths: fractional bits `f` and integer bits `i`, a width of `i + f` and a sign.
+
+Two ways to the integer bits, by the overflow mode. Where it saturates, `i` is trained. Where it wraps or jumps, `i`
+covers the largest value and only `f` is trained, since no slope across a wrap means anything. A constant with
+`i + f <= 0` has no bits: it is pruned, its code is 0. Parametrisation as in HGQ (arXiv 2405.00645).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training.constants import ConstantQuantizer, whole_points
+from flow.training.grid import overflow_codes, round_codes
+from flow.training.points import group_max, grouped_sum, power_of_two
+from flow.training.quantizer import Quantizer
+from flow.training.spec import Granularity, Word
+
+__all__ = ["SATURATING", "LearnedCast", "LearnedConstant"]
+
+_LN2 = math.log(2.0)
+_LONGEST = 24  # magnitude bits of a learned word, so that folded codes of two points fit int64
+SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
+
+
+class _LearnedWord(torch.autograd.Function):
+    """Passes `y` on, the cast of `x`, with straight-through gradients to `x`, `f` and `i` per group.
+
+    In range: dy/dx = 1, dy/df = ln2 * (x - y). Above it the nearest value is 2**i - 2**-f: dy/di = ln2 * 2**i and
+    dy/df = ln2 * 2**-f. Below it is -2**i, or the mirror of the upper end, or 0 in an unsigned word, and the slopes are
+    of that. Modes that jump go back as saturation does. A pruned value is in range: dy/df = ln2 * x, and nothing for i.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, frac: Tensor, integer: Tensor, y: Tensor, rounded: Tensor, ends: tuple[Tensor, ...]
+    ) -> Tensor:
+        low, high, step = ends
+        above, below = (rounded > high) & (high > 0), (rounded < low) & (high > 0)
+        to_integer = (above.to(x.dtype) - (below & (low < 0)).to(x.dtype)) * (high + 1) * step
+        clipped = (above.to(x.dtype) - (below & (low == -high)).to(x.dtype)) * step
+        inside = ~(above | below)
+        ctx.save_for_backward(inside, torch.where(inside, x - y, clipped), to_integer)
+        ctx.points = frac.shape
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        inside, to_frac, to_integer = ctx.saved_tensors
+        needs_x, needs_frac, needs_integer = ctx.needs_input_grad[:3]
+        by_x = upstream * inside if needs_x else None
+        by_frac = grouped_sum(upstream * to_frac, ctx.points) * _LN2 if needs_frac else None
+        by_integer = grouped_sum(upstream * to_integer, ctx.points) * _LN2 if needs_integer else None
+        return by_x, by_frac, by_integer, None, None, None
+
+
+def _ends(at: Tensor, magnitude: Tensor, signed: bool, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """The lowest and the highest code of words of so many magnitude bits, both 0 for a pruned one, and the step."""
+    high = power_of_two(magnitude.clamp(min=0), dtype) - 1
+    low = torch.where(magnitude > 0, -high - int(not symmetric), high) if signed else torch.zeros_like(high)
+    return low, high, power_of_two(-at, dtype)
+
+
+def _covering(x: Tensor, at: Tensor) -> Tensor:
+    """Integer bits without which a value of the group would leave its word: int64, the shape of `at`."""
+    codes = round_codes(x.detach() * power_of_two(at, x.dtype), Rounding.RND).abs()
+    return torch.frexp(group_max(codes, tuple(at.shape)))[1].long() - at
+
+
+class LearnedConstant(ConstantQuantizer):
+    """Casts a constant to words whose lengths are learned, with one length and one binary point per group.
+
+    Args:
+        word: sign, and the length from which training starts.
+        shape: of the constant.
+        granularity: which values share a word.
+        place: the constant it quantises, for messages.
+        trained: whether integer bits are trained; otherwise they cover the values.
+
+    Attributes:
+        frac: parameter of fractional bits.
+        integer: integer bits without the sign: a parameter, or a buffer that each cast sets.
+    """
+
+    def __init__(
+        self,
+        word: Word,
+        shape: tuple[int, ...],
+        granularity: Granularity = Granularity.TENSOR,
+        place: str = "a tensor",
+        trained: bool = True,
+    ) -> None:
+        super().__init__(word, shape, granularity, place)
+        self.trained = trained
+        start = torch.full_like(self.frac.detach(), word.width - word.signed)
+        if trained:
+            self.integer = nn.Parameter(start)
+        else:
+            self.register_buffer("integer", start)
+
+    def points(self) -> list[nn.Parameter]:
+        """Fractional bits, and integer bits where they are trained."""
+        return [self.frac, self.integer] if self.trained else [self.frac]
+
+    def positions(self) -> Tensor:
+        return super().positions().clamp(-_LONGEST, _LONGEST)
+
+    def magnitudes(self) -> Tensor:
+        """Bits without the sign at present, 0 and less for pruned groups: int64, the shape of `frac`."""
+        return (whole_points(self.integer.detach(), self.place) + self.positions()).clamp(max=_LONGEST)
+
+    def bits(self) -> Tensor:
+        """Word lengths, the shape of `frac`, 0 where pruned; a bit more or less moves `frac` and `integer` by one."""
+        held = self.magnitudes()
+        moved = self.frac - self.frac.detach() + (self.integer - self.integer.detach())
+        return (held + moved + self.word.signed) * (held > 0)
+
+    @property
+    def format(self) -> FixedPoint:
+        """The format that holds the codes of all groups that are not pruned."""
+        at, magnitude = self.positions(), self.magnitudes()
+        live = magnitude > 0
+        if not bool(live.any()):
+            return FixedPoint(1, 0, self.word.signed)
+        highest = int(at[live].amax())
+        return FixedPoint(int((magnitude - at)[live].amax()) + highest + self.word.signed, highest, self.word.signed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` on the grids of its words, same shape; while calibrating, points and lengths start anew first."""
+        if self.calibrate:
+            with torch.no_grad():
+                self.move_to_best(x)
+        self._cover(x)
+        codes, rounded, ends = self._cast(x.detach())
+        result: Tensor = _LearnedWord.apply(x, self.frac, self.integer, codes * ends[2], rounded, ends)
+        return result
+
+    def move_to_best(self, x: Tensor) -> None:
+        super().move_to_best(x)
+        self.integer.copy_(self.word.width - self.word.signed - self.frac)
+
+    def _cover(self, x: Tensor) -> None:
+        if not self.trained:
+            with torch.no_grad():
+                self.integer.copy_(_covering(x, self.positions()))
+
+    def _cast(self, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        at = self.positions()
+        ends = _ends(at, self.magnitudes(), self.word.signed, symmetric=False, dtype=x.dtype)
+        rounded = round_codes(x * power_of_two(at, x.dtype), Rounding.RND)
+        return torch.minimum(torch.maximum(rounded, ends[0]), ends[1]), rounded, ends
+
+    def own_codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes before folding, int64 of the shape of `x`, and their fractional bits; those of pruned values are 0."""
+        self._cover(x)
+        codes = self._cast(x.detach().double())[0].long()
+        # A pruned group may lie right of the format's point; its zeros are of any position.
+        return codes, torch.minimum(self.positions(), torch.tensor(self.format.frac))
+
+    def freeze(self) -> None:
+        super().freeze()
+        if self.trained:
+            with torch.no_grad():
+                self.integer.copy_(whole_points(self.integer, self.place))
+            self.integer.requires_grad_(False)
+
+    def extra_repr(self) -> str:
+        """What print(model) shows of it."""
+        return f"words learned per {self.granularity.value} in {self.format}"
+
+
+class LearnedCast(Quantizer):
+    """Casts what travels between layers to a word whose length is learned; at least one bit besides the sign.
+
+    Where the mode wraps or jumps, integer bits follow the largest value that training has shown, until `freeze`.
+
+    Attributes:
+        frac: parameter of fractional bits.
+        integer: integer bits without the sign: a parameter, or a buffer.
+    """
+
+    def __init__(self, word: Word, rounding: Rounding, overflow: Overflow, place: str) -> None:
+        super().__init__(word, rounding, overflow, place)
+        self.trained, self.following = overflow in SATURATING, overflow not in SATURATING
+        start = torch.tensor(float(word.width - word.signed))
+        if self.trained:
+            self.integer = nn.Parameter(start)
+        else:
+            self.register_buffer("integer", start)
+
+    def points(self) -> list[nn.Parameter]:
+        """Fractional bits, and integer bits where they are trained."""
+        return [self.frac, self.integer] if self.trained else [self.frac]
+
+    def _word(self) -> tuple[Tensor, Tensor]:
+        at = whole_points(self.frac.detach(), self.place).clamp(-_LONGEST, _LONGEST)
+        return at, (whole_points(self.integer.detach(), self.place) + at).clamp(1, _LONGEST)
+
+    def bits(self) -> Tensor:
+        """The word's length, a scalar; a bit more or less moves `frac` and `integer` by one."""
+        moved = self.frac - self.frac.detach() + (self.integer - self.integer.detach())
+        return moved + self._word()[1] + self.word.signed
+
+    @property
+    def format(self) -> FixedPoint:
+        at, magnitude = self._word()
+        return FixedPoint(int(magnitude) + self.word.signed, int(at), self.word.signed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` in the word, same shape; while calibrating, point and length start anew first."""
+        with torch.no_grad():
+            if self.calibrate:
+                self.move_to_best(x)
+                self.integer.copy_(self.word.width - self.word.signed - self.frac)
+            if self.following and (self.calibrate or self.training):
+                self.integer.copy_(torch.maximum(self.integer, _covering(x, self._word()[0])))
+            at, magnitude = self._word()
+            rounded = round_codes(x * power_of_two(at, x.dtype), self.rounding)
+            ends = _ends(at, magnitude, self.word.signed, self.overflow is Overflow.SAT_SYM, x.dtype)
+            y = overflow_codes(rounded, self.format, self.overflow) * ends[2]
+        result: Tensor = _LearnedWord.apply(x, self.frac, self.integer, y, rounded, ends)
+        return result
+
+    def freeze(self) -> None:
+        """Round point and length in place, and train them no further; the range follows nothing any more."""
+        with torch.no_grad():
+            at, magnitude = self._word()
+            self.frac.copy_(at)
+            self.integer.copy_(magnitude - at)
+        self.following = False
+        for point in self.points():
+            point.requires_grad_(False)
