@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flow.errors import DataError
+from flow.training.guard import check_parameters, check_samples, diverged
 from flow.training.quantizer import freeze_points, quantizers
 
 __all__ = ["Data", "Epoch", "FitResult", "accuracy", "fit", "seeded"]
@@ -119,6 +121,7 @@ class _Run:
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
         self.x, self.y = _tensors(model, train)
+        check_samples(self.x)
 
     def epoch(self, number: int, seed: int) -> float:
         """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""
@@ -127,15 +130,26 @@ class _Run:
         with seeded(seed * _SEED_STRIDE + number):
             for index, rows in enumerate(torch.randperm(len(self.x)).split(self.batch)):
                 self._set_rates(at + index)
-                total += self._step(self.x[rows], self.y[rows]) * len(rows)
+                total += self._step(self.x[rows], self.y[rows], at + index + 1) * len(rows)
+        check_parameters(self.model, at + index + 1)
         return total / len(self.x)
 
-    def _step(self, x: Tensor, y: Tensor) -> float:
+    def _step(self, x: Tensor, y: Tensor, number: int) -> float:
         self.optimizer.zero_grad()
-        loss = functional.cross_entropy(self.model(x), y)
+        loss = self._loss(x, y, number)
         (loss if self.cost is None else loss + self.cost(self.model)).backward()
         self.optimizer.step()
         return loss.item()
+
+    def _loss(self, x: Tensor, y: Tensor, number: int) -> Tensor:
+        try:
+            loss = functional.cross_entropy(self.model(x), y)
+        except DataError:  # a binary point that is not finite says so itself, but not in which step
+            check_parameters(self.model, number)
+            raise
+        if not math.isfinite(loss.item()):
+            raise diverged(self.model, x, number)
+        return loss
 
     def _set_rates(self, step: int) -> None:
         """A cosine from the peak to zero over the whole training."""
@@ -193,6 +207,9 @@ def fit(
             are learned; what `Epoch.loss` says is without it.
         on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
         resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
+
+    Raises:
+        DataError: a sample is not finite, or the training diverged; names the tensor and the step.
     """
     run = _Run(model, train, epochs * math.ceil(len(train[0]) / batch), batch, _optimizer(model, lr, point_lr), cost)
     done = run.restore(resume_state) if resume_state else []
