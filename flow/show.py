@@ -89,7 +89,8 @@ def cost(console: Console, content: dict[str, Any]) -> None:
     """Estimate, and the measurement beside it where there is one."""
     measured = content["measured"]
     title = f"{content['design']} on {content['board']}: estimate" + (" / measured" if measured else "")
-    table = Table(title=title, caption=measured["tool"] if measured else "estimate only: no RTL of this design yet")
+    alone = "estimate only; --measure synthesises the RTL where it was exported"
+    table = Table(title=title, caption=measured["tool"] if measured else alone)
     table.add_column("layer")
     for key in (*_RESOURCES, "cycles"):
         table.add_column(key.upper() if key != "cycles" else key, justify="right")

@@ -18,11 +18,14 @@ def report_stage(project: Project) -> Path:
         FlowError: nothing has been trained or exported under this name.
     """
     text = project.path("design.txt")
-    estimates = sorted(project.folder.glob("estimate.*.json"))
+    main = (project.find_json("estimate.json") or {}).get("board")
+    found = sorted(
+        project.folder.glob("estimate.*.json"), key=lambda path: (path.name != f"estimate.{main}.json", path)
+    )
     page = render_report(
         train=project.read_json("train.json", "train"),
         simulate=project.find_json("simulate.json"),
-        estimates=[project.read_json(path.name, "estimate") for path in estimates],
+        estimates=[project.read_json(path.name, "estimate") for path in found],
         design=text.read_text() if text.is_file() else None,
     )
     target = project.path("report.html")

@@ -40,7 +40,7 @@ class Monitor:
     def sample(self, cycle: int) -> None:
         """Note the beat that the coming clock edge will move, if there is one."""
         if self._valid.value and self._ready.value:
-            self.beats.append((cycle, self._data.value.to_unsigned()))
+            self.beats.append((cycle, int(self._data.value)))  # a lone bit is no array and has no to_unsigned
 
 
 async def watch(dut: Any, monitors: dict[str, Monitor]) -> None:
