@@ -55,12 +55,14 @@ class _Work:
         twin: the float network it shall equal.
         data: float[B, ...].
         forms: minifloats by layer key, where there are some.
+        methods: all that were asked for.
     """
 
     model: QuantizedModel
     twin: QuantizedModel
     data: Tensor
     forms: dict[str, Minifloat]
+    methods: frozenset[Method]
 
 
 def _ranged(work: _Work, method: RangeMethod) -> _Work:
@@ -68,7 +70,10 @@ def _ranged(work: _Work, method: RangeMethod) -> _Work:
 
 
 def _mixed(work: _Work) -> _Work:
-    return replace(work, model=mixed_precision(work.model, work.twin, work.data)[0])
+    width = work.model.spec.word("weights").width
+    # Minifloats have 3 to 8 bits; otherwise the method chooses its widths.
+    widths = range(max(3, width - 2), min(8, width + 2) + 1) if Method.MINIFLOAT in work.methods else None
+    return replace(work, model=mixed_precision(work.model, work.twin, work.data, widths=widths)[0])
 
 
 def _minifloat(work: _Work) -> _Work:
@@ -140,7 +145,7 @@ def apply(
     for method in (method for method in Method if method in wanted and method in _FLOAT):
         network = _FLOAT[method](network, batch, chosen)
     quantised = quantize_network(network, batch, chosen)
-    work = _Work(quantised, float_twin(quantised), batch, {})
+    work = _Work(quantised, float_twin(quantised), batch, {}, frozenset(wanted))
     for method in (method for method in Method if method in wanted and method in _QUANTISED):
         work = _QUANTISED[method](work)
     return work.model

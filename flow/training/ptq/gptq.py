@@ -41,7 +41,7 @@ def feed_back(
     Args:
         weight: float64[O, K].
         hessian: float64[K, K], E[x x'].
-        nearest: rounds float64[O] to the grid.
+        nearest: rounds float64[O, 1] to the grid.
         damping: share of the mean diagonal that is added to the diagonal.
         by_importance: columns in falling order of the diagonal instead of from left to right.
     """
@@ -50,7 +50,7 @@ def feed_back(
     factor = _inverse_factor(hessian[order][:, order], damping)
     rest, result = weight.detach().double()[:, order].clone(), torch.empty_like(weight, dtype=torch.float64)
     for column in range(count):
-        chosen = nearest(rest[:, column])
+        chosen = nearest(rest[:, column : column + 1]).squeeze(1)
         error = (rest[:, column] - chosen) / factor[column, column]
         rest[:, column + 1 :] -= error.unsqueeze(1) * factor[column, column + 1 :]
         result[:, order[column]] = chosen
@@ -76,10 +76,12 @@ def gptq(
         by_importance: as in `feed_back`.
     """
     result = copy.deepcopy(model)
-    for key, grid in weight_grids(result, forms).items():
+    for key, grids in weight_grids(result, forms).items():
         fit, layer = layer_problems(result, twin, key, data), weighted_layers(result)[key]
-        rows = zip(fit.groups, fit.split(twin.layers[key].weight), strict=True)
-        chosen = [feed_back(part, problem.hessian, grid.nearest, damping, by_importance) for problem, part in rows]
+        rows = zip(fit.groups, fit.split(twin.layers[key].weight), grids, strict=True)
+        chosen = [
+            feed_back(part, problem.hessian, grid.nearest, damping, by_importance) for problem, part, grid in rows
+        ]
         with torch.no_grad():
             layer.weight.copy_(torch.cat(chosen).reshape(layer.weight.shape))
     return result

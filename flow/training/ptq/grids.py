@@ -11,17 +11,20 @@ from torch import Tensor
 
 from flow.errors import UnsupportedError
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, encode_minifloat
-from flow.training.grid import limits, quantized
+from flow.training.constants import ConstantQuantizer
+from flow.training.grid import limits, quantized, round_codes
 from flow.training.model import QuantizedModel
+from flow.training.points import power_of_two
 from flow.training.ptq.reference import WeightedLayer, weighted_layers
 from flow.training.quantizer import Quantizer
+from flow.training.spec import Granularity, Word
 
-__all__ = ["Grid", "fixed_grid", "minifloat_grid", "nearest_minifloat", "plain_layers", "weight_grids"]
+__all__ = ["Grid", "channel_grid", "fixed_grid", "minifloat_grid", "nearest_minifloat", "plain_layers", "weight_grids"]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Three maps from float64 tensors of any shape to values on the grid, same shape.
+    """Three maps from float64[O, K], rows of a weight, to values on the grid, same shape; K may be less than a row has.
 
     Attributes:
         nearest: the nearest value.
@@ -40,6 +43,22 @@ def fixed_grid(form: FixedPoint, rounding: Rounding = Rounding.RND, overflow: Ov
     scale, step = math.ldexp(1.0, form.frac), math.ldexp(1.0, -form.frac)
     return Grid(
         lambda x: quantized(x, form, rounding, overflow),
+        lambda x: (x * scale).floor().clamp(low, high) * step,
+        lambda x: (x * scale).ceil().clamp(low, high) * step,
+    )
+
+
+def channel_grid(points: Tensor, word: Word) -> Grid:
+    """One word for all, a binary point for each row: nearest with ties up, saturating, as constants are cast.
+
+    Args:
+        points: fractional bits, int64[O].
+        word: width and sign.
+    """
+    low, high = limits(FixedPoint(word.width, 0, word.signed), Overflow.SAT)
+    scale, step = (power_of_two(at.reshape(-1, 1), torch.float64) for at in (points, -points))
+    return Grid(
+        lambda x: round_codes(x * scale, Rounding.RND).clamp(low, high) * step,
         lambda x: (x * scale).floor().clamp(low, high) * step,
         lambda x: (x * scale).ceil().clamp(low, high) * step,
     )
@@ -64,8 +83,8 @@ def minifloat_grid(form: Minifloat) -> Grid:
     )
 
 
-def weight_grids(model: QuantizedModel, forms: Mapping[str, Minifloat] | None = None) -> dict[str, Grid]:
-    """The grid of every weight by the key of its layer.
+def weight_grids(model: QuantizedModel, forms: Mapping[str, Minifloat] | None = None) -> dict[str, tuple[Grid, ...]]:
+    """The grids of every weight by the key of its layer, one for the rows of each group of a convolution.
 
     Args:
         model: gives the fixed-point formats.
@@ -75,28 +94,39 @@ def weight_grids(model: QuantizedModel, forms: Mapping[str, Minifloat] | None = 
         UnsupportedError: as `plain_layers` does.
     """
     held: Mapping[str, Minifloat] = forms or {}
-    return {
-        key: minifloat_grid(held[key]) if key in held else _grid_of(layer.weight_quantizer)
-        for key, layer in plain_layers(model).items()
-    }
+    found: dict[str, tuple[Grid, ...]] = {}
+    for key, layer in plain_layers(model).items():
+        groups, quantizer = getattr(layer, "groups", 1), layer.weight_quantizer
+        if key in held:
+            found[key] = (minifloat_grid(held[key]),) * groups
+        elif isinstance(quantizer, ConstantQuantizer):
+            points = quantizer.positions().expand(len(layer.weight), *layer.weight.shape[1:]).flatten(1)[:, 0]
+            found[key] = tuple(channel_grid(part, quantizer.word) for part in points.chunk(groups))
+        else:
+            found[key] = (fixed_grid(quantizer.format, quantizer.rounding, quantizer.overflow),) * groups
+    return found
 
 
-def _grid_of(quantizer: Quantizer) -> Grid:
-    return fixed_grid(quantizer.format, quantizer.rounding, quantizer.overflow)
+def _choosable(quantizer: Quantizer) -> bool:
+    if isinstance(quantizer, ConstantQuantizer):
+        plain = type(quantizer) is ConstantQuantizer and quantizer.project is None
+        return plain and quantizer.granularity is not Granularity.ELEMENT
+    return type(quantizer) is Quantizer
 
 
 def plain_layers(model: QuantizedModel) -> dict[str, WeightedLayer]:
-    """`weighted_layers`, of which every one must have a weight with one binary point and all codes of its word.
+    """`weighted_layers`, of which every one must have a fixed word, a binary point a tensor or channel, and all codes.
 
     Raises:
-        UnsupportedError: a weight has finer points, or few digits.
+        UnsupportedError: a weight has a point an element, few digits, or a learned width.
     """
     layers = weighted_layers(model)
     for layer in layers.values():
         quantizer = layer.weight_quantizer
-        if type(quantizer) is not Quantizer:
+        if not _choosable(quantizer):
             raise UnsupportedError(
-                "Choosing codes after training needs one binary point a tensor and no limit of digits, but "
-                f"{quantizer.place!r} is {quantizer.extra_repr()}; leave granularity and khot at their defaults."
+                "Choosing codes after training needs a fixed word, a binary point a tensor or channel and no limit of "
+                f"digits, but {quantizer.place!r} is {quantizer.extra_repr()}; set granularity='channel' and leave "
+                "the rest."
             )
     return layers

@@ -183,13 +183,13 @@ def learned_rounding(
         DataError: as `learn_rounding` does.
     """
     result = copy.deepcopy(model)
-    for key, grid in weight_grids(result, forms).items():
+    for key, grids in weight_grids(result, forms).items():
         fit, layer = layer_problems(result, twin, key, data), weighted_layers(result)[key]
-        before = fit.split(grid.nearest(layer.weight.detach().double()))
-        rows = zip(fit.groups, fit.split(twin.layers[key].weight), before, strict=True)
+        before = fit.split(layer.weight_quantizer(layer.weight))
+        rows = zip(fit.groups, fit.split(twin.layers[key].weight), before, grids, strict=True)
         chosen = [
             _best_rows(problem, [held, learn_rounding(problem, part, grid, plan).weight])
-            for problem, part, held in rows
+            for problem, part, held, grid in rows
         ]
         with torch.no_grad():
             layer.weight.copy_(torch.cat(chosen).reshape(layer.weight.shape))

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from flow.errors import RecipeError
-from flow.formats import FixedPoint
-from flow.training.grid import quantized
 from flow.training.model import QuantizedModel
 from flow.training.ptq.grids import plain_layers
 from flow.training.ptq.reference import step_values
-from flow.training.quantizer import best_position
+from flow.training.quantizer import Quantizer
 from flow.training.spec import Word
 
 __all__ = ["allocate", "mixed_precision", "sensitivities", "with_widths"]
@@ -45,14 +43,11 @@ def sensitivities(
     wanted = step_values(twin, data)[output].double()
     found: dict[str, dict[int, float]] = {}
     for key, layer in plain_layers(model).items():
-        quantizer, weight = layer.weight_quantizer, trial.layers[key].weight
+        weight = trial.layers[key].weight
         original, found[key] = weight.detach().clone(), {}
         for width in widths:
-            word = Word(width, quantizer.word.signed)
-            frac = best_position(original, word, quantizer.rounding, quantizer.overflow)
-            form = FixedPoint(width, frac, word.signed)
             with torch.no_grad():
-                weight.copy_(quantized(original, form, quantizer.rounding, quantizer.overflow))
+                weight.copy_(_with_width(layer.weight_quantizer, original, width)(original))
             found[key][width] = float((step_values(trial, data)[output].double() - wanted).square().mean())
         with torch.no_grad():
             weight.copy_(original)
@@ -107,11 +102,16 @@ def with_widths(model: QuantizedModel, widths: Mapping[str, int]) -> QuantizedMo
     result = copy.deepcopy(model)
     layers = plain_layers(result)
     for key, width in widths.items():
-        quantizer = layers[key].weight_quantizer
-        quantizer.word = Word(width, quantizer.word.signed)
-        place = best_position(layers[key].weight, quantizer.word, quantizer.rounding, quantizer.overflow)
-        with torch.no_grad():
-            quantizer.frac.fill_(place)
+        layers[key].weight_quantizer = _with_width(layers[key].weight_quantizer, layers[key].weight, width)
+    return result
+
+
+def _with_width(quantizer: Quantizer, weight: Tensor, width: int) -> Quantizer:
+    """A copy of another width, its binary points where `weight` loses least."""
+    result = copy.deepcopy(quantizer)
+    result.word = Word(width, quantizer.word.signed)
+    with torch.no_grad():
+        result.move_to_best(weight)
     return result
 
 

@@ -9,6 +9,8 @@ from flow.errors import RecipeError
 from flow.formats import Rounding
 from flow.training import NETS, accuracy, quantize
 from flow.training.ptq import Method, apply
+from flow.training.ptq.reference import float_twin, layer_problems, weighted_layers
+from tests.training.models import Functional, example, randomized
 from tests.training.ptq.common import BATCH, DATA, assert_same_bits, assert_untouched, state_of, trained
 
 WORDS = {"weights": "s4", "activations": "u4"}
@@ -42,6 +44,37 @@ def test_all_methods_together_in_any_order(net):
     if net == "digits_mlp":  # once is enough for an order, and learned rounding takes seconds
         again = apply(trained(net), BATCH, [method.value for method in reversed(ALL)], **options)
         assert_untouched(made, state_of(again))
+
+
+@pytest.mark.parametrize("net", list(NETS))
+def test_points_a_channel(net):
+    """Every method that chooses codes or widths, on the grids of its rows."""
+    methods = ["mixed_precision", "gptq", "bias_correction"]
+    made = apply(trained(net), BATCH, methods, **WORDS, granularity="channel")
+    plain = quantize(trained(net), BATCH, **WORDS, granularity="channel")
+    assert any(not torch.equal(value, plain.state_dict()[name]) for name, value in made.state_dict().items())
+    for layer in weighted_layers(made).values():
+        assert layer.weight_quantizer.frac.numel() == len(layer.weight)
+        assert torch.equal(layer.weight_quantizer(layer.weight), layer.weight)
+    assert assert_same_bits(made) > 0
+
+
+def test_grouped_convolutions_have_problems_of_their_own():
+    model, batch = randomized(Functional(), 0), example((2, 6, 6))
+    for granularity in ("tensor", "channel"):
+        options = {**WORDS, "granularity": granularity}
+        plain, made = (apply(model, batch, methods, **options) for methods in ((), ("gptq", "learned_rounding")))
+        assert plain.layers["twice"].groups == 2
+        fits = layer_problems(plain, float_twin(plain), "twice", batch)
+        assert len(fits.groups) == 2
+        for layer in weighted_layers(made).values():
+            assert torch.equal(layer.weight_quantizer(layer.weight), layer.weight)
+        assert assert_same_bits(made, batch) > 0
+
+
+def test_minifloats_take_widths_that_they_have():
+    made = apply(trained("digits_mlp"), BATCH, ("mixed_precision", "minifloat"), weights="s3", activations="u4")
+    assert assert_same_bits(made) > 0
 
 
 def test_unknown_methods_are_named_together():

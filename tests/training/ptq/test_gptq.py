@@ -87,15 +87,15 @@ def test_models_lower_to_the_same_bits_and_layers_lose_less(net):
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [({"granularity": "channel"}, "s4 per channel in "), ({"khot": 2}, "s4 per tensor in ")],
+    [({"granularity": "element"}, "s4 per element in "), ({"khot": 2}, "s4 per tensor in ")],
 )
 def test_finer_points_and_few_digits_are_refused(option, words):
     model, twin = quantised("digits_mlp", **option)
     described = model.layers["fc1"].weight_quantizer.extra_repr()
     assert described.startswith(words)
     message = (
-        "Choosing codes after training needs one binary point a tensor and no limit of digits, but 'fc1.weight' is "
-        f"{described}; leave granularity and khot at their defaults."
+        "Choosing codes after training needs a fixed word, a binary point a tensor or channel and no limit of digits, "
+        f"but 'fc1.weight' is {described}; set granularity='channel' and leave the rest."
     )
     with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
         gptq(model, twin, BATCH)
