@@ -125,9 +125,9 @@ def findings(console: Console, found: Sequence[Finding]) -> None:
 
 
 def everything(console: Console, project: Project) -> None:
-    """What `flow run` found: accuracy, ladder, cost on every board, and where the page is."""
-    training(console, project)
+    """What `flow run` found: ladder, cost on every board, and last the accuracy and where the page is."""
     ladder(console, project.read_json("simulate.json", "simulate"))
     for path in sorted(project.folder.glob("estimate.*.json")):
         cost(console, project.read_json(path.name, "estimate"))
+    training(console, project)
     console.print(f"Report: {project.path('report.html')}", highlight=False)
