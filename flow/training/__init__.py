@@ -5,6 +5,7 @@ from flow.training.cost import Words, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, fit, seeded
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import NETS, digits_mlp, digits_resnet
+from flow.training.oscillation import Oscillation
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
 from flow.training.rung import simulate_torch
@@ -18,6 +19,7 @@ __all__ = [
     "FitResult",
     "Granularity",
     "Lengths",
+    "Oscillation",
     "QuantizedModel",
     "Quantizer",
     "Spec",

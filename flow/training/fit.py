@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from flow.errors import DataError
 from flow.training.guard import check_parameters, check_samples, diverged
+from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
 
 __all__ = ["Data", "Epoch", "FitResult", "accuracy", "fit", "seeded"]
@@ -118,10 +119,12 @@ class _Run:
         batch: int,
         optimizer: torch.optim.Optimizer,
         cost: Cost | None = None,
+        oscillation: Oscillation | None = None,
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
         self.x, self.y = _tensors(model, train)
         check_samples(self.x)
+        self.guard = None if oscillation is None else PointGuard(model, oscillation)
 
     def epoch(self, number: int, seed: int) -> float:
         """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""
@@ -139,6 +142,8 @@ class _Run:
         loss = self._loss(x, y, number)
         (loss if self.cost is None else loss + self.cost(self.model)).backward()
         self.optimizer.step()
+        if self.guard:
+            self.guard.look()
         return loss.item()
 
     def _loss(self, x: Tensor, y: Tensor, number: int) -> Tensor:
@@ -161,12 +166,16 @@ class _Run:
         """All that the rest of the training depends on, as a copy."""
         rows = [[epoch.number, epoch.loss, epoch.accuracy] for epoch in epochs]
         held = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epochs": rows}
+        if self.guard:
+            held["guard"] = self.guard.state()
         return copy.deepcopy(held)
 
     def restore(self, state: dict[str, Any]) -> list[Epoch]:
         """Go back to a state, and return the epochs before it."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        if self.guard and "guard" in state:
+            self.guard.restore(state["guard"])
         return [Epoch(*row) for row in state["epochs"]]
 
 
@@ -183,6 +192,7 @@ def fit(
     frozen_from: float = 0.7,
     threads: int = 1,
     cost: Cost | None = None,
+    oscillation: Oscillation | None = None,
     on_epoch: Callable[[Epoch, dict[str, Any]], None] | None = None,
     resume_state: dict[str, Any] | None = None,
 ) -> FitResult:
@@ -205,13 +215,22 @@ def fit(
             the demo and gives the same weights on any number of cores; large ones want more.
         cost: added to the loss of every step, such as `lambda model: 1e-6 * bit_operations(model)` where word lengths
             are learned; what `Epoch.loss` says is without it.
+        oscillation: stops single binary points that swing, long before `frozen_from` stops all; None for never.
         on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
         resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
 
     Raises:
         DataError: a sample is not finite, or the training diverged; names the tensor and the step.
     """
-    run = _Run(model, train, epochs * math.ceil(len(train[0]) / batch), batch, _optimizer(model, lr, point_lr), cost)
+    run = _Run(
+        model,
+        train,
+        epochs * math.ceil(len(train[0]) / batch),
+        batch,
+        _optimizer(model, lr, point_lr),
+        cost,
+        oscillation,
+    )
     done = run.restore(resume_state) if resume_state else []
     for number in range(len(done), epochs):
         if number >= frozen_from * epochs:
