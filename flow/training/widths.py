@@ -39,23 +39,38 @@ class _LearnedWord(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, frac: Tensor, integer: Tensor, y: Tensor, rounded: Tensor, ends: tuple[Tensor, ...]
     ) -> Tensor:
-        low, high, step = ends
-        above, below = (rounded > high) & (high > 0), (rounded < low) & (high > 0)
-        to_integer = (above.to(x.dtype) - (below & (low < 0)).to(x.dtype)) * (high + 1) * step
-        clipped = (above.to(x.dtype) - (below & (low == -high)).to(x.dtype)) * step
-        inside = ~(above | below)
-        ctx.save_for_backward(inside, torch.where(inside, x - y, clipped), to_integer)
-        ctx.points = frac.shape
-        return y.clone()
+        ctx.points, ctx.at = frac.shape, _outside(rounded, ends)
+        ctx.save_for_backward(*_slopes(x - y, rounded, ends, ctx.at))
+        return y
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        inside, to_frac, to_integer = ctx.saved_tensors
-        needs_x, needs_frac, needs_integer = ctx.needs_input_grad[:3]
-        by_x = upstream * inside if needs_x else None
-        by_frac = grouped_sum(upstream * to_frac, ctx.points) * _LN2 if needs_frac else None
-        by_integer = grouped_sum(upstream * to_integer, ctx.points) * _LN2 if needs_integer else None
+        to_frac, to_integer = ctx.saved_tensors
+        by_x = by_frac = by_integer = None
+        if ctx.needs_input_grad[0]:
+            by_x = upstream.index_put(ctx.at, upstream.new_zeros(()))
+        if ctx.needs_input_grad[1]:
+            by_frac = grouped_sum(upstream * to_frac, ctx.points) * _LN2
+        if ctx.needs_input_grad[2]:
+            spread = torch.zeros_like(upstream).index_put(ctx.at, upstream[ctx.at] * to_integer)
+            by_integer = grouped_sum(spread, ctx.points) * _LN2
         return by_x, by_frac, by_integer, None, None, None
+
+
+def _outside(rounded: Tensor, ends: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Indices of the values beyond the ends of their word, pruned ones left out: few, so that what follows is cheap."""
+    low, high, _ = ends
+    at = ((rounded < low) | (rounded > high)).nonzero(as_tuple=True)
+    live = high.expand(rounded.shape)[at] > 0
+    return tuple(index[live] for index in at)
+
+
+def _slopes(error: Tensor, rounded: Tensor, ends: tuple[Tensor, ...], at: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """dy/df over ln2 of every value, and dy/di over ln2 of those outside."""
+    low, high, step = (end.expand(rounded.shape)[at] for end in ends)
+    side = torch.where(rounded[at] > high, 1.0, -1.0).to(error.dtype)
+    moves = (side > 0) | (low == -high)  # a lower end of -2**i stays where it is when f changes, and so does 0
+    return error.index_put(at, side * moves * step), side * ((side > 0) | (low < 0)) * (high + 1) * step
 
 
 def _ends(at: Tensor, magnitude: Tensor, signed: bool, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -159,7 +174,7 @@ class LearnedConstant(ConstantQuantizer):
         self._cover(x)
         codes = self._cast(x.detach().double())[0].long()
         # A pruned group may lie right of the format's point; its zeros are of any position.
-        return codes, torch.minimum(self.positions(), torch.tensor(self.format.frac))
+        return codes, self.positions().clamp(max=self.format.frac)
 
     def freeze(self) -> None:
         super().freeze()
