@@ -171,6 +171,16 @@ class Cost:
         """The same estimate with its measurement beside it."""
         return replace(self, measured=measured)
 
+    def __str__(self) -> str:
+        rows = [(layer.name, layer.usage, layer.cycles) for layer in self.layers]
+        rows.append(("total", self.total, self.latency_cycles))
+        lines = [f"{self.design} on {self.board.name} ({self.architecture}), one sample every {self.ii_cycles} cycles"]
+        lines += [
+            f"{name:24} {u.lut:8,} LUT {u.ff:8,} FF {u.dsp:5,} DSP {u.bram:6,} BRAM {cycles:9,} cycles"
+            for name, u, cycles in rows
+        ]
+        return "\n".join(lines)
+
     def to_json(self) -> dict[str, Any]:
         """`estimate.json`."""
         return {
