@@ -47,6 +47,19 @@ def test_a_shared_layer_is_corrected_by_the_mean_of_its_uses():
     assert assert_same_bits(result, batch) > 0
 
 
+def test_the_point_of_a_bias_moves_with_it():
+    """Biases of a thousandth, whose words end at a few of them, take up errors of tenths."""
+    model, batch = randomized(nn.Sequential(nn.Linear(6, 5)), 0), example((6,), signed=False, count=64)
+    with torch.no_grad():
+        model[0].bias.mul_(1e-3)
+    plain = quantize(model, batch, weights="s3", activations="u8")
+    twin = float_twin(plain)
+    (was,) = mean_errors(plain, twin, batch, ["0"])
+    (now,) = mean_errors(correct_biases(plain, twin, batch), twin, batch, ["0"])
+    assert was > 0.1
+    assert now < was / 20
+
+
 def test_without_biases_nothing_changes():
     model = quantize(nn.Sequential(nn.Linear(4, 3, bias=False)), example((4,)))
     assert_untouched(correct_biases(model, float_twin(model), example((4,))), state_of(model))

@@ -40,6 +40,9 @@ def measured(seed, grid, scale=1.0):
     assert set(found.up.flatten().tolist()) <= {0.0, 1.0}
     below, above = grid.below(weight), grid.above(weight)
     assert torch.equal(found.weight, torch.where(found.up == 1.0, above, below))
+    flipped = below + above - found.weight
+    single = torch.where(torch.eye(12, dtype=torch.bool), flipped, found.weight)
+    assert bool((problem.loss(single) >= problem.loss(found.weight) * (1 - 1e-9)).all())  # no single flip helps
     every = problem.loss(below + CHOICES * (above - below))
     assert len(every) == 4096
     return tuple(float(loss) for loss in (problem.loss(grid.nearest(weight)), problem.loss(found.weight), every.min()))
@@ -100,6 +103,16 @@ def test_weights_beyond_the_grid_and_on_it_stay():
     hessian = torch.eye(3, dtype=torch.float64)
     problem = Problem(hessian, weight @ hessian, (weight**2).sum(1))
     assert learn_rounding(problem, weight, grid, QUICK).weight.tolist() == [[7.0, -8.0, 3.0]]
+
+
+def test_no_output_gets_worse_however_bad_the_search():
+    model, twin = quantised("digits_mlp")
+    start = gptq(model, twin, BATCH)
+    result = learned_rounding(start, twin, BATCH, plan=Annealing(steps=4, rate=20.0))
+    fit = layer_problems(model, twin, "fc1", BATCH)
+    before, after = (fit.groups[0].loss(fit.split(made.layers["fc1"].weight)[0]) for made in (start, result))
+    assert after.shape == (32,)
+    assert bool((after <= before).all())
 
 
 @pytest.mark.parametrize("net", list(NETS))
