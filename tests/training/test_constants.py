@@ -116,6 +116,11 @@ def test_every_channel_starts_where_it_loses_least(width, signed):
     assert set(alone.flatten().tolist()) == {brute_force(x, word)}
 
 
+def test_of_equally_good_positions_the_smallest_starts():
+    """Ones are exact in s8 with 0..6 fractional bits; the search begins one left of the last that clips nothing."""
+    assert int(best_points(torch.ones(3, dtype=torch.float64), Word(8, True), ())) == 5
+
+
 def test_points_far_apart_are_held_together():
     quantizer = made(Word(6, True), Granularity.ELEMENT)
     with torch.no_grad():
