@@ -19,7 +19,7 @@ module flow_fifo #(
     input  logic             ready_i
 );
 
-  localparam int AddrWidth = $clog2(Depth);
+  localparam int AddrWidth = (Depth > 1) ? $clog2(Depth) : 1;
   localparam int CountWidth = $clog2(Depth + 1);
   localparam logic [AddrWidth-1:0] LAST = AddrWidth'(Depth - 1);
 

@@ -30,11 +30,11 @@ def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) ->
         np.testing.assert_array_equal(got[name], expected[name], strict=True, err_msg=name)
 
 
-def small_graph() -> Graph:
+def tiny_graph() -> Graph:
     """A layer, a cast that meets ties, and the class: what the mutations act on."""
     rng = np.random.default_rng(2)
     return Graph(
-        "small",
+        "tiny",
         (
             Input(name="x", shape=(4,), format=fmt("u4.2")),
             Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (4, 4), "s4.1")),
@@ -48,7 +48,7 @@ def small_graph() -> Graph:
 
 
 def test_the_mapped_mlp(tmp_path):
-    graph = mlp_graph(sizes=(32, 16, 10))
+    graph = mlp_graph(sizes=(16, 8, 10))
     codes = random_codes(graph, 16)
     assert_exact(graph, simulate_netlist(graph, exported(graph, tmp_path), codes), codes)
 
@@ -69,12 +69,12 @@ def test_a_netlist_with_dsps(tmp_path):
 
 
 def test_mutations_are_seen(tmp_path):
-    graph = small_graph()
+    graph = tiny_graph()
     project, codes = exported(graph, tmp_path), random_codes(graph, 64)
     expected = trace(graph, codes)["cast"]
     assert_exact(graph, simulate_netlist(graph, project, codes), codes)
 
-    rom, package = project / "small_rom_fc.sv", project / "cells" / "flow_pkg.sv"
+    rom, package = project / "tiny_rom_fc.sv", project / "cells" / "flow_pkg.sv"
     right, constant = rom.read_text(), "ROUND_RND_INF = 4;"
     digit = re.search(r"lines\[0\] = \d+'h[0-9a-f]*?([0-9a-f]);", right)
     assert digit is not None

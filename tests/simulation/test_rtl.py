@@ -12,7 +12,7 @@ from flow.exporters.verilog import export_verilog, make_plan, predict
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
 from flow.ir import Graph, Input, Requantize, trace
-from flow.simulation.rtl import run_streams, simulate_rtl, tool
+from flow.simulation.rtl import _frames, run_streams, simulate_rtl, tool
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph
 
@@ -120,6 +120,15 @@ def test_a_stuck_stream_is_an_error(tmp_path):
     cell.write_text(cell.read_text().replace("assign step = (valid_i | ~first_fold) & ~stall;", "assign step = 1'b0;"))
     with pytest.raises(ToolError, match=r"(?s)^python failed with exit status 1; its last lines:.*"):
         simulate_rtl(graph, project, random_codes(graph, 1))
+
+
+def test_a_misplaced_tlast_is_an_error(tmp_path, monkeypatch):
+    graph = mlp_graph(sizes=(4, 3))
+    monkeypatch.setattr("flow.simulation.rtl._frames", lambda project, codes: ["".join(_frames(project, codes))])
+    with pytest.raises(
+        SimulationError, match=r"^Design 'mlp_top' saw TLAST on a wrong beat; export the design again\.$"
+    ):
+        simulate_rtl(graph, exported(graph, tmp_path), random_codes(graph, 2))
 
 
 def test_folders_that_do_not_fit_are_named(tmp_path):

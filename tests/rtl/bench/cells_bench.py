@@ -9,7 +9,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from tests.rtl.bench.cells import CASES
 from tests.rtl.bench.parts import Checker, Driver, Monitor, Receiver, chances
 
-VECTORS = 24
+VECTORS = 12
 DEAF_CYCLES = 120
 LIMIT_CYCLES = 20_000
 
