@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from flow import resources
+from flow.errors import ToolError
 from flow.simulation.rtl_verilator import CocotbJob, run_cocotb
 from tests.rtl.bench import cells
 
@@ -26,3 +29,26 @@ def test_every_stream_cell_with_pauses_on_both_sides(tmp_path):
     results = (folder / "results.xml").read_text()
     assert len(re.findall("<testcase", results)) == 4  # two shares of idle cycles, two of stalls
     assert "<failure" not in results
+
+
+# One way to break each cell; every one of them must be seen.
+BROKEN = [
+    ("flow_skid", "if (ready_o) spare_q <= data_i;", "spare_q <= data_i;"),
+    ("flow_skid", "valid_o <= spare_valid_q | valid_i;", "valid_o <= (spare_valid_q | valid_i) & ready_i;"),
+    ("flow_fifo", "assign ready_o = count_q != CountWidth'(Depth);", "assign ready_o = 1'b1;"),
+    ("flow_quantize_stream", "assign ready_o = ready_i | ~valid_o;", "assign ready_o = 1'b1;"),
+    ("flow_fork", "& ~taken_q;", ";"),
+    ("flow_argmax", "> best_d", ">= best_d"),
+    ("flow_dense", "assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;", "assign stall = 1'b0;"),
+    ("flow_dense", "first_fold ? data_i : vector_q[in_fold_q];", "data_i;"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "right", "wrong"), BROKEN)
+def test_broken_cells_are_seen(cell, right, wrong, tmp_path):
+    sources, path = harness_sources(), f"cells/{cell}.sv"
+    assert sources[path].count(right) == 1
+    sources[path] = sources[path].replace(right, wrong)
+    with pytest.raises(ToolError, match="exit status 1"):
+        run_cocotb(CocotbJob(sources, "harness", "tests.rtl.bench.cells_bench", (REPOSITORY,)), tmp_path)
