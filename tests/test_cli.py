@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -107,6 +108,19 @@ def test_simulate_exits_1_on_a_mismatch(folder: Path) -> None:
     assert (skipped["name"], skipped["values"]) == ("csim", 0)
     assert skipped["skipped"]
     assert vectors.is_file()
+
+
+def test_a_changed_stored_design_turns_the_interpreter_red(folder: Path) -> None:
+    assert flow(folder, "run", "r.yaml").returncode == 0
+    path = folder / "build/tiny/design.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    name = next(key for key in arrays if key.endswith("/bias"))
+    arrays[name] = -arrays[name][::-1]
+    np.savez(path, **arrays)
+    done = flow(folder, "simulate", "tiny", "--rungs", "interpreter")
+    assert done.returncode == 1
+    assert json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]["mismatches"] > 0
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:

@@ -14,7 +14,7 @@ from flow.progress import Report, silent
 from flow.project import Project
 from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
 from flow.stages.models import recipe_of
-from flow.stages.trained import trained_model
+from flow.stages.trained import lowered, trained_model
 
 __all__ = ["simulate_stage"]
 
@@ -56,14 +56,16 @@ def simulate_stage(
     Returns:
         The content of `simulate.json`.
     """
-    recipe, graph = recipe_of(project), project.graph()
+    recipe, stored = recipe_of(project), project.graph()
     chosen = tuple(rungs) or recipe.rungs
-    codes = _read_codes(project, graph)
+    codes = _read_codes(project, stored)
     done: list[dict[str, Any]] = []
     fresh = {} if again else _fresh(project)
     model = trained_model(project, recipe) if "torch" in chosen and "torch" not in fresh else None
-    summary = {"design": graph.name, "vectors": len(codes)}
-    context = Context(graph, codes, project.folder, model)
+    summary = {"design": stored.name, "vectors": len(codes)}
+    # The arbiter is what the checkpoint lowers to now, so that a stored graph that was changed turns its rung red.
+    graph = lowered(project, recipe)[0] if set(chosen) - set(fresh) else stored
+    context = Context(graph, codes, project.folder, model, stored)
     for name in chosen:
         report(f"simulate: {name}", 0, 1)
         if name not in fresh:
