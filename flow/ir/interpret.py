@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError, GraphError
-from flow.formats import cast
+from flow.formats import cast, encode_integers, encode_minifloat
 from flow.ir.graph import Graph
 from flow.ir.ops import (
     Add,
@@ -21,10 +21,18 @@ from flow.ir.ops import (
     Flatten,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
 )
 from flow.ir.value import Value
 
@@ -85,6 +93,20 @@ def _add(node: Add, types: tuple[Value, ...], a: Codes, b: Codes) -> Codes:
     return (a << (frac - types[0].format.frac)) + (b << (frac - types[1].format.frac))
 
 
+def _sub(node: Sub, types: tuple[Value, ...], a: Codes, b: Codes) -> Codes:
+    frac = max(value.format.frac for value in types)
+    return (a << (frac - types[0].format.frac)) - (b << (frac - types[1].format.frac))
+
+
+def _mul(node: Mul, types: tuple[Value, ...], a: Codes, b: Codes) -> Codes:
+    return a * b
+
+
+def _table(node: Table, types: tuple[Value, ...], x: Codes) -> Codes:
+    found: Codes = node.entries.codes[x - node.first]
+    return found
+
+
 def _relu(node: Relu, types: tuple[Value, ...], x: Codes) -> Codes:
     positive: Codes = np.maximum(x, 0)
     return positive
@@ -104,8 +126,40 @@ def _flatten(node: Flatten, types: tuple[Value, ...], x: Codes) -> Codes:
     return x.reshape(x.shape[0], types[0].size)
 
 
+def _reshape(node: Reshape, types: tuple[Value, ...], x: Codes) -> Codes:
+    return x.reshape(x.shape[0], *node.shape)
+
+
+def _reduce_max(node: ReduceMax, types: tuple[Value, ...], x: Codes) -> Codes:
+    highest: Codes = x.max(axis=node.axis + 1, keepdims=True)
+    return highest
+
+
+def _reduce_sum(node: ReduceSum, types: tuple[Value, ...], x: Codes) -> Codes:
+    total: Codes = x.sum(axis=node.axis + 1, keepdims=True)
+    return total
+
+
 def _requantize(node: Requantize, types: tuple[Value, ...], x: Codes) -> Codes:
     return cast(x, types[0].format.frac, node.format, node.rounding, node.overflow)
+
+
+def _requantize_each(node: RequantizeEach, types: tuple[Value, ...], x: Codes) -> Codes:
+    result, shape = np.zeros_like(x), x.shape[1:]
+    for form in node.formats():
+        where = np.broadcast_to((node.fracs.codes == form.frac) & (node.widths.codes == form.width), shape)
+        codes = cast(x[:, where], types[0].format.frac, form, node.rounding, node.overflow)
+        result[:, where] = codes << (node.frac - form.frac)
+    return result
+
+
+def _requantize_minifloat(node: RequantizeMinifloat, types: tuple[Value, ...], x: Codes) -> Codes:
+    (value,) = types
+    if value.format.width <= _DOUBLE:
+        codes = encode_minifloat(np.ldexp(x, -value.format.frac), node.minifloat, node.rounding)
+    else:
+        codes = encode_integers(x, value.format.frac, node.minifloat, node.rounding)
+    return node.minifloat.integers(codes)
 
 
 def _argmax(node: ArgMax, types: tuple[Value, ...], x: Codes) -> Codes:
@@ -122,7 +176,15 @@ _CASES: dict[type[Node], Callable[..., Codes]] = {
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     Flatten: _flatten,
+    Sub: _sub,
+    Mul: _mul,
+    Table: _table,
+    Reshape: _reshape,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
     Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from flow.errors import FormatError, GraphError
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir.graph import Graph
 from flow.ir.ops import OPERATORS, Node
 from flow.ir.value import Tensor
@@ -28,6 +28,8 @@ _BROKEN = (KeyError, ValueError, TypeError, OSError, EOFError, RuntimeError, zip
 # From the annotation of a field (a string, since annotations are postponed) to what reads it back.
 _READERS: dict[str, Callable[[Any], Any]] = {
     "FixedPoint": FixedPoint.parse,
+    "Minifloat": Minifloat.parse,
+    "FloatRounding": FloatRounding,
     "Rounding": Rounding,
     "Overflow": Overflow,
     "tuple[str, ...]": tuple,
@@ -35,6 +37,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "Pair": tuple,
     "str": str,
     "int": int,
+    "bool": bool,
 }
 
 
@@ -45,7 +48,7 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return list(value)
-    return str(value) if isinstance(value, FixedPoint) else value
+    return str(value) if isinstance(value, (FixedPoint, Minifloat)) else value
 
 
 def dump(graph: Graph) -> dict[str, bytes]:

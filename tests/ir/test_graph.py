@@ -173,4 +173,4 @@ def test_a_graph_answers_for_its_nodes():
     assert graph.operands(graph["add"]) == (graph.values["block.cast"], graph.values["stem.out"])
     assert (len(graph), graph.renamed("other").name, graph.renamed("other").nodes) == (19, "other", graph.nodes)
     assert set(graph["stem"].tensors()) == {"weight"}
-    assert {node.op for node in graph} == set(OPERATORS)
+    assert {node.op for node in graph} <= set(OPERATORS)

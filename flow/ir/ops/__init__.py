@@ -1,0 +1,48 @@
+"""The operators: one frozen dataclass each. Attributes are data; `infer` is the type rule and gives exact ranges.
+
+Every operator is exact: results are as wide as they need, and only those of `casts` ever lose a bit, and `Table`, whose
+entries are what its maker rounded. In the formulas `F` is the number of fractional bits of a value and all letters
+stand for integer codes.
+"""
+
+from flow.ir.ops.casts import Requantize, RequantizeEach, RequantizeMinifloat
+from flow.ir.ops.elementwise import Add, Mul, Relu, Sub, Table
+from flow.ir.ops.linear import Conv2d, Dense, Linear, ScaleShift
+from flow.ir.ops.node import Input, Node
+from flow.ir.ops.reductions import ArgMax, ReduceMax, ReduceSum
+from flow.ir.ops.shapes import Flatten, Reshape
+from flow.ir.ops.windows import AvgPool2d, MaxPool2d, pooled_shape
+
+__all__ = [
+    "OPERATORS",
+    "Add",
+    "ArgMax",
+    "AvgPool2d",
+    "Conv2d",
+    "Dense",
+    "Flatten",
+    "Input",
+    "Linear",
+    "MaxPool2d",
+    "Mul",
+    "Node",
+    "ReduceMax",
+    "ReduceSum",
+    "Relu",
+    "Requantize",
+    "RequantizeEach",
+    "RequantizeMinifloat",
+    "Reshape",
+    "ScaleShift",
+    "Sub",
+    "Table",
+    "pooled_shape",
+]
+
+OPERATORS: dict[str, type[Node]] = {
+    cls.op: cls
+    for cls in (
+        Input, Dense, Conv2d, ScaleShift, Relu, Table, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum,
+        Flatten, Reshape, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
+    )
+}  # fmt: skip

@@ -1,0 +1,120 @@
+"""The operators that lose bits: round first, then overflow, with the modes of the destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, cast, encode_integers
+from flow.ir.ops.node import Node
+from flow.ir.value import Tensor, Value
+
+__all__ = ["Requantize", "RequantizeEach", "RequantizeMinifloat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FixedCast(Node):
+    """What the casts to fixed point share."""
+
+    def _range(self, x: Value, form: FixedPoint, rounding: Rounding, overflow: Overflow) -> tuple[int, int]:
+        """Lowest and highest code of `form` that a code of `x` becomes; all of them where the mode may jump."""
+        if overflow is Overflow.WRAP_SM and not form.signed:
+            raise self._reject(f"overflow mode WRAP_SM exists for signed formats only, not {form}")
+        ends = np.array([x.low, x.high], dtype=object)
+        wide = FixedPoint.holding(x.low, x.high, x.format.frac).width + max(0, form.frac - x.format.frac) + 2
+        low, high = cast(ends, x.format.frac, FixedPoint(wide, form.frac), rounding, Overflow.SAT).tolist()
+        if overflow not in (Overflow.SAT, Overflow.SAT_SYM) and not form.holds(low, high):
+            return form.low, form.high
+        low, high = cast(ends, x.format.frac, form, rounding, overflow).tolist()
+        return int(min(low, high)), int(max(low, high))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requantize(_FixedCast):
+    """`y = overflow(round(x * 2**(F - Fx)))`."""
+
+    op: ClassVar[str] = "requantize"
+
+    format: FixedPoint
+    rounding: Rounding = Rounding.RND
+    overflow: Overflow = Overflow.SAT
+
+    def infer(self, *inputs: Value) -> Value:
+        (x,) = inputs
+        return Value(x.shape, self.format, *self._range(x, self.format, self.rounding, self.overflow))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequantizeEach(_FixedCast):
+    """A cast with a format per place: `y = overflow(round(x * 2**(f - Fx))) << (F - f)`, `F` the largest `f`.
+
+    The shift brings all places to one binary point and changes no value. A width of 0 makes the code 0.
+
+    Attributes:
+        fracs: fractional bits `f`, int64 of the input's number of axes, each of its size or 1.
+        widths: word lengths, 0..62, of the same shape.
+        signed: of all words.
+    """
+
+    op: ClassVar[str] = "requantize_each"
+
+    fracs: Tensor
+    widths: Tensor
+    signed: bool
+    rounding: Rounding = Rounding.RND
+    overflow: Overflow = Overflow.SAT
+
+    def formats(self) -> tuple[FixedPoint, ...]:
+        """The distinct formats of the places whose width is not 0, in order."""
+        pairs = zip(self.widths.codes.ravel().tolist(), self.fracs.codes.ravel().tolist(), strict=True)
+        return tuple(FixedPoint(width, frac, self.signed) for width, frac in sorted(set(pairs)) if width)
+
+    @property
+    def frac(self) -> int:
+        """Fractional bits of the result."""
+        return max((form.frac for form in self.formats()), default=0)
+
+    def infer(self, *inputs: Value) -> Value:
+        (x,) = inputs
+        self._check_shapes(x)
+        frac, pruned, low, high, width = self.frac, not self.widths.codes.all(), [], [], 1
+        for form in self.formats():
+            lift = frac - form.frac
+            ends = self._range(x, form, self.rounding, self.overflow)
+            low.append(ends[0] << lift)
+            high.append(ends[1] << lift)
+            width = max(width, form.width + lift)
+        zero = [0] if pruned else []
+        return Value(x.shape, FixedPoint(width, frac, self.signed), min(low + zero), max(high + zero))
+
+    def _check_shapes(self, x: Value) -> None:
+        shape = self.fracs.shape
+        fits = len(shape) == len(x.shape) and all(m in (1, n) for m, n in zip(shape, x.shape, strict=True))
+        if not fits or self.widths.shape != shape:
+            raise self._reject(f"fracs {shape} and widths {self.widths.shape} do not match the input {x.shape}")
+        if self.widths.codes.min() < 0:
+            raise self._reject(f"a width is at least 0, not {self.widths.codes.min()}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequantizeMinifloat(Node):
+    """`y =` the minifloat next to `x`, saturated, as a multiple of the format's smallest subnormal.
+
+    Attributes:
+        minifloat: whose bias says where its numbers lie, as a binary point does.
+        rounding: which neighbour is taken.
+    """
+
+    op: ClassVar[str] = "requantize_minifloat"
+
+    minifloat: Minifloat
+    rounding: FloatRounding = FloatRounding.NEAREST_EVEN
+
+    def infer(self, *inputs: Value) -> Value:
+        (x,) = inputs
+        ends = np.array([x.low, x.high], dtype=object)
+        codes = encode_integers(ends, x.format.frac, self.minifloat, self.rounding)
+        low, high = self.minifloat.integers(codes).tolist()
+        return Value(x.shape, self.minifloat.fixed_point, low, high)

@@ -1,0 +1,63 @@
+"""What all operators share, and the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from flow.errors import GraphError
+from flow.formats import FixedPoint
+from flow.ir.value import Tensor, Value
+
+__all__ = ["Input", "Node", "Pair"]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One operation that makes one value, which is called by the node's name.
+
+    Attributes:
+        name: unique in the graph.
+        inputs: names of earlier nodes.
+        origin: module path in the user's model, for messages.
+    """
+
+    op: ClassVar[str] = ""
+    arity: ClassVar[int] = 1
+
+    name: str
+    inputs: tuple[str, ...] = ()
+    origin: str = ""
+
+    def infer(self, *inputs: Value) -> Value:
+        """The type of the result.
+
+        Raises:
+            GraphError: the inputs do not fit the attributes.
+        """
+        raise GraphError(f"Operator {type(self).__name__} has no type rule.")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The constants of the node by field name."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+
+    def _reject(self, rule: str) -> GraphError:
+        place = f" (from {self.origin!r})" if self.origin else ""
+        return GraphError(f"{type(self).__name__} {self.name!r}{place}: {rule}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input(Node):
+    """What the host sends: any code of `format`."""
+
+    op: ClassVar[str] = "input"
+    arity: ClassVar[int] = 0
+
+    shape: tuple[int, ...]
+    format: FixedPoint
+
+    def infer(self, *inputs: Value) -> Value:
+        return Value(self.shape, self.format, self.format.low, self.format.high)
