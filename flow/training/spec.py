@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
 from flow.errors import RecipeError
 from flow.formats import Overflow, Rounding
+from flow.training.words import Word
 
 __all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
-_MAX_WORD = 32
 _MAX_KHOT_WORD = 16
-_TEXT = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
 
 
 class BatchNormMode(Enum):
@@ -37,33 +35,6 @@ class Lengths(Enum):
 
     FIXED = "fixed"
     LEARNED = "learned"
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word length whose binary point is still to be trained.
-
-    >>> Word.parse("u6"), str(Word(8, signed=True))
-    (Word(width=6, signed=False), 's8')
-    """
-
-    width: int
-    signed: bool
-
-    @classmethod
-    def parse(cls, text: str, key: str = "word") -> Word:
-        """Read the text form: `s` or `u`, then the width.
-
-        Raises:
-            RecipeError: the text is not like `s8`, or the width is not in 1..32; `key` names where it stood.
-        """
-        match = _TEXT.fullmatch(text) if isinstance(text, str) else None
-        if match is None or not 1 <= int(match["width"]) <= _MAX_WORD:
-            raise RecipeError(f"A word is s or u and a width of 1..{_MAX_WORD} bits, like s8, not {key}={text!r}.")
-        return cls(int(match["width"]), signed=match["sign"] == "s")
-
-    def __str__(self) -> str:
-        return f"{'s' if self.signed else 'u'}{self.width}"
 
 
 _WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input")

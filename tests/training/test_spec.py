@@ -23,7 +23,10 @@ def test_the_input_is_as_wide_as_activations_unless_said():
 
 @pytest.mark.parametrize("text", ["x8", "s0", "s33", "8", "", "s8.4", 8])
 def test_a_bad_word_is_refused(text):
-    message = f"A word is s or u and a width of 1..32 bits, like s8, not weights={text!r}."
+    message = (
+        f"A word is s or u and a width of 1..32 bits like s8, a minifloat like e4m3 or a block format like mxfp4, not "
+        f"weights={text!r}."
+    )
     with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
         Spec(weights=text)
 
