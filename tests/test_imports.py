@@ -41,7 +41,8 @@ PLACES = {
     "cocotbext": ["simulation/*.py", "simulation/*/*.py"],
     "subprocess": ["tools.py"],
     "sklearn": ["datasets/*.py"],
-    "matplotlib": ["reporting/*.py"],
+    "PIL": ["datasets/*.py"],
+    "matplotlib": [],  # found as a folder of fonts, never imported
     "typer": ["cli.py"],
     "hls4ml": [],  # found as a folder of headers, never imported
     "qonnx": [],

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from flow.datasets.dataset import Dataset
 from flow.datasets.digits import digits
+from flow.datasets.glyphs import glyphs
 from flow.errors import DataError
 
 __all__ = ["DATASETS", "load"]
 
-# Name -> what loads it, given the seed of the split.
-DATASETS: dict[str, Callable[[int], Dataset]] = {"digits": digits}
+# Name -> what loads it, given the seed of the split or of the distortions.
+DATASETS: dict[str, Callable[[int], Dataset]] = {"digits": digits, "glyphs": glyphs}
 
 
 def load(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Dataset:
@@ -19,7 +20,7 @@ def load(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Data
 
     Args:
         name: one of `DATASETS`.
-        seed: of the split into training and test.
+        seed: of the split into training and test, or of what is drawn.
         shape: of one sample, where another than the data set's own is wanted.
 
     Raises:
