@@ -24,7 +24,7 @@ def written(tmp_path, monkeypatch):
 
 
 def test_built_in_recipes_load() -> None:
-    assert built_in_recipes() == ("digits_mlp", "digits_resnet")
+    assert built_in_recipes() == ("digits_mlp", "digits_resnet", "glyph_resnet20")
     assert [load_recipe(name).name for name in built_in_recipes()] == list(built_in_recipes())
 
 
@@ -78,7 +78,9 @@ def test_a_file_that_is_not_yaml(written) -> None:
 def test_a_recipe_that_does_not_exist(written) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("nothing")
-    assert str(caught.value) == ("There is no recipe 'nothing'; give a YAML file or one of: digits_mlp, digits_resnet.")
+    assert str(caught.value) == (
+        "There is no recipe 'nothing'; give a YAML file or one of: digits_mlp, digits_resnet, glyph_resnet20."
+    )
 
 
 def test_yaml_cannot_construct_objects(written) -> None:

@@ -2,9 +2,9 @@
 
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, bit_operations, constant_bits, words
-from flow.training.fit import Data, Epoch, FitResult, accuracy, fit, seeded
+from flow.training.fit import Data, Epoch, FitResult, accuracy, cross_entropy, fit, seeded
 from flow.training.model import QuantizedModel, Step
-from flow.training.nets import NETS, digits_mlp, digits_resnet
+from flow.training.nets import NETS, digits_mlp, digits_resnet, resnet20
 from flow.training.oscillation import Oscillation
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
@@ -30,12 +30,14 @@ __all__ = [
     "bit_operations",
     "calibrating",
     "constant_bits",
+    "cross_entropy",
     "digits_mlp",
     "digits_resnet",
     "fit",
     "freeze_points",
     "pack",
     "quantize",
+    "resnet20",
     "seeded",
     "simulate_torch",
     "unpack",

@@ -19,7 +19,7 @@ from flow.training.guard import check_parameters, check_samples, diverged
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
 
-__all__ = ["Data", "Epoch", "FitResult", "accuracy", "fit", "seeded"]
+__all__ = ["Data", "Epoch", "FitResult", "accuracy", "cross_entropy", "fit", "seeded"]
 
 Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]  # samples float[N, ...] and labels int[N]
 
@@ -87,15 +87,26 @@ def _tensors(model: nn.Module, data: Data) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device).long()
 
 
-def accuracy(model: nn.Module, data: Data) -> float:
-    """Share of the samples whose highest output is their label, 0..1; the model keeps its mode."""
-    x, y = _tensors(model, data)
+def _outputs(model: nn.Module, x: Tensor) -> Tensor:
+    """What the model answers in eval mode, float[N, classes]; it keeps its mode."""
     training = model.training
     model.eval()
     with torch.no_grad():
-        parts = [model(part).argmax(dim=1) for part in x.split(_EVALUATION_BATCH)]
+        parts = [model(part) for part in x.split(_EVALUATION_BATCH)]
     model.train(training)
-    return float((torch.cat(parts) == y).double().mean())
+    return torch.cat(parts)
+
+
+def accuracy(model: nn.Module, data: Data) -> float:
+    """Share of the samples whose highest output is their label, 0..1; the model keeps its mode."""
+    x, y = _tensors(model, data)
+    return float((_outputs(model, x).argmax(dim=1) == y).double().mean())
+
+
+def cross_entropy(model: nn.Module, data: Data) -> float:
+    """Mean loss over the samples, as training lowers it; the model keeps its mode."""
+    x, y = _tensors(model, data)
+    return float(functional.cross_entropy(_outputs(model, x).double(), y))
 
 
 def _optimizer(model: nn.Module, lr: float, point_lr: float) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from flow.ir import load as load_graph
 from flow.lowering import encode_input, lower, simulate_torch
 from flow.training import NETS, fit, quantize, seeded
 from tests.graphs import random_codes
-from tests.training.models import Functional, Random, example, randomized
+from tests.training.models import DIGIT_NETS, Functional, Random, example, randomized
 
 DATA = load("digits")
 
@@ -49,7 +49,7 @@ SPECS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spec"), list(itertools.product(NETS, SPECS)))
+@pytest.mark.parametrize(("name", "spec"), list(itertools.product(DIGIT_NETS, SPECS)))
 def test_untrained_nets_equal_the_interpreter_on_every_node(name, spec):
     qmodel = quantize(randomized(built_in(name), 3), DATA.train_x[:64], **spec)
     graph = lower(qmodel, DATA.test_x, argmax=True)

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+DIGIT_NETS = ("digits_mlp", "digits_resnet")  # the built-in nets that take 8x8 pixels, small enough for every test
+
 
 class Functional(nn.Module):
     """The functional forms, a layer used twice, in-place operations, views, and what is dropped."""

@@ -16,7 +16,7 @@ from flow.training import NETS, Granularity, Quantizer, Spec, Word, fit, freeze_
 from flow.training.constants import ConstantQuantizer
 from flow.training.points import best_points, point_shape, power_of_two
 from tests.lowering.test_from_torch import compare
-from tests.training.models import randomized
+from tests.training.models import DIGIT_NETS, randomized
 from tests.training.test_grid import samples
 from tests.training.test_quantizer import brute_force, reference_gradients
 
@@ -148,7 +148,7 @@ def trained(name, cost=None, **spec):
     return qmodel, before
 
 
-@pytest.mark.parametrize(("name", "granularity"), list(itertools.product(NETS, FINE)))
+@pytest.mark.parametrize(("name", "granularity"), list(itertools.product(DIGIT_NETS, FINE)))
 def test_trained_nets_equal_the_interpreter_on_every_node(name, granularity):
     qmodel, before = trained(name, weights="s4", granularity=granularity.value)
     graph = lower(qmodel, argmax=True)

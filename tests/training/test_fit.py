@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from flow.training import accuracy, fit, quantize, seeded
+from flow.training import accuracy, cross_entropy, fit, quantize, seeded
 from flow.training.quantizer import quantizers
 
 
@@ -131,3 +131,12 @@ def test_no_epoch_at_all_changes_nothing():
     assert same(before, state_of(model))
     assert result.epochs == ()
     assert np.isnan(result.accuracy)
+
+
+def test_cross_entropy_is_the_mean_of_the_samples():
+    model = network()
+    with torch.no_grad():
+        logits = model.eval()(torch.as_tensor(TEST[0])).double()
+    expected = float((logits.logsumexp(1) - logits[torch.arange(90), torch.as_tensor(TEST[1])]).mean())
+    assert cross_entropy(model.train(), TEST) == pytest.approx(expected, rel=1e-12)
+    assert model.training

@@ -30,10 +30,12 @@ class Made(nn.Module):
 
 
 def refused(model, batch, *listed):
+    """The whole message, but for the lines of this file; `test_source_lines.py` is about those."""
     uses = "; ".join(listed)
     message = f"{type(model).__name__} uses what has no fixed-point form: {uses}; supported are {SUPPORTED}."
-    with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(UnsupportedError) as caught:
         quantize(model, batch)
+    assert re.sub(r" at `[^`]*`", "", str(caught.value)) == message
 
 
 def test_functional_and_module_forms_are_the_same_calls():
@@ -241,12 +243,6 @@ def test_two_results_are_refused():
         quantize(Made(lambda self, x: (functional.relu(x), x)), example((4,)))
 
 
-def test_a_branch_on_data_is_refused():
-    message = r"^torch.export cannot follow Made: .*; make its forward free of branches on data\.$"
-    with pytest.raises(UnsupportedError, match=message):
-        quantize(Made(lambda self, x: functional.relu(x) if x.sum() > 0 else x), example((4,)))
-
-
 @pytest.mark.parametrize(("value", "shown"), [(float("nan"), "nan"), (float("inf"), "inf")])
 def test_broken_constants_are_named(value, shown):
     model = Functional()
@@ -270,11 +266,13 @@ def test_broken_constants_are_named(value, shown):
 def test_broken_examples_are_refused():
     model = nn.Sequential(nn.Linear(4, 2))
     with pytest.raises(
-        DataError, match=r"^The example must be a float tensor \[B, ...\] with B >= 1, not torch.int64 \[3, 4\]\.$"
+        DataError,
+        match=r"^The example must be a float32 or float64 tensor \[B, ...\] with B >= 1, not torch.int64 \[3, 4\]\.$",
     ):
         quantize(model, np.zeros((3, 4), dtype=np.int64))
     with pytest.raises(
-        DataError, match=r"^The example must be a float tensor \[B, ...\] with B >= 1, not torch.float32 \[0, 4\]\.$"
+        DataError,
+        match=r"^The example must be a float32 or float64 tensor \[B, ...\] with B >= 1, not torch.float32 \[0, 4\]\.$",
     ):
         quantize(model, torch.zeros(0, 4))
     with pytest.raises(

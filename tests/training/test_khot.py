@@ -12,11 +12,11 @@ from torch import nn
 from flow.errors import RecipeError
 from flow.formats.khot import KHot, digit_count
 from flow.lowering import encode_input, lower
-from flow.training import NETS, Granularity, Spec, Word, quantize
+from flow.training import Granularity, Spec, Word, quantize
 from flow.training.constants import ConstantQuantizer
 from flow.training.khot import DigitProjection
 from tests.lowering.test_from_torch import compare
-from tests.training.models import example, randomized
+from tests.training.models import DIGIT_NETS, example, randomized
 from tests.training.test_constants import DATA, trained
 from tests.training.test_grid import samples
 
@@ -62,7 +62,7 @@ def test_gradients_pass_the_projection_straight_through():
 CASES = [(1, True, "tensor"), (2, True, "channel"), (2, False, "element"), (3, False, "tensor")]
 
 
-@pytest.mark.parametrize(("name", "case"), list(itertools.product(NETS, CASES)))
+@pytest.mark.parametrize(("name", "case"), list(itertools.product(DIGIT_NETS, CASES)))
 def test_trained_nets_keep_to_their_digits_bit_by_bit(name, case):
     k, signed_digits, granularity = case
     qmodel, before = trained(name, khot=k, signed_digits=signed_digits, granularity=granularity, scales="s8")

@@ -11,11 +11,12 @@ import torch
 from flow.errors import RecipeError
 from flow.formats import FixedPoint, Overflow, Rounding, encode
 from flow.lowering import encode_input, lower
-from flow.training import NETS, Granularity, Spec, Word, freeze_points, words
+from flow.training import Granularity, Spec, Word, freeze_points, words
 from flow.training.cost import constant_bits
 from flow.training.grid import limits
 from flow.training.widths import LearnedCast, LearnedConstant
 from tests.lowering.test_from_torch import compare
+from tests.training.models import DIGIT_NETS
 from tests.training.test_constants import DATA, SHAPE, groups, trained
 from tests.training.test_grid import samples
 
@@ -158,7 +159,7 @@ def test_lengths_cost_one_bit_a_bit_while_there_are_any():
     assert torch.equal(made.integer.grad, live)
 
 
-NET_CASES = list(itertools.product(NETS, ("tensor", "channel", "element"), ("SAT", "WRAP")))
+NET_CASES = list(itertools.product(DIGIT_NETS, ("tensor", "channel", "element"), ("SAT", "WRAP")))
 
 
 @pytest.mark.parametrize(("name", "granularity", "overflow"), NET_CASES)

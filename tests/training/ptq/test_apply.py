@@ -7,10 +7,10 @@ import torch
 
 from flow.errors import RecipeError
 from flow.formats import Rounding
-from flow.training import NETS, accuracy, quantize
+from flow.training import accuracy, quantize
 from flow.training.ptq import Method, apply
 from flow.training.ptq.reference import float_twin, layer_problems, weighted_layers
-from tests.training.models import Functional, example, randomized
+from tests.training.models import DIGIT_NETS, Functional, example, randomized
 from tests.training.ptq.common import BATCH, DATA, assert_same_bits, assert_untouched, state_of, trained
 
 WORDS = {"weights": "s4", "activations": "u4"}
@@ -18,7 +18,7 @@ EXCLUSIVE = {Method.RANGE_MAX, Method.RANGE_PERCENTILE}
 ALL = [method for method in Method if method is not Method.RANGE_MAX]
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_without_methods_it_is_quantize(net):
     made, expected = apply(trained(net), BATCH, **WORDS), quantize(trained(net), BATCH, **WORDS)
     assert_untouched(made, state_of(expected))
@@ -26,7 +26,7 @@ def test_without_methods_it_is_quantize(net):
 
 
 @pytest.mark.parametrize("method", list(Method))
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_each_method_lowers_to_the_same_bits(net, method):
     before, plain = state_of(trained(net)), quantize(trained(net), BATCH, **WORDS)
     made = apply(trained(net), BATCH.numpy(), [method], **WORDS)
@@ -36,7 +36,7 @@ def test_each_method_lowers_to_the_same_bits(net, method):
     assert accuracy(made, DATA.test) > 0.5
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_all_methods_together_in_any_order(net):
     options = {**WORDS, "rounding": Rounding.TRN, "batchnorm": "folded"}
     made = apply(trained(net), BATCH, ALL, **options)
@@ -46,7 +46,7 @@ def test_all_methods_together_in_any_order(net):
         assert_untouched(made, state_of(again))
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_points_a_channel(net):
     """Every method that chooses codes or widths, on the grids of its rows."""
     methods = ["mixed_precision", "gptq", "bias_correction"]

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from flow.training import NETS, quantize
+from flow.training import quantize
 from flow.training.ptq.bias_correction import correct_biases
 from flow.training.ptq.reference import float_twin, step_values
-from tests.training.models import Functional, example, randomized
+from tests.training.models import DIGIT_NETS, Functional, example, randomized
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
 
@@ -65,7 +65,7 @@ def test_without_biases_nothing_changes():
     assert_untouched(correct_biases(model, float_twin(model), example((4,))), state_of(model))
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_lower_to_the_same_bits(net):
     model, twin = quantised(net)
     assert assert_same_bits(correct_biases(model, twin, BATCH)) > 0

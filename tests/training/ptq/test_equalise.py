@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from flow.training import NETS
 from flow.training.calls import BatchNorm
 from flow.training.ptq.equalise import equalise
 from flow.training.ptq.pairs import consumer_range, producer_range, rescaled, scalable_pairs
 from flow.training.ptq.reference import float_twin
 from flow.training.quantize import float_network, quantize_network
 from flow.training.spec import Spec
-from tests.training.models import Functional, Random, example, randomized
+from tests.training.models import DIGIT_NETS, Functional, Random, example, randomized
 from tests.training.ptq.common import BATCH, assert_same_bits, trained
 
 
@@ -21,7 +20,7 @@ def outputs(network, batch, spec):
 
 
 @pytest.mark.parametrize("batchnorm", ["fixed", "folded"])
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", DIGIT_NETS)
 def test_the_function_stays(name, batchnorm):
     """In double precision, to 1e-12 of the largest value: only the order of float roundings differs."""
     spec, batch = Spec(batchnorm=batchnorm), BATCH.double()
@@ -109,7 +108,7 @@ def test_an_empty_channel_keeps_its_place():
 
 
 @pytest.mark.parametrize("batchnorm", ["fixed", "folded"])
-@pytest.mark.parametrize("name", list(NETS))
+@pytest.mark.parametrize("name", DIGIT_NETS)
 def test_models_lower_to_the_same_bits(name, batchnorm):
     if name == "digits_mlp" and batchnorm == "folded":
         return  # it has no BatchNorm

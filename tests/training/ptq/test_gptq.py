@@ -7,10 +7,10 @@ import torch
 
 from flow.errors import UnsupportedError
 from flow.formats import FixedPoint, Minifloat
-from flow.training import NETS
 from flow.training.ptq.gptq import feed_back, gptq
 from flow.training.ptq.grids import fixed_grid, minifloat_grid
 from flow.training.ptq.reference import layer_problems
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
 GRIDS = {"s4": fixed_grid(FixedPoint(4, 2)), "e2m1": minifloat_grid(Minifloat.parse("e2m1b3"))}
@@ -72,7 +72,7 @@ def test_inputs_that_are_never_seen_do_no_harm():
     assert bool(torch.isfinite(feed_back(weight, torch.zeros_like(hessian), GRIDS["s4"].nearest)).all())
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_lower_to_the_same_bits_and_layers_lose_less(net):
     model, twin = quantised(net)
     before = state_of(model)

@@ -9,11 +9,11 @@ import torch
 
 from flow.errors import DataError
 from flow.formats import FixedPoint, Minifloat
-from flow.training import NETS
 from flow.training.ptq.gptq import gptq
 from flow.training.ptq.grids import fixed_grid, minifloat_grid
 from flow.training.ptq.learned_rounding import Annealing, learn_rounding, learned_rounding
 from flow.training.ptq.reference import Problem, layer_problems, weighted_layers
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
 QUICK = Annealing(steps=100, rate=0.1)
@@ -115,7 +115,7 @@ def test_no_output_gets_worse_however_bad_the_search():
     assert bool((after <= before).all())
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_lower_to_the_same_bits_and_no_layer_loses_more(net):
     model, twin = quantised(net)
     before = state_of(model)

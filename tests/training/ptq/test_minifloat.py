@@ -8,12 +8,12 @@ import torch
 
 from flow.errors import RecipeError
 from flow.formats import Minifloat
-from flow.training import NETS
 from flow.training.ptq.gptq import gptq
 from flow.training.ptq.grids import minifloat_grid, nearest_minifloat
 from flow.training.ptq.learned_rounding import Annealing, learned_rounding
 from flow.training.ptq.minifloat import minifloat_weights, search_minifloat
 from flow.training.ptq.reference import layer_problems, weighted_layers
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
 
@@ -74,7 +74,7 @@ def test_all_zero_weights_have_a_format():
     assert search_minifloat(torch.zeros(5), 4).error == 0.0
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_lower_to_the_same_bits_with_every_rounding(net):
     model, twin = quantised(net)
     before = state_of(model)

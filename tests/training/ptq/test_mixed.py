@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from flow.errors import RecipeError
-from flow.training import NETS, accuracy
+from flow.training import accuracy
 from flow.training.ptq.mixed import allocate, mixed_precision, sensitivities
 from flow.training.ptq.reference import step_values, weighted_layers
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, DATA, assert_same_bits, assert_untouched, quantised, state_of
 
 
@@ -41,7 +42,7 @@ def test_a_budget_that_is_too_small_is_refused():
         allocate({"a": {2: 1.0}, "b": {4: 1.0, 5: 0.5}}, {"a": 10, "b": 10}, 59)
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_keep_the_budget_and_lower_to_the_same_bits(net):
     model, twin = quantised(net)
     before = state_of(model)

@@ -9,8 +9,9 @@ import torch
 
 from flow.errors import RecipeError
 from flow.formats import FixedPoint, Overflow, Rounding, encode
-from flow.training import NETS, Quantizer, Word
+from flow.training import Quantizer, Word
 from flow.training.ptq.ranges import RangeMethod, calibrate_ranges, max_position, percentile_position
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
 
@@ -58,7 +59,7 @@ def test_percentile_leaves_out_the_largest():
     assert percentile_position(torch.zeros(0), quantizer, 50.0) == 7
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_models_lower_to_the_same_bits(net):
     model, _ = quantised(net)
     before, points = state_of(model), {}

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from flow.training import NETS, quantize
+from flow.training import quantize
 from flow.training.layers import FixedDense
 from flow.training.ptq.reference import float_twin, layer_problems, step_values, weighted_layers
 from flow.training.quantizer import quantizers
-from tests.training.models import Functional, example, randomized
+from tests.training.models import DIGIT_NETS, Functional, example, randomized
 from tests.training.ptq.common import BATCH, quantised, trained
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 def test_the_twin_is_the_float_model(net):
     """Equal to 1e-5 of the largest value: float32, and BatchNorm as one multiplication and one addition."""
     model, twin = quantised(net)

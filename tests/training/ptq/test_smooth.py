@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from flow.errors import RecipeError
-from flow.training import NETS
 from flow.training.ptq.pairs import scalable_pairs
 from flow.training.ptq.reference import float_twin, step_values
 from flow.training.ptq.smooth import channel_exponents, fold_channel_exponents, smooth
 from flow.training.quantize import float_network, quantize_network
 from flow.training.spec import Spec
+from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, trained
 
 METHODS = [smooth, fold_channel_exponents]
@@ -34,7 +34,7 @@ def values(network, batch, spec):
 
 
 @pytest.mark.parametrize("batchnorm", ["fixed", "folded"])
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", DIGIT_NETS)
 @pytest.mark.parametrize("method", METHODS)
 def test_no_bit_of_the_float_result_changes(method, net, batchnorm):
     spec = Spec(weights="s4", activations="u4", batchnorm=batchnorm)

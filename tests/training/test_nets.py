@@ -1,0 +1,47 @@
+"""ResNet-20: its layers, its shapes, and torch == interpreter on every node."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from flow.ir import Add, AvgPool2d, Conv2d
+from flow.lowering import encode_input, lower
+from flow.training import NETS, quantize, resnet20
+from tests.lowering.test_from_torch import compare
+from tests.training.models import randomized
+
+
+def samples(count, seed):
+    return np.random.default_rng(seed).uniform(0, 1, (count, 1, 28, 28)).astype(np.float32)
+
+
+def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
+    convolutions = [module for module in resnet20().modules() if isinstance(module, nn.Conv2d)]
+    threes = [module for module in convolutions if module.kernel_size == (3, 3)]
+    ones = [module for module in convolutions if module.kernel_size == (1, 1)]
+    assert (len(threes) + 1, len(convolutions)) == (20, len(threes) + len(ones))
+    shapes = [(module.in_channels, module.out_channels, module.stride) for module in ones]
+    assert shapes == [(16, 32, (2, 2)), (32, 64, (2, 2))]
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 4, "channels": 3, "classes": 7, "stem_stride": 2}])
+def test_shapes(options):
+    x = torch.zeros(2, options.get("channels", 1), 32, 32)
+    assert resnet20(**options)(x).shape == (2, options.get("classes", 10))
+
+
+WORDS = {"weights": "s4", "activations": "u4", "scales": "s4", "biases": "s6", "sums": "s6", "shifts": "s6"}
+CASES = [("glyph_resnet20", WORDS), ("glyph_resnet20", {**WORDS, "khot": 1}), ("wide", {})]
+
+
+@pytest.mark.parametrize(("name", "words"), CASES)
+def test_it_lowers_to_the_same_bits(name, words):
+    # Without a stride in the stem the average is over 7 x 7, no power of two.
+    model = randomized(NETS[name]() if name in NETS else resnet20(2, classes=5), 3)
+    qmodel = quantize(model, samples(16, 0), **words)
+    graph = lower(qmodel, argmax=True)
+    kinds = [type(node) for node in graph]
+    assert (kinds.count(Conv2d), kinds.count(Add), kinds.count(AvgPool2d)) == (21, 9, 1)
+    codes = encode_input(qmodel, samples(3, 1))
+    assert compare(graph, qmodel, codes) == 3 * sum(value.size for value in graph.values.values())
