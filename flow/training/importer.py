@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from flow.errors import DataError, UnsupportedError
+from flow.errors import UnsupportedError
 from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError
 from flow.training.calls import SOURCE, Call, Network, Relu, Weighted, distinct
+from flow.training.checks import FAILURES, check_example, check_forward, check_model
+from flow.training.source_lines import line_of_error, line_of_trace
 
 __all__ = ["import_network"]
 
@@ -30,39 +34,28 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _check_finite(model: nn.Module) -> None:
-    held = [("parameter", *item) for item in model.named_parameters()]
-    for kind, name, tensor in [*held, *(("buffer", *item) for item in model.named_buffers())]:
-        broken = ~torch.isfinite(tensor)
-        if bool(broken.any()):
-            raise DataError(
-                f"Fixed point holds finite numbers only, but {kind} {name!r} of the model contains "
-                f"{tensor[broken][0].item()}; train it again or repair it first."
-            )
-
-
-def _check_example(model: nn.Module, example: Tensor) -> None:
-    if example.ndim < 2 or not len(example) or not example.is_floating_point():
-        raise DataError(
-            f"The example must be a float tensor [B, ...] with B >= 1, not {example.dtype} {list(example.shape)}."
-        )
-    if not bool(torch.isfinite(example).all()):
-        raise DataError("Fixed point holds finite numbers only, but the example contains NaN or infinity.")
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch.export prints and logs on its way to an error that one sentence will tell."""
+    before = logging.root.manager.disable
     try:
-        with torch.no_grad():
-            model(example)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"The model does not take an example {list(example.shape)}: {reason}.") from None
+        logging.disable(logging.ERROR)
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:
     try:
-        return torch.export.export(model, (example,))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+        with _quiet():
+            return torch.export.export(model, (example,))
+    except FAILURES as error:
+        # The first line says what; remarks in brackets and the lines below are for people who develop torch.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(" (")[0].rstrip(".")
         raise UnsupportedError(
-            f"torch.export cannot follow {type(model).__name__}: {reason}; make its forward free of branches on data."
+            f"torch.export cannot follow {type(model).__name__}{line_of_error(error)}: {reason}; make its forward "
+            "free of branches on data."
         ) from None
 
 
@@ -115,6 +108,7 @@ class _Importer:
             self._take(node, draft, path, own_layer)
         except RefusedError as refusal:
             where = f"in {path!r}" if path else "in the model's own forward"
+            where += line_of_trace(node.meta.get("stack_trace"))
             self.refused.append(f"{node.target} {where}" + (f" ({refusal})" if refusal.args else ""))
             self.names[node] = SOURCE  # so that what follows is looked at too
 
@@ -176,12 +170,15 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
         example: float[B, ...], one batch of inputs.
 
     Raises:
-        UnsupportedError: torch.export fails, or some nodes have no handler; one message lists them all.
-        DataError: a constant or the example is not finite, or the model does not take the example.
+        UnsupportedError: torch.export fails, or some nodes have no handler; one message lists them all with the lines
+            of the source that they come from.
+        DataError: a constant or the example is not finite, half as long as a float, or on another device, or the model
+            does not take the example.
     """
-    _check_finite(model)
+    check_example(example)
+    check_model(model, example)
     with _evaluating(model):
-        _check_example(model, example)
+        check_forward(model, example)
         program = _exported(model, example)
     found = _Importer(program)
     found.walk()
