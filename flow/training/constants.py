@@ -20,10 +20,10 @@ from flow.training.points import FAR, Project, best_points, grouped_sum, nearest
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
 
-__all__ = ["ConstantQuantizer", "whole_points"]
+__all__ = ["SPREAD", "ConstantQuantizer", "whole_points"]
 
 _LN2 = math.log(2.0)
-_SPREAD = 24  # points lie at most so many bits right of the leftmost one, so that folded codes fit int64
+SPREAD = 24  # points lie at most so many bits right of the leftmost one, so that folded codes fit int64
 
 
 class _FineQuantize(torch.autograd.Function):
@@ -34,8 +34,10 @@ class _FineQuantize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, frac: Tensor, at: Tensor, word: Word, project: Project | None) -> Tensor:
-        rounded, nearest, codes = nearest_codes(x * power_of_two(at, x.dtype), word, project)
+    def forward(
+        ctx: Any, x: Tensor, frac: Tensor, at: Tensor, word: Word, project: Project | None, drawing: bool
+    ) -> Tensor:
+        rounded, nearest, codes = nearest_codes(x * power_of_two(at, x.dtype), word, project, drawing)
         y = codes * power_of_two(-at, x.dtype)
         if any(ctx.needs_input_grad):
             inside = rounded == nearest
@@ -48,7 +50,7 @@ class _FineQuantize(torch.autograd.Function):
         inside, error = ctx.saved_tensors
         by_x = upstream * inside if ctx.needs_input_grad[0] else None
         by_frac = grouped_sum(upstream * error, ctx.points) * _LN2 if ctx.needs_input_grad[1] else None
-        return by_x, by_frac, None, None, None
+        return by_x, by_frac, None, None, None, None
 
 
 def whole_points(points: Tensor, place: str) -> Tensor:
@@ -99,7 +101,7 @@ class ConstantQuantizer(Quantizer):
             DataError: a position is NaN or infinite, as after a training that diverged.
         """
         at = whole_points(self.frac.detach(), self.place)
-        return at.clamp_(max=int(at.amin()) + _SPREAD) if at.numel() > 1 else at
+        return at.clamp_(max=int(at.amin()) + SPREAD) if at.numel() > 1 else at
 
     @property
     def format(self) -> FixedPoint:
@@ -113,7 +115,7 @@ class ConstantQuantizer(Quantizer):
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
-        result: Tensor = _FineQuantize.apply(x, self.frac, self.positions(), self.word, self.project)
+        result: Tensor = _FineQuantize.apply(x, self.frac, self.positions(), self.word, self.project, self.drawing)
         return result
 
     def move_to_best(self, x: Tensor) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flow.formats import FixedPoint, Overflow, Rounding
 
-__all__ = ["limits", "overflow_codes", "quantized", "round_codes"]
+__all__ = ["limits", "overflow_codes", "quantized", "round_codes", "round_randomly"]
 
 
 def _nearest_up(v: Tensor) -> Tensor:
@@ -45,6 +45,12 @@ _ROUND: dict[Rounding, Callable[[Tensor], Tensor]] = {
 def round_codes(v: Tensor, rounding: Rounding) -> Tensor:
     """Whole numbers next to `v`, by the mode."""
     return _ROUND[rounding](v)
+
+
+def round_randomly(v: Tensor) -> Tensor:
+    """Whole numbers next to `v`, the upper one with the probability `v - floor(v)`, to 24 bits; torch draws."""
+    floor = v.floor()
+    return floor + (torch.rand_like(v) < v - floor)
 
 
 def limits(form: FixedPoint, mode: Overflow) -> tuple[int, int]:

@@ -8,16 +8,28 @@ import torch
 from torch import Tensor
 
 from flow.formats import Rounding
-from flow.training.grid import round_codes
+from flow.training.grid import round_codes, round_randomly
 from flow.training.spec import Granularity, Word
 
-__all__ = ["FAR", "Project", "best_points", "group_max", "grouped_sum", "nearest_codes", "point_shape", "power_of_two"]
+__all__ = [
+    "FAR",
+    "FLOAT_LAYOUT",
+    "SEARCH",
+    "Project",
+    "best_points",
+    "group_max",
+    "grouped_sum",
+    "nearest_codes",
+    "point_shape",
+    "power_of_two",
+]
 
 Project = Callable[[Tensor], Tensor]  # real codes -> the legal whole codes next to them, same shape and dtype
 
 FAR = 32  # binary points stay within +-32, so that products of two never leave float32's exponents
-_SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
-_LAYOUT = {torch.float32: (torch.int32, 127, 23), torch.float64: (torch.int64, 1023, 52)}
+SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
+# The integer type of a float's bits, the bias of its exponent, and its mantissa bits.
+FLOAT_LAYOUT = {torch.float32: (torch.int32, 127, 23), torch.float64: (torch.int64, 1023, 52)}
 
 
 def power_of_two(exponents: Tensor, dtype: torch.dtype) -> Tensor:
@@ -27,7 +39,7 @@ def power_of_two(exponents: Tensor, dtype: torch.dtype) -> Tensor:
         exponents: whole numbers within +-126.
         dtype: float32 or float64.
     """
-    whole, bias, mantissa = _LAYOUT[dtype]
+    whole, bias, mantissa = FLOAT_LAYOUT[dtype]
     return ((exponents.to(whole) + bias) << mantissa).view(dtype)
 
 
@@ -50,10 +62,15 @@ def group_max(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     return values.amax() if not shape else values.flatten(1).amax(dim=1).view(shape)
 
 
-def nearest_codes(v: Tensor, word: Word, project: Project | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes of real codes `v`: rounded, then brought into the word, then projected; each of the shape of `v`."""
+def nearest_codes(
+    v: Tensor, word: Word, project: Project | None, drawing: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes of real codes `v`: rounded, then brought into the word, then projected; each of the shape of `v`.
+
+    `drawing` rounds up with the probability of the rest instead of to nearest.
+    """
     low, high = (-(1 << (word.width - 1)), (1 << (word.width - 1)) - 1) if word.signed else (0, (1 << word.width) - 1)
-    rounded = round_codes(v, Rounding.RND)
+    rounded = round_randomly(v) if drawing else round_codes(v, Rounding.RND)
     nearest = rounded.clamp(low, high)
     return rounded, nearest, nearest if project is None else project(v)
 
@@ -76,7 +93,7 @@ def best_points(x: Tensor, word: Word, shape: tuple[int, ...], project: Project 
     largest = group_max(values.abs(), shape)
     highest = word.width - word.signed - torch.frexp(largest)[1].long()
     best, least = highest.clamp(-FAR, FAR), torch.full_like(largest, torch.inf)
-    for offset in _SEARCH:
+    for offset in SEARCH:
         position = (highest + offset).clamp(-FAR, FAR)
         codes = nearest_codes(values * power_of_two(position, torch.float64), word, project)[2]
         error = grouped_sum((codes * power_of_two(-position, torch.float64) - values).square(), shape)

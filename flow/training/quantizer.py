@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from flow.errors import DataError, FormatError
 from flow.formats import FixedPoint, Overflow, Rounding
-from flow.training.grid import limits, overflow_codes, quantized, round_codes
+from flow.training.grid import limits, overflow_codes, quantized, round_codes, round_randomly
 from flow.training.spec import Word
+from flow.training.words import AnyWord
 
 __all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
 
@@ -30,13 +31,17 @@ class _FakeQuantize(torch.autograd.Function):
     In range, tested on the rounded value: dy/dx = 1 and dy/df = ln2 * (x - y). Outside: dy/dx = 0 and
     dy/df = -ln2 * y, y being the nearest value in range. These are the gradients of TQT (arXiv 1903.08066) and LSQ
     (arXiv 1902.08153) at a fixed word length. The modes that jump (WRAP, WRAP_SM, SAT_ZERO) go forward as they are
-    and back as SAT does: the slope of a wrap itself would be ln2 times a multiple of the full range.
+    and back as SAT does: the slope of a wrap itself would be ln2 times a multiple of the full range. Without a rounding
+    mode a value is rounded up with the probability of its rest; the gradients are the same.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, frac: Tensor, form: FixedPoint, rounding: Rounding, mode: Overflow) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, frac: Tensor, form: FixedPoint, rounding: Rounding | None, mode: Overflow
+    ) -> Tensor:
         step = math.ldexp(1.0, -form.frac)
-        rounded = round_codes(x * math.ldexp(1.0, form.frac), rounding)
+        scaled = x * math.ldexp(1.0, form.frac)
+        rounded = round_randomly(scaled) if rounding is None else round_codes(scaled, rounding)
         codes = overflow_codes(rounded, form, mode)
         y = codes * step
         if any(ctx.needs_input_grad):
@@ -86,20 +91,30 @@ class Quantizer(nn.Module):
 
     Attributes:
         frac: scalar parameter; the cast uses round(frac) and passes the gradient straight through.
+        stochastic: in training mode, round up with the probability of the rest instead of by `rounding`.
 
     Raises:
         FormatError: WRAP_SM with an unsigned word.
     """
 
     def __init__(
-        self, word: Word, rounding: Rounding = Rounding.RND, overflow: Overflow = Overflow.SAT, place: str = "a tensor"
+        self,
+        word: AnyWord,
+        rounding: Rounding = Rounding.RND,
+        overflow: Overflow = Overflow.SAT,
+        place: str = "a tensor",
     ) -> None:
         super().__init__()
         if overflow is Overflow.WRAP_SM and not word.signed:
             raise FormatError(f"Overflow mode WRAP_SM exists for signed words only, not {word} of {place!r}; use WRAP.")
         self.word, self.rounding, self.overflow, self.place = word, rounding, overflow, place
-        self.calibrate = False
+        self.calibrate = self.stochastic = False
         self.frac = nn.Parameter(torch.zeros(()))
+
+    @property
+    def drawing(self) -> bool:
+        """Whether the next cast rounds by chance: in training, and not while the points are set."""
+        return self.stochastic and self.training and not self.calibrate
 
     @property
     def format(self) -> FixedPoint:
@@ -118,7 +133,9 @@ class Quantizer(nn.Module):
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
-        result: Tensor = _FakeQuantize.apply(x, self.frac, self.format, self.rounding, self.overflow)
+        result: Tensor = _FakeQuantize.apply(
+            x, self.frac, self.format, None if self.drawing else self.rounding, self.overflow
+        )
         return result
 
     def move_to_best(self, x: Tensor) -> None:

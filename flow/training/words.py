@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 
 from flow.errors import FormatError, RecipeError
-from flow.formats import BlockFormat, Minifloat
+from flow.formats import BlockFormat, FloatRounding, Minifloat, Rounding
 
-__all__ = ["AnyWord", "BlockWord", "MinifloatWord", "Word", "parse_word"]
+__all__ = ["FLOAT_ROUNDING", "AnyWord", "BlockWord", "MinifloatWord", "Word", "parse_word"]
 
 _MAX_WORD = 32
 _MINIFLOAT_BITS = (3, 8)
@@ -19,6 +19,15 @@ _MAX_EXPONENT = 7  # bits; values stay within float32's exponents wherever the b
 _FIXED = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
 _MINIFLOAT = re.compile(r"u?e\d+m\d+(ieee|fnuz|fn|)")
 _BLOCK = re.compile(r"(mx|nv|bk).+")
+# What a cast to a minifloat does where a recipe names a mode of ap_fixed. IEEE 754 has no ties towards plus infinity:
+# RND, to nearest, is to nearest even there.
+FLOAT_ROUNDING = {
+    Rounding.RND: FloatRounding.NEAREST_EVEN,
+    Rounding.RND_CONV: FloatRounding.NEAREST_EVEN,
+    Rounding.RND_INF: FloatRounding.NEAREST_AWAY,
+    Rounding.TRN_ZERO: FloatRounding.TOWARD_ZERO,
+    Rounding.TRN: FloatRounding.DOWN,
+}
 # The names of OCP and of NVIDIA, and how flow.formats writes what they mean.
 _BLOCK_NAMES = {
     "mxfp4": "mxe2m1b32",
