@@ -1,47 +1,17 @@
-"""What every benchmark shares: where it ran, its table, and its JSON."""
+"""What every benchmark shares: its arguments and its table; rows and JSON are those of `flow study`."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from flow.studies.rows import Row, machine, versions, write_rows
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure; `ratio_to_flow` is it divided by flow's in the same case, None where flow has none."""
-
-    case: str
-    who: str
-    value: float
-    unit: str
-    ratio_to_flow: float | None = None
-
-
-def machine() -> str:
-    """Processor, cores and Python, as far as a reader needs them."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The version of every package that is installed here."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+__all__ = ["Row", "arguments", "machine", "publish", "versions"]
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -59,5 +29,4 @@ def publish(title: str, rows: list[Row], packages: Iterable[str], target: Path |
         table.add_row(row.case, row.who, f"{row.value:.4g}", row.unit, ratio)
     Console().print(table)
     if target is not None:
-        content = {"machine": machine(), "versions": versions(packages), "rows": [asdict(row) for row in rows]}
-        target.write_text(json.dumps(content, indent=1) + "\n")
+        write_rows(target, rows, packages)

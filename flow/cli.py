@@ -122,6 +122,35 @@ def report(name: Name, build: Build = _BUILD) -> None:
     _out.print(f"Wrote {str(report_stage(Project(build / name)))!r}.", highlight=False)
 
 
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in _split(text))
+    except ValueError:
+        raise typer.BadParameter(f"word lengths are numbers such as 8,4,3, not {text!r}.") from None
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Which study: ptq-vs-qfx.")],
+    datasets: Annotated[str | None, typer.Option(help="Comma-separated. Default: all that the study knows.")] = None,
+    bits: Annotated[str, typer.Option(help="Comma-separated word lengths.")] = "8,7,6,5,4,3",
+    seeds: Annotated[int, typer.Option(help="How many; a later run with more goes on.")] = 5,
+    finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write every figure there as well.")] = None,
+    build: Build = _BUILD,
+) -> None:
+    """Compute a table cell by cell; the same command goes on after an interruption."""
+    from flow.studies import Choice, run_study
+    from flow.studies.rows import machine, write_rows
+
+    choice = Choice(_split(datasets), _widths(bits), seeds, finished)
+    with _progress() as report:
+        outcome = run_study(name, choice, build, report)
+    show.study(_out, outcome, machine())
+    if json is not None:
+        write_rows(json, outcome.rows, outcome.packages)
+
+
 @app.command()
 def boards() -> None:
     """List the boards that designs can be estimated for."""

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from flow.doctor import Finding
 from flow.project import Project
+from flow.studies import Outcome
 
-__all__ = ["boards", "cost", "everything", "findings", "ladder", "plain", "progress", "training"]
+__all__ = ["boards", "cost", "everything", "findings", "ladder", "plain", "progress", "study", "training"]
 
 _RESOURCES = ("lut", "ff", "dsp", "bram")
 
@@ -104,6 +105,20 @@ def cost(console: Console, content: dict[str, Any]) -> None:
         "total", *(_beside(content["total"][k], total, k) for k in _RESOURCES), str(content["latency_cycles"])
     )
     console.print(table)
+
+
+def study(console: Console, outcome: Outcome, machine: str) -> None:
+    """The tables of a study, and a line for each of its targets."""
+    for sheet in outcome.sheets:
+        table = Table(title=sheet.title, caption=sheet.caption)
+        for heading in sheet.headings:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for line in sheet.lines:
+            table.add_row(*map(escape, line))
+        console.print(table)
+    for verdict in outcome.verdicts:
+        console.print(verdict, highlight=False, soft_wrap=True)
+    console.print(f"Measured on {machine}.", highlight=False, soft_wrap=True)
 
 
 def boards(console: Console, known: Sequence[Any]) -> None:
