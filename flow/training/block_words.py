@@ -87,6 +87,12 @@ def _finest(factors: Tensor, element_frac: int) -> int:
     return element_frac + 53 - int((exponent + trailing).amin())
 
 
+def _common_zeros(codes: NDArray[np.int64]) -> int:
+    """The bits at the low end that are 0 in every code."""
+    held = int(np.bitwise_or.reduce(codes, axis=None))
+    return (held & -held).bit_length() - 1 if held else 0
+
+
 class _Straight(torch.autograd.Function):
     """Passes `y` on, the cast of `x`, and the gradient to `x`.
 
@@ -162,13 +168,16 @@ class BlockQuantizer(Quantizer):
         """
         if not bool(torch.isfinite(x).all()):
             raise DataError(f"Blocks hold finite numbers only, but {self.place!r} holds NaN or infinity.")
-        values, form = self._cast(x.detach().double(), drawing=False), self.format
+        values, form = self._cast(x.detach().double(), drawing=False).cpu().numpy(), self.format
         if form.width > _CODE_BITS:
             raise UnsupportedError(
                 f"A constant has at most {_CODE_BITS} bits in fixed point, but the scales of {self.word} lie so far "
                 f"apart in {self.place!r} that it needs {form.width}; choose a narrower format or clip the weights."
             )
-        return (values * 2.0**form.frac).to(torch.int64).cpu().numpy()
+        codes = np.ldexp(values, form.frac).astype(np.int64)
+        spare = _common_zeros(codes)
+        self.held -= spare  # the fine end of an element's range is often unused, and so are bits of both
+        return codes >> spare
 
     def points(self) -> list[torch.nn.Parameter]:
         """None."""
