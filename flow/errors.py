@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
 __all__ = [
     "BoardError",
     "DataError",
@@ -15,7 +18,20 @@ __all__ = [
     "ToolError",
     "ToolMissingError",
     "UnsupportedError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(given: object, known: Collection[str], otherwise: str) -> str:
+    """How a message about a name that does not exist ends: with the nearest name, or `otherwise` and all of them.
+
+    >>> did_you_mean("wieghts", ["weights", "sums"], "the options are")
+    "did you mean 'weights'?"
+    >>> did_you_mean("x", ["weights", "sums"], "the options are")
+    'the options are weights, sums.'
+    """
+    close = difflib.get_close_matches(str(given), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{otherwise} {', '.join(known)}."
 
 
 class FlowError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from flow.errors import RecipeError
+from flow.errors import RecipeError, did_you_mean
 
 __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
 
@@ -129,9 +128,7 @@ def _build(cls: type, entries: Any, place: str) -> Any:
     legal = {f.name: f for f in dataclasses.fields(cls) if f.name != "folder"}
     for key in entries:
         if key not in legal:
-            close = difflib.get_close_matches(str(key), legal, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(legal)}."
-            raise RecipeError(f"{place} has no key {key!r}; {hint}")
+            raise RecipeError(f"{place} has no key {key!r}; {did_you_mean(key, legal, 'known keys:')}")
     arguments = {}
     for key, value in entries.items():
         if legal[key].type == "Training":

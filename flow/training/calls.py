@@ -40,12 +40,15 @@ class Call:
         inputs: names of earlier calls, or SOURCE.
         origin: module path in the user's model.
         base: the name after which a cast of the value is called; empty means `name`.
+        paths: by which `Spec.layers` may name the call: its module path, or its name where it is a function other than
+            ReLU; a cast goes by those of all calls between it and the casts before.
     """
 
     name: str
     inputs: tuple[str, ...]
     origin: str = ""
     base: str = ""
+    paths: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def stem(self) -> str:
@@ -119,9 +122,10 @@ class Flatten(Call):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast(Call):
-    """A value brought to a word, with a binary point of its own."""
+    """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word."""
 
     word: Word
+    role: str = "activations"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from flow.training.calls import (
     Relu,
     distinct,
 )
-from flow.training.spec import Spec, Word
+from flow.training.overrides import LayerSpecs
+from flow.training.spec import Word
 
 __all__ = ["place_casts"]
 
@@ -36,14 +37,15 @@ _KEEPING_SIGN = (Add, AvgPool2d, MaxPool2d, Flatten, Cast)
 class _Placement:
     """One walk over the calls; the tables say what is known of each value so far."""
 
-    def __init__(self, network: Network, spec: Spec, positive: bool) -> None:
-        self.network, self.spec = network, spec
+    def __init__(self, network: Network, specs: LayerSpecs, positive: bool) -> None:
+        self.network, self.specs = network, specs
         self.readers = network.consumers()
         self.calls: list[Call] = []
         self.taken = {SOURCE, *(call.name for call in network.calls)}
         self.now: dict[str, str] = {SOURCE: SOURCE}  # a value -> the value that stands for it after its cast
         self.wide: dict[str, bool] = {SOURCE: False}
         self.positive: dict[str, bool] = {SOURCE: positive}
+        self.paths: dict[str, tuple[str, ...]] = {}  # of a value that is not cast, those of all that made it
 
     def visit(self, call: Call) -> None:
         """Append the call, and its cast where one stands."""
@@ -51,6 +53,7 @@ class _Placement:
         self.positive[call.name] = isinstance(call, Relu) or (isinstance(call, _KEEPING_SIGN) and all(signs))
         passed = isinstance(call, _PASSING) and self.wide[call.inputs[0]]
         self.wide[call.name] = isinstance(call, _WIDENING) or passed
+        self.paths[call.name] = (*(self.paths[call.inputs[0]] if passed else ()), *call.paths)
         self.calls.append(replace(call, inputs=tuple(self.now[name] for name in call.inputs)))
         self.now[call.name] = call.name
         if self.wide[call.name] and not self._stays_wide(call):
@@ -69,12 +72,12 @@ class _Placement:
 
     def _cast(self, call: Call) -> None:
         inner = all(isinstance(reader, (BatchNorm, Add)) for reader in self.readers[call.name])
-        word = self.spec.word("sums" if inner and not isinstance(call, Relu) else "activations")
+        role = "sums" if inner and not isinstance(call, Relu) else "activations"
+        paths = self.paths[call.name]
+        word = _fitted(self.specs.at(paths).word(role), self.positive[call.name])
         name = distinct(f"{call.stem}.out", self.taken)
         self.taken.add(name)
-        self.calls.append(
-            Cast(name=name, inputs=(call.name,), origin=call.origin, word=_fitted(word, self.positive[call.name]))
-        )
+        self.calls.append(Cast(name=name, inputs=(call.name,), origin=call.origin, paths=paths, word=word, role=role))
         self.now[call.name], self.wide[call.name] = name, False
 
 
@@ -83,16 +86,16 @@ def _fitted(word: Word, positive: bool) -> Word:
     return Word(word.width, signed=word.signed or not positive)
 
 
-def place_casts(network: Network, spec: Spec, positive: bool) -> Network:
+def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:
     """The network with its casts, that of the input first.
 
     Args:
         network: without casts.
-        spec: the words.
+        specs: the words of every call.
         positive: whether the model's input is never negative.
     """
-    walk = _Placement(network, spec, positive)
+    walk = _Placement(network, specs, positive)
     for call in network.calls:
         walk.visit(call)
-    source = Cast(name=SOURCE, inputs=(), word=_fitted(spec.word("input"), positive))
+    source = Cast(name=SOURCE, inputs=(), word=_fitted(specs.spec.word("input"), positive), role="input")
     return Network((source, *walk.calls), walk.now[network.output], network.state)

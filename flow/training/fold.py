@@ -68,4 +68,4 @@ def _folded(before: Weighted, norm: BatchNorm, state: dict[str, Tensor]) -> tupl
         before.weight: weight * scale.reshape(-1, *([1] * (weight.ndim - 1))),
         bias: shift if before.bias is None else state[bias] * scale + shift,
     }
-    return replace(before, bias=bias), constants
+    return replace(before, bias=bias, paths=(*before.paths, *norm.paths)), constants

@@ -126,17 +126,19 @@ class _Importer:
 
     def _call(self, kind: type[Call], draft: Draft, path: str, own_layer: bool) -> Call:
         inputs = tuple(self.names[source] for source in draft.inputs)
-        origin, base = path, ""
-        wanted = path if own_layer and path else ".".join(filter(None, (path, kind.__name__.lower())))
+        origin, base, own = path, "", path if own_layer else ""
+        wanted = own or ".".join(filter(None, (path, kind.__name__.lower())))
         if issubclass(kind, Weighted):
             origin = path if own_layer else draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
+            own = origin
             wanted = origin or wanted
         elif kind is Relu:
             made = {call.name: call for call in self.calls}
             base = made[inputs[0]].stem if inputs[0] in made else inputs[0]
             wanted = f"{base}.relu"
         name = distinct(wanted, {SOURCE, *(call.name for call in self.calls)})
-        return kind(name=name, inputs=inputs, origin=origin, base=base, **draft.fields)
+        paths = (own or name,) if own or not base else ()
+        return kind(name=name, inputs=inputs, origin=origin, base=base, paths=paths, **draft.fields)
 
     def _root(self, node: fx.Node) -> fx.Node:
         return self.memory.get(node, node)

@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flow.errors import DataError
+from flow.errors import DataError, RecipeError
 from flow.formats import FixedPoint
 from flow.training import calls, layers
 from flow.training.calls import Call, Network, distinct
 from flow.training.chosen import cast_quantizer, constant_quantizer
 from flow.training.fold import scale_and_shift
 from flow.training.khot import few_digits
+from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Spec
 
@@ -86,17 +87,18 @@ class _Builder:
     """Makes layers and steps from calls; calls with the same weights and attributes share one layer."""
 
     def __init__(self, network: Network, spec: Spec) -> None:
-        self.spec, self.state = spec, network.state
+        self.specs, self.state = LayerSpecs(spec), network.state
         self.layers: dict[str, nn.Module] = {}
         self.steps: list[Step] = []
         self.index: dict[str, int] = {}
         self._shared: dict[tuple[object, ...], str] = {}
         self._constants: dict[str, tuple[nn.Parameter, Quantizer]] = {}
+        self._asked: dict[str, tuple[str, tuple[Any, ...]]] = {}
         for call in network.calls:
             self._add(call)
 
     def _add(self, call: Call) -> None:
-        share = (type(call), *_IDENTITIES.get(type(call), _by_name)(call))
+        share = (type(call), *_IDENTITIES.get(type(call), _by_name)(call), self.specs.of(call))
         if share not in self._shared:
             self._shared[share] = self._key(call.name)
             self.layers[self._shared[share]] = _LAYERS[type(call)](self, call)
@@ -109,30 +111,42 @@ class _Builder:
         key = name.replace(".", "_")
         return distinct(f"{key}_" if hasattr(nn.ModuleDict(), key) else key, self.layers)
 
-    def constant(self, key: str, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
-        """A trainable copy of a constant and its quantiser, the same two wherever the constant is used."""
+    def constant(self, call: Call, key: str, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
+        """A trainable copy of a constant and its quantiser, the same two wherever the constant is used.
+
+        Raises:
+            RecipeError: `layers` says different things of two layers that share it.
+        """
+        asked = constant_options(self.specs.of(call), role)
+        first, before = self._asked.setdefault(key, (place, asked))
+        if before != asked:
+            raise RecipeError(
+                f"{first!r} and {place!r} are one constant, but layers asks for different options of them; name both "
+                "layers alike."
+            )
         if key not in self._constants:
-            self._constants[key] = self.fresh(self.state[key], role, place)
+            self._constants[key] = self.fresh(call, self.state[key], role, place)
         return self._constants[key]
 
-    def fresh(self, value: Tensor, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
+    def fresh(self, call: Call, value: Tensor, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
         """Constants are encoded before anything runs, so they are rounded to nearest and saturated."""
-        return nn.Parameter(value.detach().clone()), constant_quantizer(self.spec, role, tuple(value.shape), place)
+        spec = self.specs.of(call)
+        return nn.Parameter(value.detach().clone()), constant_quantizer(spec, role, tuple(value.shape), place)
 
 
 def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     kind = layers.Cast if call.inputs else layers.InputCast
-    return kind(cast_quantizer(builder.spec, call.word, call.name))
+    return kind(cast_quantizer(builder.specs.of(call), call.word, call.name))
 
 
 _Constants = tuple[nn.Parameter, nn.Parameter | None, Quantizer, Quantizer | None]
 
 
 def _weighted(builder: _Builder, call: calls.Weighted) -> _Constants:
-    weight, weight_word = builder.constant(call.weight, "weights", f"{call.name}.weight")
+    weight, weight_word = builder.constant(call, call.weight, "weights", f"{call.name}.weight")
     if call.bias is None:
         return weight, None, weight_word, None
-    bias, bias_word = builder.constant(call.bias, "biases", f"{call.name}.bias")
+    bias, bias_word = builder.constant(call, call.bias, "biases", f"{call.name}.bias")
     return weight, bias, weight_word, bias_word
 
 
@@ -146,13 +160,14 @@ def _conv2d(builder: _Builder, call: calls.Conv2d) -> nn.Module:
 
 def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
     scale, shift = scale_and_shift(call, builder.state)
-    scale, scale_word = builder.fresh(scale, "scales", f"{call.name}.scale")
-    shift, shift_word = builder.fresh(shift, "shifts", f"{call.name}.shift")
+    scale, scale_word = builder.fresh(call, scale, "scales", f"{call.name}.scale")
+    shift, shift_word = builder.fresh(call, shift, "shifts", f"{call.name}.shift")
     return layers.FixedScaleShift(scale, shift, scale_word, shift_word)
 
 
 def _avg_pool(builder: _Builder, call: calls.AvgPool2d) -> nn.Module:
-    width, khot, signed_digits = builder.spec.word("scales").width, builder.spec.khot, builder.spec.signed_digits
+    spec = builder.specs.of(call)
+    width, khot, signed_digits = spec.word("scales").width, spec.khot, spec.signed_digits
     if khot is None:
         return layers.FixedAvgPool2d(call.kernel, call.stride, width)
     return layers.FixedAvgPool2d(call.kernel, call.stride, width, lambda code: few_digits(code, khot, signed_digits))

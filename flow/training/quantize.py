@@ -15,6 +15,7 @@ from flow.training.casts import place_casts
 from flow.training.fold import fold_batchnorm
 from flow.training.importer import import_network
 from flow.training.model import QuantizedModel
+from flow.training.overrides import LayerSpecs, check_layers
 from flow.training.quantizer import calibrating
 from flow.training.spec import BatchNormMode, Spec, spec_with
 
@@ -62,7 +63,9 @@ def float_network(model: nn.Module, batch: Tensor, spec: Spec) -> Network:
 
 def quantize_network(network: Network, batch: Tensor, spec: Spec) -> QuantizedModel:
     """Casts placed and calibrated on float[B, ...]: the second half of `quantize`."""
-    placed = place_casts(network, spec, positive=bool((batch >= 0).all()))
+    specs = LayerSpecs(spec)
+    placed = place_casts(network, specs, positive=bool((batch >= 0).all()))
+    check_layers(placed, specs)
     result = QuantizedModel(placed, spec, tuple(batch.shape[1:])).to(batch.device)
     with torch.no_grad(), calibrating(result):
         result(batch)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
-from flow.errors import RecipeError
+from flow.errors import RecipeError, did_you_mean
 from flow.formats import Overflow, Rounding
 from flow.training.words import Word
 
 __all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
 _MAX_KHOT_WORD = 16
+_WHOLE = ("input", "batchnorm", "layers")  # options that no layer has of its own
+_LAYERS = "layers maps module paths to options, such as {'fc1': {'weights': 's4'}}, not"
 
 
 class BatchNormMode(Enum):
@@ -72,6 +75,9 @@ class Spec:
             shifts; None for any number. The words of both are then at most 16 bits.
         signed_digits: whether digits may be -1, as in 7 = 8 - 1.
         lengths: "fixed", or "learned" for every word, by `granularity` for constants; see `flow.training.widths`.
+        layers: other options for single layers, by module path or pattern: `{"fc1": {"weights": "s4"}, "block.*":
+            {"granularity": "channel"}}`. Words of activations and sums are those of the cast that follows the layer; a
+            function of the model's own forward goes by its name in the graph, such as `add`. A path beats a pattern.
 
     Raises:
         RecipeError: a word or a mode that does not exist.
@@ -92,7 +98,10 @@ class Spec:
     signed_digits: bool = True
     lengths: Lengths = Lengths.FIXED
 
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _checked_layers(self.layers))
         for key in _WORDS:
             if getattr(self, key) is not None:
                 Word.parse(getattr(self, key), key)
@@ -128,14 +137,38 @@ def _member(kind: type[Enum], key: str, value: Any) -> Enum:
     return kind(value)
 
 
+def _check_options(given: Iterable[Any], place: str = "") -> None:
+    legal = [entry.name for entry in fields(Spec)]
+    for key in given:
+        if key not in legal:
+            hint = did_you_mean(key, legal, "the options are")
+            raise RecipeError(f"{place}Quantisation has no option {key!r}; {hint}")
+        if place and key in _WHOLE:
+            raise RecipeError(f"{place}Option {key!r} holds for the whole model; give it outside of layers.")
+
+
+def _checked_layers(given: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"{_LAYERS} {given!r}.")
+    return {key: _checked_layer(key, options) for key, options in given.items()}
+
+
+def _checked_layer(key: Any, options: Any) -> dict[str, Any]:
+    if not isinstance(key, str) or not isinstance(options, Mapping):
+        raise RecipeError(f"{_LAYERS} {key!r} to {options!r}.")
+    place = f"In layers[{key!r}]: "
+    _check_options(options, place)
+    try:
+        return {option: getattr(Spec(**{option: value}), option) for option, value in options.items()}
+    except RecipeError as error:
+        raise RecipeError(f"{place}{error}") from None
+
+
 def spec_with(spec: Spec | None, overrides: dict[str, Any]) -> Spec:
     """`spec`, or the default one, with some fields replaced.
 
     Raises:
         RecipeError: a key that no field of `Spec` has, or a value without meaning.
     """
-    legal = [field.name for field in fields(Spec)]
-    for key in overrides:
-        if key not in legal:
-            raise RecipeError(f"Quantisation has no option {key!r}; the options are {', '.join(legal)}.")
+    _check_options(overrides)
     return replace(spec or Spec(), **overrides)
