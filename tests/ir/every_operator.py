@@ -1,10 +1,10 @@
-"""One small graph with every operator, every mode and constants spelled out: what the stored fixture holds."""
+"""Small graphs with every operator, every mode and constants spelled out: what the stored fixtures hold."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from flow.formats import Overflow, Rounding
+from flow.formats import FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
     Add,
     ArgMax,
@@ -15,10 +15,18 @@ from flow.ir import (
     Graph,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
 )
 from tests.graphs import fmt
@@ -30,7 +38,8 @@ def ramp(shape: tuple[int, ...], text: str) -> Tensor:
     return Tensor((np.arange(size) * 5 % (1 << form.width) + form.low).reshape(shape), form)
 
 
-def every_operator() -> Graph:
+def first_operators() -> Graph:
+    """The operators of the first version that had a spec: what its stored files hold."""
     nodes: list[Node] = [
         Input(name="input", shape=(2, 6, 6), format=fmt("s5.2")),
         Conv2d(
@@ -54,3 +63,35 @@ def every_operator() -> Graph:
     nodes.append(Dense(name="fc/é", inputs=("cast.RND_CONV.WRAP_SM",), weight=ramp((3, 8), "u4.-2"), origin="head"))
     nodes.append(ArgMax(name="class", inputs=("fc/é",)))
     return Graph("every operator", tuple(nodes), ("fc/é", "class"))
+
+
+def _softmax() -> list[Node]:
+    """What the operators after the first ones are for: an exponential and a reciprocal from tables."""
+    return [
+        Reshape(name="grid", inputs=("flat",), shape=(2, 4)),
+        Requantize(name="grid.in", inputs=("grid",), format=fmt("s5.2")),
+        ReduceMax(name="top", inputs=("grid.in",), axis=1),
+        Sub(name="below", inputs=("grid.in", "top"), origin="softmax"),
+        Table(name="exp", inputs=("below",), entries=ramp((64,), "u4.3"), first=-32, origin="softmax"),
+        ReduceSum(name="sum", inputs=("exp",), axis=1, origin="softmax"),
+        Table(name="inverse", inputs=("sum",), entries=ramp((61,), "s5.4"), first=0, origin="softmax"),
+        Mul(name="product", inputs=("exp", "inverse"), origin="softmax"),
+    ]
+
+
+def every_operator() -> Graph:
+    """The first operators and all that came after them."""
+    first, nodes = first_operators(), _softmax()
+    fracs = Tensor(np.array([[6, 6, 6, 6], [-1, -1, 3, 3]]), fmt("s8.0"))
+    widths = Tensor(np.array([[4, 0, 3, 7], [4, 0, 3, 7]]), fmt("u6.0"))
+    for rounding in Rounding:
+        nodes.append(RequantizeEach(
+            name=f"each.{rounding.value}", inputs=("product",), fracs=fracs, widths=widths, signed=True,
+            rounding=rounding, overflow=Overflow.WRAP,
+        ))  # fmt: skip
+    for mode in FloatRounding:
+        name = f"minifloat.{mode.value}"
+        nodes.append(
+            RequantizeMinifloat(name=name, inputs=("flat",), minifloat=Minifloat.parse("e3m2b6"), rounding=mode)
+        )
+    return Graph("every operator", (*first.nodes, *nodes), (*first.outputs, "each.RND", "minifloat.up"))

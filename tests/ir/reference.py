@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
-from flow.formats import FixedPoint
+from flow.formats import FixedPoint, FloatRounding, Minifloat
 from flow.ir import (
     Add,
     ArgMax,
@@ -16,14 +18,23 @@ from flow.ir import (
     Conv2d,
     Dense,
     Flatten,
+    Graph,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
 )
-from tests.formats.oracle import overflowed, rounded
+from tests.formats.oracle import HALF, overflowed, rounded
 
 Real = np.ndarray  # of Fractions
 
@@ -75,6 +86,59 @@ def _add(node: Add, a: Real, b: Real) -> Real:
     return a + b
 
 
+def _broadcast(a: Real, b: Real, function: Callable[[Fraction, Fraction], Fraction]) -> Real:
+    result = np.empty([max(m, n) for m, n in zip(a.shape, b.shape, strict=True)], dtype=object)
+    for place in np.ndindex(result.shape):
+        first, second = (x[tuple(i % n for i, n in zip(place, x.shape, strict=True))] for x in (a, b))
+        result[place] = function(first, second)
+    return result
+
+
+def _sub(node: Sub, a: Real, b: Real) -> Real:
+    return _broadcast(a, b, lambda first, second: first - second)
+
+
+def _mul(node: Mul, a: Real, b: Real) -> Real:
+    return _broadcast(a, b, lambda first, second: first * second)
+
+
+def _each(x: Real, function: Callable[..., Fraction]) -> Real:
+    """`function(value, place)` at every place."""
+    result = np.empty(x.shape, dtype=object)
+    for place in np.ndindex(x.shape):
+        result[place] = function(x[place], place)
+    return result
+
+
+def _table(node: Table, steps: Real) -> Real:
+    """Alone among the operators a table reads codes: `steps` are the values divided by the step of their format."""
+    listed = {Fraction(node.first + i): value for i, value in enumerate(_constant(node.entries))}
+    return _each(steps, lambda value, place: listed[value])
+
+
+def _reduced(node: ReduceMax | ReduceSum, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
+    lines = np.moveaxis(x, node.axis, -1)
+    result = np.empty((*lines.shape[:-1], 1), dtype=object)
+    for place in np.ndindex(lines.shape[:-1]):
+        result[(*place, 0)] = reduce([lines[(*place, i)] for i in range(lines.shape[-1])])
+    return np.moveaxis(result, -1, node.axis)
+
+
+def _reduce_max(node: ReduceMax, x: Real) -> Real:
+    return _reduced(node, x, max)
+
+
+def _reduce_sum(node: ReduceSum, x: Real) -> Real:
+    return _reduced(node, x, sum)
+
+
+def _reshape(node: Reshape, x: Real) -> Real:
+    result = np.empty(node.shape, dtype=object)
+    for place, source in zip(np.ndindex(node.shape), np.ndindex(x.shape), strict=True):
+        result[place] = x[source]
+    return result
+
+
 def _pooled(node: MaxPool2d | AvgPool2d, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
     (kh, kw), (sh, sw), (channels, height, width) = node.kernel, node.stride, x.shape
     tops, lefts = range(0, height - kh + 1, sh), range(0, width - kw + 1, sw)
@@ -96,10 +160,51 @@ def _flatten(node: Flatten, x: Real) -> Real:
     return np.array([x[place] for place in itertools.product(*map(range, x.shape))], dtype=object)
 
 
+def _cast(node: Requantize | RequantizeEach, value: Fraction, target: FixedPoint) -> Fraction:
+    return overflowed(rounded(value / target.step, node.rounding), target, node.overflow) * target.step
+
+
 def _requantize(node: Requantize, x: Real) -> Real:
-    step, target = node.format.step, node.format
-    codes = [overflowed(rounded(value / step, node.rounding), target, node.overflow) for value in x.ravel()]
-    return np.array([code * step for code in codes], dtype=object).reshape(x.shape)
+    return _each(x, lambda value, place: _cast(node, value, node.format))
+
+
+def _requantize_each(node: RequantizeEach, x: Real) -> Real:
+    def cast(value: Fraction, place: tuple[int, ...]) -> Fraction:
+        at = tuple(i % n for i, n in zip(place, node.widths.shape, strict=True))
+        width, frac = int(node.widths.codes[at]), int(node.fracs.codes[at])
+        return _cast(node, value, FixedPoint(width, frac, node.signed)) if width else Fraction(0)
+
+    return _each(x, cast)
+
+
+@cache
+def _numbers(form: Minifloat) -> list[Fraction]:
+    """Every number of a minifloat from zero up; the index is the code."""
+    return [form.value(code) for code in range(form.highest_code + 1)]
+
+
+def _neighbour(form: Minifloat, rounding: FloatRounding, value: Fraction) -> Fraction:
+    """The number next to `value`, found among all of them: sign, then magnitude; beyond the last one, the last one."""
+    if value < 0:
+        mirror = {FloatRounding.UP: FloatRounding.DOWN, FloatRounding.DOWN: FloatRounding.UP}
+        return -_neighbour(form, mirror.get(rounding, rounding), -value) if form.signed else Fraction(0)
+    numbers = _numbers(form)
+    if value >= numbers[-1]:
+        return numbers[-1]
+    code = bisect.bisect_right(numbers, value) - 1
+    rest = (value - numbers[code]) / (numbers[code + 1] - numbers[code])
+    raised = {
+        FloatRounding.NEAREST_EVEN: rest > HALF or (rest == HALF and code % 2 == 1),
+        FloatRounding.NEAREST_AWAY: rest >= HALF,
+        FloatRounding.TOWARD_ZERO: False,
+        FloatRounding.UP: rest > 0,
+        FloatRounding.DOWN: False,
+    }[rounding]
+    return numbers[code + raised]
+
+
+def _requantize_minifloat(node: RequantizeMinifloat, x: Real) -> Real:
+    return _each(x, lambda value, place: _neighbour(node.minifloat, node.rounding, value))
 
 
 def _argmax(node: ArgMax, x: Real) -> Real:
@@ -113,9 +218,25 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
     Add: _add,
+    Sub: _sub,
+    Mul: _mul,
+    Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
     Flatten: _flatten,
+    Reshape: _reshape,
     Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
 }
+
+
+def expected(graph: Graph, node: Node, *operands: Real) -> Real:
+    """What `node` makes of one sample of its inputs."""
+    if isinstance(node, Table):
+        (x,) = operands
+        operands = (x / graph.operands(node)[0].format.step,)
+    return REFERENCE[type(node)](node, *operands)

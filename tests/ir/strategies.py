@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
     Add,
     ArgMax,
@@ -16,10 +16,18 @@ from flow.ir import (
     Graph,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
 )
 
@@ -93,6 +101,56 @@ def add(draw: st.DrawFn) -> Graph:
     return Graph("one", (source, *sides, Add(name="y", inputs=("a", "b"))), ("y",))
 
 
+# Two operands, and the shape that both stand for: equal, one of them narrow, each narrow in another axis.
+_PAIRS = [
+    ((7,), (7,)),
+    ((2, 3), (2, 1)),
+    ((1, 3), (2, 3)),
+    ((2, 1, 4), (2, 3, 1)),
+    ((2, 2, 3), (1, 2, 1)),
+    ((1,), (4,)),
+]
+
+
+@st.composite
+def broadcast(draw: st.DrawFn, cls: type[Sub] | type[Mul]) -> Graph:
+    """Two casts of one input, made narrow: their shapes, binary points and ranges differ."""
+    shapes = draw(st.sampled_from(_PAIRS).flatmap(st.permutations))
+    axes = tuple(np.maximum(*shapes).tolist())
+    nodes: list[Node] = [draw(inputs(axes, 8))]
+    sides = []
+    for name, shape in zip("ab", shapes, strict=True):
+        nodes.append(Requantize(name=name, inputs=("x",), format=draw(formats(8)), overflow=Overflow.WRAP))
+        for axis in [axis for axis, (size, wanted) in enumerate(zip(axes, shape, strict=True)) if size != wanted]:
+            nodes.append(ReduceMax(name=f"{name}.{axis}", inputs=(nodes[-1].name,), axis=axis))
+        sides.append(nodes[-1].name)
+    return Graph("one", (*nodes, cls(name="y", inputs=tuple(sides))), ("y",))
+
+
+@st.composite
+def table(draw: st.DrawFn, most: int = 8) -> Graph:
+    """The entries may go beyond the codes of the input at either end."""
+    source = draw(inputs((5,), most))
+    below, above = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    size = (1 << source.format.width) + below + above
+    return _graph(
+        source, Table(name="y", inputs=("x",), entries=draw(tensors((size,))), first=source.format.low - below)
+    )
+
+
+@st.composite
+def reduction(draw: st.DrawFn, cls: type[ReduceMax] | type[ReduceSum], most: int = 12) -> Graph:
+    shape = draw(st.sampled_from([(6,), (3, 4), (2, 3, 4), (1, 5)]))
+    axis = draw(st.integers(0, len(shape) - 1))
+    return _graph(draw(inputs(shape, most)), cls(name="y", inputs=("x",), axis=axis))
+
+
+@st.composite
+def reshape(draw: st.DrawFn) -> Graph:
+    shape = draw(st.sampled_from([(12,), (3, 4), (2, 3, 2), (1, 12, 1)]))
+    return _graph(draw(inputs((2, 3, 2))), Reshape(name="y", inputs=("x",), shape=shape))
+
+
 @st.composite
 def pooling(draw: st.DrawFn, cls: type[MaxPool2d] | type[AvgPool2d], most: int = 12) -> Graph:
     kernel, extra = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
@@ -124,6 +182,53 @@ def requantize(draw: st.DrawFn, most: int = 12, modes: tuple[Overflow, ...] = tu
 
 
 @st.composite
+def requantize_each(draw: st.DrawFn, most: int = 12, modes: tuple[Overflow, ...] = tuple(Overflow)) -> Graph:
+    """One format for all, per channel or per element, some of them of no bits."""
+    shape, grid = draw(
+        st.sampled_from([((4, 2, 3), (4, 1, 1)), ((2, 3), (2, 3)), ((6,), (1,)), ((2, 1, 5), (1, 1, 5))])
+    )
+    signed, rng = draw(st.booleans()), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    nearby = draw(formats(most))
+    legal = [mode for mode in modes if signed or mode is not Overflow.WRAP_SM]
+    node = RequantizeEach(
+        name="y",
+        inputs=("x",),
+        fracs=Tensor(nearby.frac + rng.integers(-3, 4, grid), FixedPoint(12, 0)),
+        widths=Tensor(rng.integers(0, most + 1, grid), FixedPoint(6, 0, signed=False)),
+        signed=signed,
+        rounding=draw(st.sampled_from(Rounding)),
+        overflow=draw(st.sampled_from(legal)),
+    )
+    return _graph(draw(inputs(shape, most)), node)
+
+
+@st.composite
+def requantize_minifloat(
+    draw: st.DrawFn, most: int = 12, roundings: tuple[FloatRounding, ...] = tuple(FloatRounding)
+) -> Graph:
+    """Any small minifloat, its numbers somewhere near those of the input."""
+    texts = (
+        "e0m3",
+        "e2m1",
+        "e3m0",
+        "e3m2",
+        "e4m3fn",
+        "e4m3fnuz",
+        "e5m2ieee",
+        "ue3m2",
+        "ue4m0",
+        "e2m3",
+        "e1m4",
+        "e3m4ieee",
+    )
+    source, form = draw(inputs((9,), most)), Minifloat.parse(draw(st.sampled_from(texts)))
+    bias = source.format.frac - form.mantissa + draw(st.integers(-6, 10))
+    moved = Minifloat(form.exponent, form.mantissa, bias, form.specials, form.signed)
+    node = RequantizeMinifloat(name="y", inputs=("x",), minifloat=moved, rounding=draw(st.sampled_from(roundings)))
+    return _graph(source, node)
+
+
+@st.composite
 def argmax(draw: st.DrawFn) -> Graph:
     return _graph(draw(inputs((draw(st.integers(1, 6)),), 3)), ArgMax(name="y", inputs=("x",)))
 
@@ -134,9 +239,17 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     ScaleShift: scale_shift(),
     Relu: relu(),
     Add: add(),
+    Sub: broadcast(Sub),
+    Mul: broadcast(Mul),
+    Table: table(),
     MaxPool2d: pooling(MaxPool2d),
     AvgPool2d: pooling(AvgPool2d),
+    ReduceMax: reduction(ReduceMax),
+    ReduceSum: reduction(ReduceSum),
     Flatten: flatten(),
+    Reshape: reshape(),
     Requantize: requantize(),
+    RequantizeEach: requantize_each(),
+    RequantizeMinifloat: requantize_minifloat(),
     ArgMax: argmax(),
 }

@@ -18,10 +18,17 @@ from flow.ir import (
     Graph,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
     Value,
 )
@@ -121,6 +128,32 @@ REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
         X, Requantize, {"format": fmt("u4.0"), "overflow": Overflow.WRAP_SM},
         "overflow mode WRAP_SM exists for signed formats only, not u4.0",
     ),
+    (
+        X, Table, {"entries": ones(15), "first": 0},
+        "the entries serve codes 0..14, but the input has 0..15",
+    ),
+    (X, Table, {"entries": ones(15), "first": 1}, "the entries serve codes 1..15, but the input has 0..15"),
+    (X, Table, {"entries": ones(4, 4), "first": 0}, "the entries must have one axis, not (4, 4)"),
+    (X, ReduceMax, {"axis": 1}, "axis 1 is none of the input's 1 axes (4,)"),
+    (IMAGE, ReduceSum, {"axis": -1}, "axis -1 is none of the input's 3 axes (2, 5, 5)"),
+    (X, Reshape, {"shape": (2, 3)}, "the 4 codes of (4,) do not fill the shape (2, 3)"),
+    (X, Reshape, {"shape": (-2, -2)}, "the 4 codes of (4,) do not fill the shape (-2, -2)"),
+    (
+        X, RequantizeEach, {"fracs": ones(3), "widths": ones(3), "signed": True},
+        "fracs (3,) and widths (3,) do not match the input (4,)",
+    ),
+    (
+        IMAGE, RequantizeEach, {"fracs": ones(2, 1, 1), "widths": ones(2, 5, 5), "signed": True},
+        "fracs (2, 1, 1) and widths (2, 5, 5) do not match the input (2, 5, 5)",
+    ),
+    (
+        X, RequantizeEach, {"fracs": ones(4), "widths": Tensor([1, 2, -1, 0], fmt("s4.0")), "signed": True},
+        "a width is at least 0, not -1",
+    ),
+    (
+        X, RequantizeEach, {"fracs": ones(4), "widths": ones(4), "signed": False, "overflow": Overflow.WRAP_SM},
+        "overflow mode WRAP_SM exists for signed formats only, not u1.1",
+    ),
     (IMAGE, ArgMax, {}, "the input must have one axis, not (2, 5, 5); flatten it first"),
 ]  # fmt: skip
 
@@ -136,6 +169,17 @@ def test_attributes_that_do_not_fit_the_input(source: Input, operator: type[Node
 def test_shapes_that_cannot_be_added():
     message = refusal(IMAGE, Flatten(name="flat", inputs=("x",)), Add(name="y", inputs=("x", "flat")))
     assert message == "Add 'y': input shapes (2, 5, 5) and (50,) differ; broadcast before the addition."
+
+
+@pytest.mark.parametrize("operator", [Sub, Mul])
+@pytest.mark.parametrize("shape", [(2, 25), (25, 2, 1), (50,)])
+def test_shapes_that_do_not_match_place_by_place(operator: type[Node], shape: tuple[int, ...]):
+    source = Input(name="x", shape=(50,), format=fmt("u4.0"))
+    nodes = [Reshape(name=name, inputs=("x",), shape=sizes) for name, sizes in (("a", (25, 2)), ("b", shape))]
+    message = refusal(source, *nodes, operator(name="y", inputs=("a", "b")))
+    assert message == (
+        f"{operator.__name__} 'y': input shapes (25, 2) and {shape} do not match; each axis must agree or be 1."
+    )
 
 
 def test_a_range_outside_its_format():

@@ -7,10 +7,38 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from flow.formats import Overflow
-from flow.ir import AvgPool2d, Conv2d, Graph, Input, MaxPool2d, Relu, Requantize, Tensor, trace
+from flow.formats import FixedPoint, Overflow
+from flow.ir import (
+    AvgPool2d,
+    Conv2d,
+    Graph,
+    Input,
+    MaxPool2d,
+    Mul,
+    ReduceMax,
+    ReduceSum,
+    Relu,
+    Requantize,
+    Sub,
+    Tensor,
+    trace,
+)
 from tests.graphs import fmt
-from tests.ir.strategies import conv2d, dense, flatten, pooling, relu, requantize, scale_shift
+from tests.ir.strategies import (
+    conv2d,
+    dense,
+    flatten,
+    formats,
+    pooling,
+    reduction,
+    relu,
+    requantize,
+    requantize_each,
+    requantize_minifloat,
+    reshape,
+    scale_shift,
+    table,
+)
 
 once = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -18,6 +46,12 @@ once = settings(derandomize=True, deadline=None, max_examples=60)
 def reaches(graph: Graph, codes: np.ndarray) -> bool:
     values, value = trace(graph, codes)["y"], graph.values["y"]
     return (values.min(), values.max()) == (value.low, value.high)
+
+
+def every_code(graph: Graph) -> np.ndarray:
+    """Every code of the input at all places."""
+    form, shape = graph.input.format, graph.input.shape
+    return np.arange(form.low, form.high + 1).reshape(-1, *[1] * len(shape)) * np.ones((1, *shape), dtype=np.int64)
 
 
 def extremes(weight: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -59,7 +93,12 @@ def test_conv2d_reaches_its_range(graph: Graph):
 
 
 @once
-@given(st.one_of(scale_shift(), relu(), flatten(), pooling(MaxPool2d), pooling(AvgPool2d)))
+@given(
+    st.one_of(
+        scale_shift(), relu(), flatten(), reshape(), pooling(MaxPool2d), pooling(AvgPool2d),
+        reduction(ReduceMax), reduction(ReduceSum), requantize_minifloat(8),
+    )
+)  # fmt: skip
 def test_monotone_operators_reach_their_range(graph: Graph):
     form = graph.input.format
     ends = np.array([form.low, form.high]).reshape(2, *[1] * len(graph.input.shape))
@@ -69,16 +108,33 @@ def test_monotone_operators_reach_their_range(graph: Graph):
 @once
 @given(requantize(8, (Overflow.SAT, Overflow.SAT_SYM)))
 def test_saturating_casts_reach_their_range(graph: Graph):
-    form = graph.input.format
-    codes = np.arange(form.low, form.high + 1)[:, None] * np.ones((1, 16), dtype=np.int64)
-    assert reaches(graph, codes)
+    assert reaches(graph, every_code(graph))
+
+
+@once
+@given(st.one_of(table(), requantize_each(8, (Overflow.SAT, Overflow.SAT_SYM))))
+def test_tables_and_casts_per_place_reach_their_range(graph: Graph):
+    assert reaches(graph, every_code(graph))
+
+
+@once
+@given(st.sampled_from([Sub, Mul]), formats(6), formats(6), st.sampled_from([((3, 1), (1, 2)), ((4,), (4,))]))
+def test_differences_and_products_reach_their_range(
+    cls: type[Sub] | type[Mul], a: FixedPoint, b: FixedPoint, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+):
+    """Two inputs, so that all ends meet."""
+    sides = [Input(name=name, shape=shape, format=form) for name, shape, form in zip("ab", shapes, (a, b), strict=True)]
+    value = Graph("two", (*sides, cls(name="y", inputs=("a", "b"))), ("y",)).values["y"]
+    pairs = [(x * a.step, y * b.step) for x in (a.low, a.high) for y in (b.low, b.high)]
+    ends = [x * y if cls is Mul else x - y for x, y in pairs]
+    assert (min(ends), max(ends)) == (value.low * value.format.step, value.high * value.format.step)
+    assert value.shape == tuple(np.maximum(*shapes).tolist())
 
 
 @settings(once, max_examples=200)
-@given(requantize(8))
+@given(st.one_of(requantize(8), requantize_each(8)))
 def test_other_casts_keep_their_range(graph: Graph):
-    form, value = graph.input.format, graph.values["y"]
-    codes = np.arange(form.low, form.high + 1)[:, None] * np.ones((1, 16), dtype=np.int64)
+    value, codes = graph.values["y"], every_code(graph)
     found = trace(graph, codes)["y"]
     assert value.low <= found.min() <= found.max() <= value.high
 
