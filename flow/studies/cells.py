@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flow.formats.khot import digit_count
 from flow.studies.select import Choice
 
-__all__ = ["METHODS", "Cell", "Course", "Settings", "all_cells", "digest_of", "most_digits", "words"]
+__all__ = ["METHODS", "Cell", "Course", "Settings", "all_cells", "code_count", "digest_of", "most_digits", "words"]
 
 METHODS = ("ptq", "learned", "khot1", "khot2", "khot3")
 
@@ -50,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How long and how fast words of up to so many bits are trained; Adam's rate of weights."""
+    """How long and how fast words of up to 2**bits codes are trained; Adam's rate of weights."""
 
     bits: int
     epochs: int
@@ -66,7 +67,7 @@ class Settings:
         dataset: what it is trained on.
         methods: of the post-training pipeline that calibration alone is compared with.
         float_course: of the float net.
-        courses: of learned words, by rising word length; the first that is long enough holds.
+        courses: of learned words, by rising number of codes; the first that covers a weight's holds.
         batch: samples a step.
         point_rate: Adam's rate of binary points.
         frozen_from: share of the epochs after which binary points stand still.
@@ -85,9 +86,16 @@ class Settings:
     samples: int = 512
     judged: int = 2048
 
-    def course(self, bits: int | None) -> Course:
-        """That of a word length, None for float."""
-        return self.float_course if bits is None else next(entry for entry in self.courses if bits <= entry.bits)
+    def course(self, cell: Cell) -> Course:
+        """That of a cell: one digit of 8 bits makes 16 codes, and needs the training that 4 bits need."""
+        if cell.bits is None:
+            return self.float_course
+        codes = code_count(cell.bits, cell.khot)
+        return next(entry for entry in self.courses if codes <= 1 << entry.bits)
+
+
+def _codes(bits: int) -> NDArray[np.int64]:
+    return np.arange(-(1 << (bits - 1)), 1 << (bits - 1))
 
 
 def most_digits(bits: int) -> int:
@@ -96,7 +104,16 @@ def most_digits(bits: int) -> int:
     >>> [most_digits(bits) for bits in (3, 4, 5, 6, 7, 8)]
     [2, 2, 3, 3, 4, 4]
     """
-    return int(digit_count(np.arange((1 << (bits - 1)) + 1), True).max())
+    return int(digit_count(np.abs(_codes(bits)), True).max())
+
+
+def code_count(bits: int, khot: int | None) -> int:
+    """How many codes a signed word has, of at most so many digits.
+
+    >>> code_count(8, None), code_count(8, 1), code_count(8, 2)
+    (256, 16, 88)
+    """
+    return 1 << bits if khot is None else int((digit_count(np.abs(_codes(bits)), True) <= khot).sum())
 
 
 def words(bits: int, khot: int | None = None) -> dict[str, Any]:

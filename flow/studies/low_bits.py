@@ -67,7 +67,7 @@ class Bench:
         post = (base, words(cell.bits), held.methods, held.samples, held.judged)
         if cell.method == "ptq":
             return digest_of(post)
-        course = (held.course(cell.bits), held.point_rate, held.frozen_from)
+        course = (held.course(cell), held.point_rate, held.frozen_from)
         return digest_of(post, words(cell.bits, cell.khot), course)
 
     def _state(self, cell: Cell) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Bench:
         return network.eval()
 
     def _trained(self, model: Any, cell: Cell) -> Any:
-        held, course = self.settings, self.settings.course(cell.bits)
+        held, course = self.settings, self.settings.course(cell)
         fit(
             model,
             self.data.train,
