@@ -25,10 +25,13 @@ from flow.ir import (
     Node,
     Relu,
     Requantize,
+    RequantizeMinifloat,
     ScaleShift,
     Tensor,
 )
 from flow.training import layers
+from flow.training.block_words import BlockQuantizer
+from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
 from flow.training.rung import simulate_torch
@@ -51,8 +54,29 @@ def _input(layer: layers.InputCast, model: QuantizedModel, common: Common) -> No
 
 
 def _cast(layer: layers.Cast, model: QuantizedModel, common: Common) -> Node:
-    held = layer.quantizer
+    return _CASTS.get(type(layer.quantizer), _fixed_cast)(layer.quantizer, common)
+
+
+def _fixed_cast(held: Quantizer, common: Common) -> Node:
     return Requantize(format=held.format, rounding=held.rounding, overflow=held.overflow, **common)
+
+
+def _minifloat_cast(held: MinifloatQuantizer, common: Common) -> Node:
+    return RequantizeMinifloat(minifloat=held.minifloat, rounding=held.float_rounding, **common)
+
+
+def _block_cast(held: BlockQuantizer, common: Common) -> Node:
+    raise UnsupportedError(
+        f"The graph has no operator for scales that depend on the data, but the cast {held.place!r} makes blocks of "
+        f"{held.word}; give activations a fixed-point word like u8 or a minifloat like e4m3."
+    )
+
+
+# How a cast lowers where its quantiser is none of fixed point.
+_CASTS: dict[type[Quantizer], Callable[[Any, Common], Node]] = {
+    MinifloatQuantizer: _minifloat_cast,
+    BlockQuantizer: _block_cast,
+}
 
 
 def _dense(layer: layers.FixedDense, model: QuantizedModel, common: Common) -> Node:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from flow.training.spec import Word
+from flow.training.words import AnyWord
 
 __all__ = [
     "SOURCE",
@@ -124,7 +124,7 @@ class Flatten(Call):
 class Cast(Call):
     """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word."""
 
-    word: Word
+    word: AnyWord
     role: str = "activations"
 
 

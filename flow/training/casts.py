@@ -25,9 +25,11 @@ from flow.training.calls import (
     distinct,
 )
 from flow.training.overrides import LayerSpecs
-from flow.training.spec import Word
+from flow.training.words import AnyWord, Word
 
 __all__ = ["place_casts"]
+
+_HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
 _WIDENING = (Dense, Conv2d, BatchNorm, Add, AvgPool2d)
 _PASSING = (Relu, Flatten)  # exact on what has not been cast yet
@@ -46,6 +48,16 @@ class _Placement:
         self.wide: dict[str, bool] = {SOURCE: False}
         self.positive: dict[str, bool] = {SOURCE: positive}
         self.paths: dict[str, tuple[str, ...]] = {}  # of a value that is not cast, those of all that made it
+
+    def start(self, word: AnyWord) -> Call:
+        """The cast that the host does, to fixed point; the design itself makes another word of it."""
+        positive = self.positive[SOURCE]
+        if not isinstance(word, Word):
+            name = distinct(f"{SOURCE}.out", self.taken)
+            self.taken.add(name)
+            self.calls.append(Cast(name=name, inputs=(SOURCE,), word=word.fitted(positive), role="input"))
+            self.now[SOURCE], word = name, _HOST_WORD
+        return Cast(name=SOURCE, inputs=(), word=word.fitted(positive), role="input")
 
     def visit(self, call: Call) -> None:
         """Append the call, and its cast where one stands."""
@@ -74,16 +86,11 @@ class _Placement:
         inner = all(isinstance(reader, (BatchNorm, Add)) for reader in self.readers[call.name])
         role = "sums" if inner and not isinstance(call, Relu) else "activations"
         paths = self.paths[call.name]
-        word = _fitted(self.specs.at(paths).word(role), self.positive[call.name])
+        word = self.specs.at(paths).word(role).fitted(self.positive[call.name])
         name = distinct(f"{call.stem}.out", self.taken)
         self.taken.add(name)
         self.calls.append(Cast(name=name, inputs=(call.name,), origin=call.origin, paths=paths, word=word, role=role))
         self.now[call.name], self.wide[call.name] = name, False
-
-
-def _fitted(word: Word, positive: bool) -> Word:
-    """An unsigned word where nothing is negative, the signed one of that width elsewhere."""
-    return Word(word.width, signed=word.signed or not positive)
 
 
 def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:
@@ -95,7 +102,7 @@ def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:
         positive: whether the model's input is never negative.
     """
     walk = _Placement(network, specs, positive)
+    source = walk.start(specs.spec.word("input"))
     for call in network.calls:
         walk.visit(call)
-    source = Cast(name=SOURCE, inputs=(), word=_fitted(specs.spec.word("input"), positive), role="input")
     return Network((source, *walk.calls), walk.now[network.output], network.state)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flow.formats import Overflow, Rounding
+from flow.training.block_words import BlockQuantizer
 from flow.training.constants import ConstantQuantizer
 from flow.training.khot import digit_projection
+from flow.training.minifloats import MinifloatQuantizer
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Lengths, Spec, Word
 from flow.training.widths import SATURATING, LearnedCast, LearnedConstant
+from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord
 
 __all__ = ["cast_quantizer", "constant_quantizer"]
 
@@ -21,6 +27,12 @@ def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str
         shape: of the constant.
         place: the constant, for messages.
     """
+    made = _CONSTANTS[type(spec.word(role))](spec, role, shape, place)
+    made.stochastic = spec.stochastic and role == "weights"
+    return made
+
+
+def _fixed_constant(spec: Spec, role: str, shape: tuple[int, ...], place: str) -> Quantizer:
     word, project = spec.word(role), digit_projection(spec, role)
     if spec.lengths is Lengths.LEARNED:
         return LearnedConstant(word, shape, spec.granularity, place, trained=spec.overflow in SATURATING)
@@ -29,7 +41,31 @@ def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str
     return ConstantQuantizer(word, shape, spec.granularity, place, project)
 
 
-def cast_quantizer(spec: Spec, word: Word, place: str) -> Quantizer:
+_CONSTANTS: dict[type[Any], Callable[[Spec, str, tuple[int, ...], str], Quantizer]] = {
+    Word: _fixed_constant,
+    MinifloatWord: lambda spec, role, shape, place: MinifloatQuantizer(
+        spec.word(role), shape, spec.granularity, place=place
+    ),
+    BlockWord: lambda spec, role, shape, place: BlockQuantizer(spec.word(role), place),
+}
+
+
+def cast_quantizer(spec: Spec, word: AnyWord, place: str) -> Quantizer:
     """The quantiser of a cast between layers, or of the input."""
+    made = _CASTS[type(word)](spec, word, place)
+    made.stochastic = spec.stochastic
+    return made
+
+
+def _fixed_cast(spec: Spec, word: Word, place: str) -> Quantizer:
     kind = LearnedCast if spec.lengths is Lengths.LEARNED else Quantizer
     return kind(word, spec.rounding, spec.overflow, place)
+
+
+_CASTS: dict[type[Any], Callable[[Spec, Any, str], Quantizer]] = {
+    Word: _fixed_cast,
+    MinifloatWord: lambda spec, word, place: MinifloatQuantizer(
+        word, rounding=FLOAT_ROUNDING[spec.rounding], place=place
+    ),
+    BlockWord: lambda spec, word, place: BlockQuantizer(word, place),
+}

@@ -18,6 +18,7 @@ from flow.training.khot import few_digits
 from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Spec
+from flow.training.words import AnyWord, MinifloatWord
 
 __all__ = ["QuantizedModel", "Step"]
 
@@ -165,9 +166,14 @@ def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
     return layers.FixedScaleShift(scale, shift, scale_word, shift_word)
 
 
+def _digits(word: AnyWord) -> int:
+    """Bits of a constant that does as well as the word: of a minifloat its significand, since its point is free."""
+    return word.form.mantissa + 1 if isinstance(word, MinifloatWord) else word.width
+
+
 def _avg_pool(builder: _Builder, call: calls.AvgPool2d) -> nn.Module:
     spec = builder.specs.of(call)
-    width, khot, signed_digits = spec.word("scales").width, spec.khot, spec.signed_digits
+    width, khot, signed_digits = _digits(spec.word("scales")), spec.khot, spec.signed_digits
     if khot is None:
         return layers.FixedAvgPool2d(call.kernel, call.stride, width)
     return layers.FixedAvgPool2d(call.kernel, call.stride, width, lambda code: few_digits(code, khot, signed_digits))

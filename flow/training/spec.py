@@ -9,7 +9,7 @@ from typing import Any
 
 from flow.errors import RecipeError, did_you_mean
 from flow.formats import Overflow, Rounding
-from flow.training.words import Word
+from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord, Word, parse_word
 
 __all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
@@ -41,6 +41,9 @@ class Lengths(Enum):
 
 
 _WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input")
+_CASTS = ("activations", "sums", "input")
+_BLOCKED = ("weights", "activations", "input")
+_SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
 _ENUMS: dict[str, type[Enum]] = {
     "rounding": Rounding,
     "overflow": Overflow,
@@ -52,7 +55,11 @@ _ENUMS: dict[str, type[Enum]] = {
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Word lengths as text (`s6`, `u6`) and modes as members or their text.
+    """Words as text and modes as members or their text.
+
+    A word is a length in fixed point (`s6`, `u6`), a minifloat (`e4m3`, `e2m1`, `ue3m3`, `e4m3fn`), or, for weights,
+    activations and input, blocks (`mxfp4`, `mxint8`, `nvfp4`, `mxe2m1b32`). A design is sent fixed point in any case;
+    where `input` is another word, the design makes that of it first.
 
     An unsigned word is a wish: it holds where a value cannot be negative, and means the signed word of that width
     elsewhere. Constants are rounded to nearest and saturated whatever `rounding` and `overflow` say, since they are
@@ -75,6 +82,8 @@ class Spec:
             shifts; None for any number. The words of both are then at most 16 bits.
         signed_digits: whether digits may be -1, as in 7 = 8 - 1.
         lengths: "fixed", or "learned" for every word, by `granularity` for constants; see `flow.training.widths`.
+        stochastic: while training, casts and weights round up with the probability of the rest, so that they are right
+            on average; in eval mode `rounding` holds.
         layers: other options for single layers, by module path or pattern: `{"fc1": {"weights": "s4"}, "block.*":
             {"granularity": "channel"}}`. Words of activations and sums are those of the cast that follows the layer; a
             function of the model's own forward goes by its name in the graph, such as `add`. A path beats a pattern.
@@ -97,6 +106,7 @@ class Spec:
     khot: int | None = None
     signed_digits: bool = True
     lengths: Lengths = Lengths.FIXED
+    stochastic: bool = False
 
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
@@ -104,9 +114,13 @@ class Spec:
         object.__setattr__(self, "layers", _checked_layers(self.layers))
         for key in _WORDS:
             if getattr(self, key) is not None:
-                Word.parse(getattr(self, key), key)
+                parse_word(getattr(self, key), key)
         for key, kind in _ENUMS.items():
             object.__setattr__(self, key, _member(kind, key, getattr(self, key)))
+        for key in _WORDS:
+            if getattr(self, key) is not None and not isinstance(self.word(key), Word):
+                _check_kind(self, key)
+        _check_chance(self)
         if self.khot is not None:
             self._check_digits()
 
@@ -122,10 +136,36 @@ class Spec:
                     f"{key}={getattr(self, key)!r}; shorten the word."
                 )
 
-    def word(self, role: str) -> Word:
+    def word(self, role: str) -> AnyWord:
         """The word of one role, by the name of its field."""
         text = getattr(self, role)
-        return Word.parse(self.activations if text is None else text, role)
+        return parse_word(self.activations if text is None else text, role)
+
+
+def _check_kind(spec: Spec, key: str) -> None:
+    """Refuse a minifloat or blocks where an option or the role itself needs fixed point."""
+    word, given = spec.word(key), f"{key}={getattr(spec, key)!r}"
+    if isinstance(word, BlockWord) and key not in _BLOCKED:
+        raise RecipeError(f"Blocks are for {', '.join(_BLOCKED)}, not {given}; use a word like s8 or e4m3.")
+    if spec.lengths is Lengths.LEARNED:
+        raise RecipeError(f"lengths='learned' needs fixed-point words, not {given}; leave one out.")
+    if spec.khot is not None and key in ("weights", "scales"):
+        raise RecipeError(f"khot={spec.khot} needs fixed-point words, not {given}; leave one out.")
+    if isinstance(word, MinifloatWord) and key not in _CASTS and spec.granularity is Granularity.ELEMENT:
+        raise RecipeError(f"granularity='element' needs fixed-point words, not {given}; use channel.")
+    if key in _CASTS and spec.rounding not in FLOAT_ROUNDING:
+        known = ", ".join(mode.value for mode in FLOAT_ROUNDING)
+        raise RecipeError(f"Minifloats round by {known}, not by rounding={spec.rounding.value!r}, as {given} would.")
+    if key in _CASTS and spec.overflow not in _SATURATING:
+        raise RecipeError(f"Minifloats saturate, not overflow={spec.overflow.value!r}, as {given} would; use SAT.")
+
+
+def _check_chance(spec: Spec) -> None:
+    if type(spec.stochastic) is not bool:
+        raise RecipeError(f"stochastic is true or false, not {spec.stochastic!r}.")
+    if spec.stochastic and (spec.khot is not None or spec.lengths is Lengths.LEARNED):
+        other = "lengths='learned'" if spec.khot is None else f"khot={spec.khot}"
+        raise RecipeError(f"stochastic=True needs words of given length with any digits, not {other}; leave one out.")
 
 
 def _member(kind: type[Enum], key: str, value: Any) -> Enum:
