@@ -68,6 +68,7 @@ class Settings:
         methods: of the post-training pipeline that calibration alone is compared with.
         float_course: of the float net.
         courses: of learned words, by rising number of codes; the first that covers a weight's holds.
+        digit_courses: the same for K-hot words, whose training starts from the learned ones.
         batch: samples a step.
         point_rate: Adam's rate of binary points.
         frozen_from: share of the epochs after which binary points stand still.
@@ -80,6 +81,7 @@ class Settings:
     methods: tuple[str, ...]
     float_course: Course
     courses: tuple[Course, ...]
+    digit_courses: tuple[Course, ...]
     batch: int
     point_rate: float = 1e-2
     frozen_from: float = 0.6
@@ -90,8 +92,9 @@ class Settings:
         """That of a cell: one digit of 8 bits makes 16 codes, and needs the training that 4 bits need."""
         if cell.bits is None:
             return self.float_course
+        courses = self.courses if cell.khot is None else self.digit_courses
         codes = code_count(cell.bits, cell.khot)
-        return next(entry for entry in self.courses if codes <= 1 << entry.bits)
+        return next(entry for entry in courses if codes <= 1 << entry.bits)
 
 
 def _codes(bits: int) -> NDArray[np.int64]:

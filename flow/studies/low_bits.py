@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,7 @@ from flow.training.ptq import apply
 
 __all__ = ["Bench"]
 
-_STARTS = ("float", "ptq")  # methods whose networks others start from
+_STARTS = ("float", "ptq", "learned")  # methods whose networks others start from
 
 
 class Bench:
@@ -67,8 +68,10 @@ class Bench:
         post = (base, words(cell.bits), held.methods, held.samples, held.judged)
         if cell.method == "ptq":
             return digest_of(post)
-        course = (held.course(cell), held.point_rate, held.frozen_from)
-        return digest_of(post, words(cell.bits, cell.khot), course)
+        learned = (post, held.course(replace(cell, method="learned")), held.point_rate, held.frozen_from)
+        if cell.khot is None:
+            return digest_of(learned)
+        return digest_of(learned, words(cell.bits, cell.khot), held.course(cell))
 
     def _state(self, cell: Cell) -> dict[str, Any]:
         self.accuracy(cell)
@@ -117,13 +120,14 @@ class Bench:
         return self._best({"calibrated": calibrated, "+".join(methods): apply(network, batch, methods, **options)})
 
     def _learned(self, cell: Cell) -> tuple[Any, dict[str, Any]]:
-        """Trained from the better of its own calibration and the best of post-training."""
+        """Trained from its own calibration or, where that is better, from post-training; K-hot from the learned net."""
         bits = int(cell.bits or 0)
         batch = self.data.train_x[: self.settings.samples]
         calibrated = quantize(self._network(cell.seed), batch, **words(bits, cell.khot))
-        post = copy.deepcopy(calibrated)
-        post.load_state_dict(self._state(Cell(cell.seed, bits, "ptq")))
-        start, notes = self._best({"calibrated": calibrated, "ptq": post})
+        before = replace(cell, method="ptq" if cell.khot is None else "learned")
+        held = copy.deepcopy(calibrated)
+        held.load_state_dict(self._state(before))
+        start, notes = self._best({"calibrated": calibrated, before.method: held})
         return self._trained(start, cell), notes
 
 

@@ -18,7 +18,7 @@ from flow.studies.ptq_vs_qfx import SETTINGS, run
 
 TINY = Settings(
     "digits_mlp", "digits", ("gptq", "bias_correction"), Course(32, 4, 3e-3), (Course(16, 1, 3e-3),),
-    batch=64, samples=64, judged=128,
+    (Course(16, 1, 1e-3),), batch=64, samples=64, judged=128,
 )  # fmt: skip
 CHOICE = Choice(bits=(5, 3), seeds=1)
 
@@ -72,7 +72,8 @@ def test_an_interrupted_study_goes_on_where_it_stopped(whole, tmp_path, monkeypa
         run(CHOICE, tmp_path, stop_at(4), (TINY,))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "digits_mlp").iterdir()}
     assert {path.name for path in before} == {
-        "s0-float.json", "s0-float.pt", "s0-b5-ptq.json", "s0-b5-ptq.pt", "s0-b5-learned.json", "s0-b5-khot1.json",
+        "s0-float.json", "s0-float.pt", "s0-b5-ptq.json", "s0-b5-ptq.pt", "s0-b5-learned.json",
+        "s0-b5-learned.pt", "s0-b5-khot1.json",
     }  # fmt: skip
     shown = run(replace(CHOICE, finished=True), tmp_path, silent, (TINY,))
     assert [line[1] for line in shown.sheets[0].lines] == ["0..1", "0..1"]
@@ -95,6 +96,8 @@ def test_settings_decide_which_cells_hold(whole):
     low = {"s0-b3-learned", "s0-b3-khot1"}
     assert holding(replace(TINY, point_rate=1.0)) == starts
     assert holding(replace(TINY, courses=(Course(3, 2, 3e-3), *TINY.courses))) == set(stored(folder)) - low
+    digits = {"s0-b5-khot1", "s0-b5-khot2", "s0-b3-khot1"}
+    assert holding(replace(TINY, digit_courses=(Course(16, 2, 1e-3),))) == set(stored(folder)) - digits
     assert holding(replace(TINY, methods=("gptq",))) == {"s0-float"}
     assert holding(replace(TINY, batch=32)) == set()
     assert Bench(TINY, Project(folder)).stored(Cell(1)) is None
