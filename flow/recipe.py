@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,22 +20,40 @@ __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_r
 EXPORTS = ("onnx", "hls", "verilog")
 RUNGS = ("torch", "interpreter", "onnxruntime", "csim", "rtl", "netlist")
 _FOLDER = Path(__file__).parent / "recipes"
+_EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How long and how fast to train; epochs, samples and Adam's step sizes."""
+    """How long and how fast to train.
+
+    Attributes:
+        float_epochs: in float, before anything is quantised.
+        epochs: with learned binary points.
+        batch: samples a step.
+        lr: Adam's step size for weights.
+        point_lr: the same for binary points and learned lengths.
+        cost: what a bit operation adds to the loss, where `quantize.lengths` is learned; see `bit_operations`.
+        oscillation: `flips` and `window` of `flow.training.Oscillation`, which stops binary points that swing; an empty
+            mapping for its defaults, None for never.
+    """
 
     float_epochs: int = 30
     epochs: int = 20
     batch: int = 64
     lr: float = 2e-3
     point_lr: float = 1e-2
+    cost: float = 0.0
+    oscillation: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("float_epochs", 1), ("epochs", 0), ("batch", 1)):
             if getattr(self, name) < least:
                 raise RecipeError(f"Recipe key 'train.{name}' must be at least {least}, not {getattr(self, name)}.")
+        for name in ("lr", "point_lr", "cost"):
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                raise RecipeError(f"Recipe key 'train.{name}' must be a finite number from 0, not {value}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,7 @@ class Recipe:
         model: a built-in net, or `file.py:function` relative to the recipe.
         seed: of the split, the initial weights and the order of the samples.
         train: see `Training`.
-        quantize: keywords of `flow.quantize`.
+        quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.
         exports: which of onnx, hls, verilog to write.
         rungs: which rungs of the ladder to climb.
@@ -59,7 +79,7 @@ class Recipe:
     model: str
     seed: int = 0
     train: Training = field(default_factory=Training)
-    quantize: Mapping[str, str] = field(default_factory=dict)
+    quantize: Mapping[str, Any] = field(default_factory=dict)
     argmax: bool = False
     exports: tuple[str, ...] = EXPORTS
     rungs: tuple[str, ...] = RUNGS
@@ -92,16 +112,27 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _mapping(value: Any) -> dict[str, str]:
+def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a mapping of names to values")
-    return {str(key): str(item) for key, item in value.items()}
+    return {str(key): _mapping(item) if isinstance(item, dict) else item for key, item in value.items()}
+
+
+def _counts(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or any(type(item) is not int for item in value.values()):
+        raise ValueError("a mapping of names to whole numbers")
+    return {str(key): item for key, item in value.items()}
+
+
+def _real(value: Any) -> float:
+    """YAML takes `1e-6` for a text, since there is no point in it."""
+    if type(value) not in (int, float) and not (type(value) is str and _EXPONENT.fullmatch(value)):
+        raise ValueError("a number such as 0.002")
+    return float(value)
 
 
 def _exactly(kind: type, words: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
-        if kind is float and type(value) is int:
-            value = float(value)
         if type(value) is not kind:
             raise ValueError(words)
         return value
@@ -109,15 +140,15 @@ def _exactly(kind: type, words: str) -> Callable[[Any], Any]:
     return read
 
 
-_INT, _FLOAT = _exactly(int, "a whole number"), _exactly(float, "a number such as 0.002")
-_TEXT, _BOOL = _exactly(str, "a text"), _exactly(bool, "true or false")
+_INT, _TEXT, _BOOL = _exactly(int, "a whole number"), _exactly(str, "a text"), _exactly(bool, "true or false")
 _READERS: dict[str, Callable[[Any], Any]] = {
     "int": _INT,
-    "float": _FLOAT,
+    "float": _real,
     "str": _TEXT,
     "bool": _BOOL,
     "tuple[str, ...]": _texts,
-    "Mapping[str, str]": _mapping,
+    "Mapping[str, Any]": _mapping,
+    "Mapping[str, int] | None": _counts,
 }
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
+from flow.training import unpack
+
 # One dense layer, two short trainings: the whole pipe in seconds.
 TINY_NET = """
 from torch import nn
@@ -108,6 +110,24 @@ def test_simulate_exits_1_on_a_mismatch(folder: Path) -> None:
     assert (skipped["name"], skipped["values"]) == ("csim", 0)
     assert skipped["skipped"]
     assert vectors.is_file()
+
+
+def formats(folder: Path) -> dict[str, str]:
+    return json.loads((folder / "build/tiny/train.json").read_text())["formats"]
+
+
+def test_a_recipe_holds_options_of_single_layers_a_cost_and_a_rule_against_swinging(folder: Path) -> None:
+    layers = {1: {"lengths": "learned", "granularity": "channel"}, 3: {"khot": 2, "signed_digits": False}}
+    train = {**TINY["train"], "point_lr": 0.1, "cost": "1e-3", "oscillation": {"flips": 2, "window": 20}}
+    recipe(folder, train=train, quantize={"weights": "s7", "layers": layers}, rungs=["torch", "interpreter"])
+    done = flow(folder, "run", "r.yaml")
+    assert done.returncode == 0, done.stderr
+    assert formats(folder)["3.weight"].split(".")[0] == "s7"
+    assert "guard" in unpack(folder / "build/tiny/checkpoint.pt")["learned"]
+    with np.load(folder / "build/tiny/design.npz") as stored:
+        last = next(stored[key] for key in stored if key.startswith("3") and key.endswith("weight"))
+    assert last.shape == (10, 8)
+    assert int(np.bitwise_count(np.abs(last)).max()) == 2
 
 
 def test_a_changed_stored_design_turns_the_interpreter_red(folder: Path) -> None:

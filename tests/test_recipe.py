@@ -23,6 +23,23 @@ def written(tmp_path, monkeypatch):
     return write
 
 
+def test_options_keep_their_kinds_and_layers_their_mappings(written) -> None:
+    text = "quantize: {khot: 2, signed_digits: false, weights: s4, layers: {1: {khot: 3}, fc: {weights: s5}}}"
+    assert load_recipe(written(GOOD + text)).quantize == {
+        "khot": 2, "signed_digits": False, "weights": "s4", "layers": {"1": {"khot": 3}, "fc": {"weights": "s5"}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "cost"), [("1e-6", 1e-6), ("1.0e-6", 1e-6), ("2E-3", 2e-3), ("1", 1.0), ("0", 0.0)])
+def test_a_small_number_may_go_without_a_point(written, text: str, cost: float) -> None:
+    assert load_recipe(written(GOOD + f"train: {{cost: {text}}}")).train.cost == cost
+
+
+def test_the_rule_against_swinging_points(written) -> None:
+    assert load_recipe(written(GOOD)).train.oscillation is None
+    assert load_recipe(written(GOOD + "train: {oscillation: {flips: 3}}")).train.oscillation == {"flips": 3}
+
+
 def test_built_in_recipes_load() -> None:
     assert built_in_recipes() == ("digits_mlp", "digits_resnet", "glyph_resnet20")
     assert [load_recipe(name).name for name in built_in_recipes()] == list(built_in_recipes())
@@ -48,6 +65,21 @@ def test_whole_numbers_serve_as_reals(written) -> None:
         ),
         (GOOD + "train: {epochs: -1}", "Recipe key 'train.epochs' must be at least 0, not -1."),
         (GOOD + "seed: true", "Recipe 'r.yaml': key 'seed' must be a whole number, not True."),
+        (GOOD + "train: {cost: -1}", "Recipe key 'train.cost' must be a finite number from 0, not -1.0."),
+        (GOOD + "train: {lr: .nan}", "Recipe key 'train.lr' must be a finite number from 0, not nan."),
+        (
+            GOOD + "train: {lr: fast}",
+            "Recipe 'r.yaml', section 'train': key 'lr' must be a number such as 0.002, not 'fast'.",
+        ),
+        (
+            GOOD + "train: {oscillation: true}",
+            "Recipe 'r.yaml', section 'train': key 'oscillation' must be a mapping of names to whole numbers, "
+            "not True.",
+        ),
+        (
+            GOOD + "quantize: s4",
+            "Recipe 'r.yaml': key 'quantize' must be a mapping of names to values, not 's4'.",
+        ),
         ("name: 3", "Recipe 'r.yaml': key 'name' must be a text, not 3."),
         ("- a", "Recipe 'r.yaml' must be a mapping of keys to values, not ['a']."),
         (

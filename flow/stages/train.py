@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flow.datasets import Dataset
+from flow.errors import RecipeError, did_you_mean
 from flow.exporters.writer import write_file
 from flow.progress import Report
 from flow.project import Project
@@ -48,7 +49,9 @@ def _fit(part: str, model: Any, data: Dataset, recipe: Recipe, checkpoint: _Chec
 
     resumed = checkpoint.state.get(part)
     report(f"train: {part}", len(resumed["epochs"]) if resumed else 0, epochs)
-    options = {"batch": recipe.train.batch, "lr": recipe.train.lr, "point_lr": recipe.train.point_lr}
+    options: dict[str, Any] = {"batch": recipe.train.batch, "lr": recipe.train.lr, "point_lr": recipe.train.point_lr}
+    if part == "learned":
+        options.update(cost=_cost(recipe), oscillation=_oscillation(recipe))
     result = fit(
         model,
         data.train,
@@ -60,6 +63,43 @@ def _fit(part: str, model: Any, data: Dataset, recipe: Recipe, checkpoint: _Chec
         **options,
     )
     return result.accuracy
+
+
+def _cost(recipe: Recipe) -> Any:
+    """What training lowers besides the loss: bit operations by their weight."""
+    from flow.training import bit_operations
+
+    weight = recipe.train.cost
+    return (lambda model: weight * bit_operations(model)) if weight else None
+
+
+def _oscillation(recipe: Recipe) -> Any:
+    from flow.training import Oscillation
+
+    rule = recipe.train.oscillation
+    for key in rule or ():
+        if key not in ("flips", "window"):
+            hint = did_you_mean(key, ("flips", "window"), "known keys:")
+            raise RecipeError(f"Recipe key 'train.oscillation' has no key {key!r}; {hint}")
+    return None if rule is None else Oscillation(**rule)
+
+
+def _check(recipe: Recipe, model: Any) -> None:
+    """What would do nothing, or fail, is refused before the first epoch."""
+    from flow.training import Lengths
+
+    lengths = [model.spec.lengths, *(options.get("lengths") for options in model.spec.layers.values())]
+    if recipe.train.cost and Lengths.LEARNED not in lengths:
+        raise RecipeError(
+            f"Recipe key 'train.cost'={recipe.train.cost} lowers learned word lengths only; give quantize.lengths: "
+            "learned, or leave it out."
+        )
+    if recipe.train.cost and not recipe.train.epochs:
+        raise RecipeError(
+            f"Recipe key 'train.cost'={recipe.train.cost} needs epochs to work in, not 'train.epochs'=0; give "
+            "some, or leave it out."
+        )
+    _oscillation(recipe)
 
 
 def _formats(model: Any) -> dict[str, str]:
@@ -87,7 +127,8 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
         project.write_json("train.json", {**done, "recipe": source})
         return project
     data, network = dataset_of(recipe), network_of(recipe)
-    quantized_of(recipe, data, network)  # what cannot become fixed point is refused before the first epoch
+    # What cannot become fixed point is refused before the first epoch.
+    _check(recipe, quantized_of(recipe, data, network))
     float_accuracy = _fit("float", network, data, recipe, checkpoint, report)
     model = quantized_of(recipe, data, network)
     calibrated, post_training = _formats(model), accuracy(model, data.test)
