@@ -117,15 +117,12 @@ class Spec:
                 parse_word(getattr(self, key), key)
         for key, kind in _ENUMS.items():
             object.__setattr__(self, key, _member(kind, key, getattr(self, key)))
-<<<<<<< ours
         for key in _WORDS:
             if getattr(self, key) is not None and not isinstance(self.word(key), Word):
                 _check_kind(self, key)
         _check_chance(self)
-=======
         if type(self.signed_digits) is not bool:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
->>>>>>> theirs
         if self.khot is not None:
             self._check_digits()
 
