@@ -23,11 +23,14 @@ def _refusal(path: Path, error: OSError) -> OutputError:
 
 
 def _write(path: Path, content: str | bytes) -> None:
+    """A file that starts with `#!` is a script and may be run."""
+    raw = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.write(raw)
         stream.flush()
         os.fsync(stream.fileno())
+    path.chmod(0o755 if raw.startswith(b"#!") else 0o644)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -42,7 +45,6 @@ def write_file(path: Path, content: str | bytes) -> None:
         os.close(handle)
         try:
             _write(Path(name), content)
-            Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -27,6 +27,13 @@ def test_a_tree_holds_exactly_what_was_given(tmp_path: Path):
     }
 
 
+def test_scripts_may_be_run_and_other_files_not(tmp_path: Path):
+    write_tree(tmp_path / "p", {"build.sh": "#!/bin/bash\n", "bytes.sh": b"#!/bin/bash\n", "top.v": "// #!\n"})
+    write_file(tmp_path / "p" / "one.sh", "#!/bin/bash\n")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "p").iterdir()}
+    assert modes == {"build.sh": 0o755, "bytes.sh": 0o755, "one.sh": 0o755, "top.v": 0o644}
+
+
 def test_a_second_tree_replaces_the_first_whole(tmp_path: Path):
     write_tree(tmp_path / "rtl", {"old.v": "old", "both.v": "old"})
     write_tree(tmp_path / "rtl", {"both.v": "new"})
