@@ -1,0 +1,88 @@
+"""Which layers hls4ml cannot compute bit for bit, and why; all of them in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flow.errors import ExportError
+from flow.formats import Overflow
+from flow.ir import Graph, Input, Node, Requantize, RequantizeEach, RequantizeMinifloat, Value
+
+__all__ = ["DOUBLE_BITS", "check", "reasons"]
+
+DOUBLE_BITS = 53  # hls4ml reads weights as decimals through a double, and the host's inputs and outputs as doubles
+_TABLE = 1 << 16
+
+Found = str | None
+
+
+def _cast(node: Requantize | RequantizeEach, types: tuple[Value, ...]) -> Found:
+    formats = node.formats() if isinstance(node, RequantizeEach) else (node.format,)
+    if node.overflow is Overflow.WRAP_SM:
+        return "hls4ml has no overflow mode WRAP_SM"
+    if node.overflow is Overflow.SAT_SYM and any(form.signed and form.width == 1 for form in formats):
+        return "ap_fixed lets -1 through under SAT_SYM where one signed bit has the code 0 only"
+    return None
+
+
+def _minifloat(node: RequantizeMinifloat, types: tuple[Value, ...]) -> Found:
+    (x,) = types
+    count = x.high - x.low + 1
+    return f"a table over its {count:,} input codes would exceed {_TABLE:,} entries" if count > _TABLE else None
+
+
+_RULES: dict[type[Node], Callable[..., Found]] = {
+    Requantize: _cast,
+    RequantizeEach: _cast,
+    RequantizeMinifloat: _minifloat,
+}
+
+
+def _wide_constant(node: Node) -> Found:
+    for name, tensor in node.tensors().items():
+        bits = max(abs(int(tensor.codes.min())), abs(int(tensor.codes.max()))).bit_length()
+        if bits > DOUBLE_BITS:
+            return (
+                f"its {name} needs {bits} bits, but hls4ml reads constants through a double, which holds {DOUBLE_BITS}"
+            )
+    return None
+
+
+def _wide_port(graph: Graph, node: Node) -> Found:
+    width = graph.values[node.name].format.width
+    if width > DOUBLE_BITS and (isinstance(node, Input) or node.name in graph.outputs):
+        return f"the host passes it as a double, which holds {DOUBLE_BITS} bits and not {width}"
+    return None
+
+
+def _none(node: Node, types: tuple[Value, ...]) -> Found:
+    return None
+
+
+def _reason(graph: Graph, node: Node) -> Found:
+    return _RULES.get(type(node), _none)(node, graph.operands(node)) or _wide_constant(node) or _wide_port(graph, node)
+
+
+def reasons(graph: Graph) -> dict[str, str]:
+    """By the name of the node, why hls4ml cannot compute it; empty where the whole design is exact."""
+    found = ((node.name, _reason(graph, node)) for node in graph)
+    return {name: reason for name, reason in found if reason is not None}
+
+
+def check(graph: Graph) -> None:
+    """Refuse what cannot be exact.
+
+    Raises:
+        ExportError: with every such layer and its reason.
+    """
+    against = reasons(graph)
+    if not against:
+        return
+    listed = []
+    for name, reason in against.items():
+        origin = graph[name].origin
+        listed.append(f"{name!r} ({graph[name].op}{f', module {origin}' if origin else ''}): {reason}")
+    raise ExportError(
+        f"hls4ml cannot compute {len(against)} of the {len(graph)} nodes of design {graph.name!r} bit for bit - "
+        f"{'; '.join(listed)} - so change them, or export without hls4ml."
+    )
