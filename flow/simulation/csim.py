@@ -23,7 +23,7 @@ from flow.exporters.writer import write_file
 from flow.ir import Graph
 from flow.tools import ap_headers, program, run
 
-__all__ = ["compile_program", "simulate_csim", "tool"]
+__all__ = ["compile_program", "compiler", "hash_of", "simulate_csim", "tool"]
 
 _UNIT_FILES = 16
 _FLAGS = ("-std=c++11", "-O1")
@@ -36,14 +36,20 @@ def tool() -> str:
         ToolMissingError: g++ or the headers are missing.
     """
     ap_headers()
-    return f"{_compiler()}, ap_fixed headers of hls4ml {version('hls4ml')}"
+    return f"{compiler()}, ap_fixed headers of hls4ml {version('hls4ml')}"
 
 
-def _compiler() -> str:
+def compiler() -> str:
+    """Name and version of the C++ compiler.
+
+    Raises:
+        ToolMissingError: it is missing.
+    """
     return f"g++ {run([program('g++'), '-dumpfullversion']).strip()}"
 
 
-def _digest(parts: Iterable[str | bytes]) -> str:
+def hash_of(parts: Iterable[str | bytes]) -> str:
+    """A hash of texts and bytes, in order."""
     total = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -66,7 +72,7 @@ def _unit_digest(project: Path, sources: Sequence[str], common: str) -> str:
     """The hash of a unit: its sources, the constants they include, and what all units share."""
     weights = [project / "weights" / f"{Path(source).stem}.h" for source in sources]
     files = [*(project / source for source in sources), *(path for path in weights if path.is_file())]
-    return _digest([common, *(part for path in files for part in (path.name, path.read_bytes()))])
+    return hash_of([common, *(part for path in files for part in (path.name, path.read_bytes()))])
 
 
 def _compile_unit(project: Path, sources: Sequence[str], digest: str, flags: Sequence[str], timeout: float) -> Path:
@@ -101,9 +107,9 @@ def compile_program(
     trace = ("-DFLOW_TRACE",) if main == "trace.cpp" else ()
     flags = [*_FLAGS, *trace, *extra, f"-I{project}", f"-I{project / 'include'}", "-isystem", str(ap_headers())]
     shared = [tool(), " ".join([*_FLAGS, *trace, *extra])]
-    common = _digest([*shared, *(part for path in _headers(project) for part in (path.name, path.read_bytes()))])
+    common = hash_of([*shared, *(part for path in _headers(project) for part in (path.name, path.read_bytes()))])
     units = [(group, _unit_digest(project, group, common)) for group in _units(project, main, jobs)]
-    built = project / "build" / f"{Path(main).stem}-{_digest(digest for _, digest in units)}"
+    built = project / "build" / f"{Path(main).stem}-{hash_of(digest for _, digest in units)}"
     if not built.is_file():
         with ThreadPoolExecutor(jobs) as pool:
             objects = list(pool.map(lambda unit: _compile_unit(project, unit[0], unit[1], flags, timeout), units))
