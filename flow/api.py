@@ -23,7 +23,7 @@ def export(design: Graph, to: str, x: ArrayLike | None = None) -> Files:
 
     Args:
         design: the graph.
-        to: `onnx`, `hls` or `verilog`.
+        to: `onnx`, `hls`, `hls4ml` or `verilog`.
         x: inputs for the vectors of a testbench, as in `simulate`; none where None.
 
     Raises:
@@ -55,7 +55,7 @@ def simulate(
     codes = _codes(design, x)
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
         folder = Path(name)
-        exporters = {"onnx": "onnx", "hls": "hls", "rtl": "verilog"}
+        exporters = {"onnx": "onnx", "hls": "hls", "rtl": "verilog", "hls4ml": "hls4ml"}
         for needed in sorted({FOLDERS[rung] for rung in rungs if rung in FOLDERS}):
             write_tree(folder / needed, export(design, exporters[needed], codes))
         return Ladder(design.name, tuple(climb(Context(design, codes, folder, model), rungs)))

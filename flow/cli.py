@@ -68,7 +68,9 @@ def train(recipe: RecipeArgument, build: Build = _BUILD) -> None:
 @app.command()
 def export(
     name: Name,
-    to: Annotated[str | None, typer.Option(help="Comma-separated: onnx, hls, verilog. Default: the recipe's.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Comma-separated: onnx, hls, hls4ml, verilog. Default: the recipe's.")
+    ] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""

@@ -17,8 +17,9 @@ from flow.errors import RecipeError, did_you_mean
 
 __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
 
-EXPORTS = ("onnx", "hls", "verilog")
-RUNGS = ("torch", "interpreter", "onnxruntime", "csim", "rtl", "netlist")
+_EXPORTS = ("onnx", "hls", "verilog")
+_RUNGS = ("torch", "interpreter", "onnxruntime", "csim", "rtl", "netlist")
+EXPORTS, RUNGS = (*_EXPORTS, "hls4ml"), (*_RUNGS, "hls4ml")  # the last ones only where a recipe asks for them
 _FOLDER = Path(__file__).parent / "recipes"
 _EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
 
@@ -68,7 +69,7 @@ class Recipe:
         train: see `Training`.
         quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.
-        exports: which of onnx, hls, verilog to write.
+        exports: which of onnx, hls, verilog, hls4ml to write.
         rungs: which rungs of the ladder to climb.
         boards: the boards to estimate for; the first one is the main one.
         folder: where `model` is looked up.
@@ -81,8 +82,8 @@ class Recipe:
     train: Training = field(default_factory=Training)
     quantize: Mapping[str, Any] = field(default_factory=dict)
     argmax: bool = False
-    exports: tuple[str, ...] = EXPORTS
-    rungs: tuple[str, ...] = RUNGS
+    exports: tuple[str, ...] = _EXPORTS
+    rungs: tuple[str, ...] = _RUNGS
     boards: tuple[str, ...] = ("ultra96_v2",)
     folder: Path = Path()
 

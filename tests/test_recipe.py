@@ -90,7 +90,7 @@ def test_whole_numbers_serve_as_reals(written) -> None:
         (
             GOOD + "rungs: [torch, simulink]",
             "Recipe key 'rungs' holds 'simulink', but may hold "
-            "torch, interpreter, onnxruntime, csim, rtl, netlist only.",
+            "torch, interpreter, onnxruntime, csim, rtl, netlist, hls4ml only.",
         ),
         (GOOD + "boards: []", "Recipe key 'boards' must name at least one board; see `flow boards`."),
         (GOOD + "boards: pynq_z2", "Recipe 'r.yaml': key 'boards' must be a list of names, not 'pynq_z2'."),

@@ -1,4 +1,4 @@
-"""The six rungs: each runs one form of the same design and is compared code by code with the arbiter."""
+"""The rungs, six and hls4ml: each runs one form of the same design and is compared code by code with the arbiter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flow.errors import FlowError, SimulationError
 from flow.ir import Graph, trace
-from flow.simulation import csim, netlist, onnxruntime, rtl
+from flow.simulation import csim, hls4ml, netlist, onnxruntime, rtl
 from flow.simulation.compare import Comparison, compare
 
 __all__ = ["FOLDERS", "RUNGS", "Context", "Ladder", "RungResult", "climb"]
@@ -24,7 +24,7 @@ Codes = NDArray[np.int64]
 NETLIST_VECTORS = 16
 
 # Which exported folder a rung runs; the two first rungs run no export.
-FOLDERS = {"onnxruntime": "onnx", "csim": "hls", "rtl": "rtl", "netlist": "rtl"}
+FOLDERS = {"onnxruntime": "onnx", "csim": "hls", "rtl": "rtl", "netlist": "rtl", "hls4ml": "hls4ml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Context:
     Attributes:
         graph: the design.
         codes: int64[N, *shape] input codes.
-        folder: holds `onnx/`, `hls/`, `rtl/` as exported.
+        folder: holds `onnx/`, `hls/`, `rtl/`, `hls4ml/` as exported.
         model: the trained model, for the rung `torch`.
         stored: the design as read back from disk, for the rung `interpreter`; the design itself where None.
     """
@@ -137,6 +137,7 @@ RUNGS: dict[str, Rung] = {
     "csim": Rung(lambda c: csim.simulate_csim(c.graph, c.folder / "hls", c.codes), csim.tool),
     "rtl": Rung(lambda c: rtl.simulate_rtl(c.graph, c.folder / "rtl", c.codes), rtl.tool),
     "netlist": Rung(_netlist, netlist.tool),
+    "hls4ml": Rung(lambda c: hls4ml.simulate_hls4ml(c.graph, c.folder / "hls4ml", c.codes), hls4ml.tool),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from flow.errors import FlowError
 from flow.exporters.hls import export_hls
+from flow.exporters.hls4ml import export_hls4ml
 from flow.exporters.onnx import export_onnx, export_qonnx
 from flow.exporters.vectors import export_vectors
 from flow.exporters.verilog import export_verilog
@@ -25,6 +26,7 @@ __all__ = ["EXPORTERS", "export_stage"]
 EXPORTERS: Mapping[str, tuple[str, Callable[[Graph, Any], Files]]] = {
     "onnx": ("onnx", lambda graph, codes: {**export_onnx(graph), **_qonnx(graph)}),
     "hls": ("hls", export_hls),
+    "hls4ml": ("hls4ml", export_hls4ml),
     "verilog": ("rtl", lambda graph, codes: export_verilog(graph)),
 }
 

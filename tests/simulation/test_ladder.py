@@ -17,7 +17,7 @@ from flow.ir import Dense, Graph, Requantize, Tensor, dump, load
 from flow.lowering import encode_input
 from flow.simulation.ladder import FOLDERS, RUNGS, Context, climb
 
-EXPORTERS = {"onnx": "onnx", "hls": "hls", "rtl": "verilog"}
+EXPORTERS = {"onnx": "onnx", "hls": "hls", "rtl": "verilog", "hls4ml": "hls4ml"}
 COUNT = 24
 
 
@@ -102,7 +102,7 @@ def test_an_unknown_rung_is_named(design, tmp_path: Path) -> None:
     with pytest.raises(SimulationError) as caught:
         list(climb(Context(graph, codes, tmp_path), ["modelsim"]))
     assert str(caught.value) == (
-        "There is no rung 'modelsim'; the rungs are torch, interpreter, onnxruntime, csim, rtl, netlist."
+        "There is no rung 'modelsim'; the rungs are torch, interpreter, onnxruntime, csim, rtl, netlist, hls4ml."
     )
 
 
