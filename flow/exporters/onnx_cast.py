@@ -14,9 +14,9 @@ from onnx import TensorProto
 
 from flow.exporters.onnx_builder import Builder
 from flow.formats import FixedPoint, Overflow, Rounding, round_shift
-from flow.ir import Requantize, Value
+from flow.ir import Requantize, RequantizeEach, Value
 
-__all__ = ["lift", "requantize", "rounded_range"]
+__all__ = ["lift", "requantize", "requantize_each", "rounded_range"]
 
 _WORD = 62  # the interpreter's width; one more addition still fits int64
 Range = tuple[int, int]
@@ -143,3 +143,21 @@ def requantize(b: Builder, node: Requantize, types: tuple[Value, ...], x: str) -
     else:
         x, reach = _lifted(b, x, reach, -shift, node)
     return _overflowed(b, x, reach, node)
+
+
+def requantize_each(b: Builder, node: RequantizeEach, types: tuple[Value, ...], x: str) -> str:
+    """The places of each format are gathered, cast as one, and put back where they were."""
+    (value,), forms = types, node.formats()
+    if len(forms) == 1 and node.widths.codes.all():
+        return requantize(b, node.cast_to(forms[0]), types, x)
+    flat = b.op("Reshape", x, np.array([0, value.size]))
+    masks = [np.broadcast_to(node.places(form), value.shape).ravel() for form in forms]
+    pruned = ~np.any([np.zeros(value.size, dtype=bool), *masks], axis=0)
+    order = [np.flatnonzero(mask) for mask in (*masks, pruned)]
+    taken = [b.op("Gather", flat, places, axis=1) for places in order if places.size]
+    casts = zip(forms, taken, strict=False)  # without a cast are only the places of no bits
+    parts = [lift(b, requantize(b, node.cast_to(form), types, part), node.frac - form.frac) for form, part in casts]
+    parts += [b.op("Mul", part, 0) for part in taken[len(forms) :]]
+    joined = b.op("Concat", *parts, axis=1)
+    back = b.op("Gather", joined, np.argsort(np.concatenate(order)), axis=1)
+    return b.op("Reshape", back, np.array([0, *value.shape]))

@@ -19,7 +19,8 @@ from onnx import TensorProto, helper
 
 from flow.errors import ExportError
 from flow.exporters.onnx_builder import Builder
-from flow.exporters.onnx_cast import lift, requantize
+from flow.exporters.onnx_cast import lift, requantize, requantize_each
+from flow.exporters.onnx_minifloat import look_up, requantize_minifloat
 from flow.exporters.writer import Files
 from flow.ir import (
     Add,
@@ -32,10 +33,18 @@ from flow.ir import (
     Input,
     Linear,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Value,
 )
 from flow.ir.ops import pooled_shape
@@ -137,10 +146,38 @@ def _scale_shift(b: Builder, node: ScaleShift, types: Types, x: str) -> str:
     return b.op("Add", b.op("Mul", x, scale.reshape(shape)), node.shift_codes(types[0]).reshape(shape))
 
 
-def _add(b: Builder, node: Add, types: Types, left: str, right: str) -> str:
+def _aligned(b: Builder, types: Types, *sides: str) -> list[str]:
+    """Both operands at the finer binary point."""
     frac = max(value.format.frac for value in types)
-    lifted = (lift(b, x, frac - v.format.frac) for x, v in zip((left, right), types, strict=True))
-    return b.op("Add", *lifted)
+    return [lift(b, x, frac - v.format.frac) for x, v in zip(sides, types, strict=True)]
+
+
+def _add(b: Builder, node: Add, types: Types, left: str, right: str) -> str:
+    return b.op("Add", *_aligned(b, types, left, right))
+
+
+def _sub(b: Builder, node: Sub, types: Types, left: str, right: str) -> str:
+    return b.op("Sub", *_aligned(b, types, left, right))
+
+
+def _mul(b: Builder, node: Mul, types: Types, left: str, right: str) -> str:
+    return b.op("Mul", left, right)
+
+
+def _table(b: Builder, node: Table, types: Types, x: str) -> str:
+    return look_up(b, node.entries.codes, node.first, x)
+
+
+def _reduce_max(b: Builder, node: ReduceMax, types: Types, x: str) -> str:
+    return b.op("ReduceMax", x, np.array([node.axis + 1]), keepdims=1)
+
+
+def _reduce_sum(b: Builder, node: ReduceSum, types: Types, x: str) -> str:
+    return b.op("ReduceSum", x, np.array([node.axis + 1]), keepdims=1)
+
+
+def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
+    return b.op("Reshape", x, np.array([0, *node.shape]))
 
 
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
@@ -179,10 +216,18 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
     Add: _add,
+    Sub: _sub,
+    Mul: _mul,
+    Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
     Flatten: _flatten,
+    Reshape: _reshape,
     Requantize: requantize,
+    RequantizeEach: requantize_each,
+    RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError, GraphError
-from flow.formats import cast, encode_integers, encode_minifloat
+from flow.formats import cast, encode_minifloat
 from flow.ir.graph import Graph
 from flow.ir.ops import (
     Add,
@@ -147,19 +147,16 @@ def _requantize(node: Requantize, types: tuple[Value, ...], x: Codes) -> Codes:
 def _requantize_each(node: RequantizeEach, types: tuple[Value, ...], x: Codes) -> Codes:
     result, shape = np.zeros_like(x), x.shape[1:]
     for form in node.formats():
-        where = np.broadcast_to((node.fracs.codes == form.frac) & (node.widths.codes == form.width), shape)
-        codes = cast(x[:, where], types[0].format.frac, form, node.rounding, node.overflow)
-        result[:, where] = codes << (node.frac - form.frac)
+        where = np.broadcast_to(node.places(form), shape)
+        result[:, where] = _requantize(node.cast_to(form), types, x[:, where]) << (node.frac - form.frac)
     return result
 
 
 def _requantize_minifloat(node: RequantizeMinifloat, types: tuple[Value, ...], x: Codes) -> Codes:
     (value,) = types
-    if value.format.width <= _DOUBLE:
-        codes = encode_minifloat(np.ldexp(x, -value.format.frac), node.minifloat, node.rounding)
-    else:
-        codes = encode_integers(x, value.format.frac, node.minifloat, node.rounding)
-    return node.minifloat.integers(codes)
+    if value.format.width > _DOUBLE:
+        return node.of(x, value.format.frac)
+    return node.minifloat.integers(encode_minifloat(np.ldexp(x, -value.format.frac), node.minifloat, node.rounding))
 
 
 def _argmax(node: ArgMax, types: tuple[Value, ...], x: Codes) -> Codes:

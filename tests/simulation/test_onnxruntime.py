@@ -12,12 +12,34 @@ from hypothesis import strategies as st
 from flow.errors import SimulationError
 from flow.exporters.onnx import export_onnx
 from flow.exporters.writer import write_tree
-from flow.formats import FixedPoint, Overflow, Rounding
-from flow.ir import Add, Conv2d, Graph, Input, MaxPool2d, Node, Requantize, Tensor, trace
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
+from flow.ir import (
+    Add,
+    Conv2d,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    ReduceMax,
+    ReduceSum,
+    Requantize,
+    RequantizeMinifloat,
+    Tensor,
+    trace,
+)
 from flow.simulation.compare import compare
 from flow.simulation.onnxruntime import simulate_onnxruntime, tool
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
-from tests.ir.strategies import SINGLE, conv2d, dense, pooling, requantize
+from tests.ir.strategies import (
+    SINGLE,
+    conv2d,
+    dense,
+    pooling,
+    reduction,
+    requantize,
+    requantize_each,
+    requantize_minifloat,
+)
 
 once = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -49,7 +71,19 @@ def test_each_operator_alone(operator: type[Node], folder: Path):
     run()
 
 
-@pytest.mark.parametrize("strategy", [dense(26), conv2d(26), pooling(MaxPool2d, 40), requantize(60)], ids=str)
+WIDE = {
+    "dense": dense(26),
+    "conv2d": conv2d(26),
+    "max_pool2d": pooling(MaxPool2d, 40),
+    "reduce_max": reduction(ReduceMax, 61),
+    "reduce_sum": reduction(ReduceSum, 58),
+    "requantize": requantize(60),
+    "requantize_each": requantize_each(55),
+    "requantize_minifloat": requantize_minifloat(61),
+}
+
+
+@pytest.mark.parametrize("strategy", WIDE.values(), ids=WIDE)
 def test_wide_formats_beyond_what_floats_hold(strategy: st.SearchStrategy[Graph], folder: Path):
     @once
     @given(strategy, st.integers(0, 999))
@@ -80,6 +114,25 @@ def test_every_mode_at_every_shift(source: str, shift: int, folder: Path):
     assert len(nodes) == 1 + 5 * 7 * (5 + 4)
     codes = ends(nodes[0].format)
     assert check(graph, codes, folder) == len(codes) * len(nodes)
+
+
+MINIFLOATS = ("e0m3", "e3m0", "e2m1", "e3m2", "e4m3fn", "e4m3fnuz", "e5m2ieee", "ue4m0", "ue3m2ieee")
+
+
+@pytest.mark.parametrize("source", ["s13.0", "u13.0", "s62.0", "u62.0"])
+@pytest.mark.parametrize("shift", [-70, -20, -9, -3, -1, 0, 1, 2, 5, 20, 61, 62, 63, 64, 90])
+def test_every_minifloat_at_every_shift(source: str, shift: int, folder: Path):
+    """Nine formats, five roundings; `shift` bits lie below the smallest number."""
+    nodes: list[Node] = [Input(name="x", shape=(1,), format=fmt(source))]
+    for text, rounding in itertools.product(MINIFLOATS, FloatRounding):
+        form = Minifloat.parse(text)
+        moved = replace(form, bias=1 - form.mantissa - shift)
+        name = f"{text}.{rounding.value}"
+        nodes.append(RequantizeMinifloat(name=name, inputs=("x",), minifloat=moved, rounding=rounding))
+    graph = Graph("minifloats", tuple(nodes), tuple(node.name for node in nodes[1:]))
+    codes = np.arange(-4096, 8192)[:, None] if source[1:] == "13.0" else ends(nodes[0].format)
+    held = codes[(codes[:, 0] >= nodes[0].format.low) & (codes[:, 0] <= nodes[0].format.high)]
+    assert check(graph, held, folder) == len(held) * (1 + 9 * 5)
 
 
 @pytest.mark.parametrize("graph", [mlp_graph(), resnet_graph()], ids=lambda graph: graph.name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, cast, encode_integers
 from flow.ir.ops.node import Node
@@ -71,6 +72,18 @@ class RequantizeEach(_FixedCast):
         pairs = zip(self.widths.codes.ravel().tolist(), self.fracs.codes.ravel().tolist(), strict=True)
         return tuple(FixedPoint(width, frac, self.signed) for width, frac in sorted(set(pairs)) if width)
 
+    def places(self, form: FixedPoint) -> NDArray[np.bool_]:
+        """Where `form` holds, of the shape of `fracs`."""
+        found: NDArray[np.bool_] = (self.fracs.codes == form.frac) & (self.widths.codes == form.width)
+        return found
+
+    def cast_to(self, form: FixedPoint) -> Requantize:
+        """The cast of the places of one format."""
+        return Requantize(
+            name=self.name, inputs=self.inputs, origin=self.origin, format=form, rounding=self.rounding,
+            overflow=self.overflow,
+        )  # fmt: skip
+
     @property
     def frac(self) -> int:
         """Fractional bits of the result."""
@@ -114,7 +127,9 @@ class RequantizeMinifloat(Node):
 
     def infer(self, *inputs: Value) -> Value:
         (x,) = inputs
-        ends = np.array([x.low, x.high], dtype=object)
-        codes = encode_integers(ends, x.format.frac, self.minifloat, self.rounding)
-        low, high = self.minifloat.integers(codes).tolist()
+        low, high = self.of(np.array([x.low, x.high], dtype=object), x.format.frac).tolist()
         return Value(x.shape, self.minifloat.fixed_point, low, high)
+
+    def of(self, codes: NDArray[Any], frac: int) -> NDArray[Any]:
+        """The results for `codes` of any width with `frac` fractional bits, one at a time."""
+        return self.minifloat.integers(encode_integers(codes, frac, self.minifloat, self.rounding))
