@@ -34,6 +34,7 @@ from flow.training.block_words import BlockQuantizer
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
+from flow.training.rotation import FixedRotation
 from flow.training.rung import simulate_torch
 
 __all__ = ["encode_input", "lower", "simulate_torch"]
@@ -83,6 +84,16 @@ def _dense(layer: layers.FixedDense, model: QuantizedModel, common: Common) -> N
     return Dense(weight=_tensor(layer.weight_quantizer, layer.weight), bias=_bias(layer), **common)
 
 
+def _rotation(layer: FixedRotation, model: QuantizedModel, common: Common) -> Node:
+    """The blocks as the diagonal of a Dense, or as the groups of a convolution of one point."""
+    signs, count = layer.signs.to(torch.int64).cpu().numpy(), layer.channels // layer.size
+    form = FixedPoint.holding(-1, 1, layer.frac)
+    if not layer.spatial:
+        return Dense(weight=Tensor(np.kron(np.eye(count, dtype=np.int64), signs), form), **common)
+    weight = np.tile(signs, (count, 1)).reshape(layer.channels, layer.size, 1, 1)
+    return Conv2d(weight=Tensor(weight, form), groups=count, **common)
+
+
 def _conv2d(layer: layers.FixedConv2d, model: QuantizedModel, common: Common) -> Node:
     weight = _tensor(layer.weight_quantizer, layer.weight)
     window = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
@@ -108,6 +119,7 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     layers.Cast: _cast,
     layers.FixedDense: _dense,
     layers.FixedConv2d: _conv2d,
+    FixedRotation: _rotation,
     layers.FixedScaleShift: _scale_shift,
     layers.FixedAvgPool2d: _avg_pool,
     layers.FixedMaxPool2d: _max_pool,

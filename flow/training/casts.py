@@ -25,6 +25,7 @@ from flow.training.calls import (
     distinct,
 )
 from flow.training.overrides import LayerSpecs
+from flow.training.rotation import Rotate
 from flow.training.words import AnyWord, Word
 
 __all__ = ["place_casts"]
@@ -52,6 +53,8 @@ class _Placement:
     def start(self, word: AnyWord) -> Call:
         """The cast that the host does, to fixed point; the design itself makes another word of it."""
         positive = self.positive[SOURCE]
+        if self.specs.spec.input is None and self._is_turned(SOURCE):
+            word = _HOST_WORD
         if not isinstance(word, Word):
             name = distinct(f"{SOURCE}.out", self.taken)
             self.taken.add(name)
@@ -63,8 +66,8 @@ class _Placement:
         """Append the call, and its cast where one stands."""
         signs = [self.positive[name] for name in call.inputs]
         self.positive[call.name] = isinstance(call, Relu) or (isinstance(call, _KEEPING_SIGN) and all(signs))
-        passed = isinstance(call, _PASSING) and self.wide[call.inputs[0]]
-        self.wide[call.name] = isinstance(call, _WIDENING) or passed
+        passed = isinstance(call, (*_PASSING, Rotate)) and self.wide[call.inputs[0]]
+        self.wide[call.name] = isinstance(call, (*_WIDENING, Rotate)) or passed
         self.paths[call.name] = (*(self.paths[call.inputs[0]] if passed else ()), *call.paths)
         self.calls.append(replace(call, inputs=tuple(self.now[name] for name in call.inputs)))
         self.now[call.name] = call.name
@@ -73,7 +76,15 @@ class _Placement:
 
     def _stays_wide(self, call: Call) -> bool:
         readers = self.readers[call.name]
-        return self._leaves(call) or (len(readers) == 1 and isinstance(readers[0], Relu))
+        read_wide = len(readers) == 1 and isinstance(readers[0], Relu)
+        return self._leaves(call) or read_wide or self._is_turned(call.name)
+
+    def _is_turned(self, name: str) -> bool:
+        """Whether a rotation is all that reads a value, flattened or not, so that the cast follows the rotation."""
+        if len(self.readers[name]) != 1:
+            return False
+        (reader,) = self.readers[name]
+        return isinstance(reader, Rotate) or (isinstance(reader, Flatten) and self._is_turned(reader.name))
 
     def _leaves(self, call: Call) -> bool:
         """Whether the value is the model's result, flattened or not."""

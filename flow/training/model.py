@@ -17,6 +17,7 @@ from flow.training.fold import scale_and_shift
 from flow.training.khot import few_digits
 from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
+from flow.training.rotation import FixedRotation, Rotate
 from flow.training.spec import Spec
 from flow.training.words import AnyWord, MinifloatWord
 
@@ -179,6 +180,10 @@ def _avg_pool(builder: _Builder, call: calls.AvgPool2d) -> nn.Module:
     return layers.FixedAvgPool2d(call.kernel, call.stride, width, lambda code: few_digits(code, khot, signed_digits))
 
 
+def _rotation(builder: _Builder, call: Rotate) -> nn.Module:
+    return FixedRotation(call.size, builder.state[call.weight], call.groups)
+
+
 def _by_name(call: Call) -> tuple[object, ...]:
     return (call.name,)
 
@@ -190,6 +195,7 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.Conv2d: _conv2d,
     calls.BatchNorm: _scale_shift,
     calls.AvgPool2d: _avg_pool,
+    Rotate: _rotation,
     calls.Relu: lambda builder, call: layers.FixedRelu(),
     calls.Add: lambda builder, call: layers.FixedAdd(),
     calls.MaxPool2d: lambda builder, call: layers.FixedMaxPool2d(call.kernel, call.stride),

@@ -24,7 +24,7 @@ _CONSTANT = ("granularity", "khot", "signed_digits", "lengths", "overflow")
 
 
 def _of_weighted(call: Any, spec: Spec) -> tuple[str, ...]:
-    return ("weights", *(() if call.bias is None else ("biases",)), *_of_constant(spec), "stochastic")
+    return ("weights", *(() if call.bias is None else ("biases",)), *_of_constant(spec), "stochastic", "hadamard")
 
 
 def _of_average(call: Any, spec: Spec) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from flow.training.importer import import_network
 from flow.training.model import QuantizedModel
 from flow.training.overrides import LayerSpecs, check_layers
 from flow.training.quantizer import calibrating
+from flow.training.rotation import rotate
 from flow.training.spec import BatchNormMode, Spec, spec_with
 
 __all__ = ["float_network", "quantize", "quantize_network"]
@@ -64,7 +65,7 @@ def float_network(model: nn.Module, batch: Tensor, spec: Spec) -> Network:
 def quantize_network(network: Network, batch: Tensor, spec: Spec) -> QuantizedModel:
     """Casts placed and calibrated on float[B, ...]: the second half of `quantize`."""
     specs = LayerSpecs(spec)
-    placed = place_casts(network, specs, positive=bool((batch >= 0).all()))
+    placed = place_casts(rotate(network, specs), specs, positive=bool((batch >= 0).all()))
     check_layers(placed, specs)
     result = QuantizedModel(placed, spec, tuple(batch.shape[1:])).to(batch.device)
     with torch.no_grad(), calibrating(result):

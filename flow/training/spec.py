@@ -44,6 +44,7 @@ _WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input
 _CASTS = ("activations", "sums", "input")
 _BLOCKED = ("weights", "activations", "input")
 _SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
+_HADAMARD = (None, 4, 16, 64)  # sizes whose root, by which the matrix is divided, is a power of two
 _ENUMS: dict[str, type[Enum]] = {
     "rounding": Rounding,
     "overflow": Overflow,
@@ -84,6 +85,9 @@ class Spec:
         lengths: "fixed", or "learned" for every word, by `granularity` for constants; see `flow.training.widths`.
         stochastic: while training, casts and weights round up with the probability of the rest, so that they are right
             on average; in eval mode `rounding` holds.
+        hadamard: turn the inputs of Linear and Conv2d, and their weights against them, in blocks of 4, 16 or 64, where
+            that divides the inputs; None for not. The cast of what is turned follows the turn; see
+            `flow.training.rotation`.
         layers: other options for single layers, by module path or pattern: `{"fc1": {"weights": "s4"}, "block.*":
             {"granularity": "channel"}}`. Words of activations and sums are those of the cast that follows the layer; a
             function of the model's own forward goes by its name in the graph, such as `add`. A path beats a pattern.
@@ -107,6 +111,7 @@ class Spec:
     signed_digits: bool = True
     lengths: Lengths = Lengths.FIXED
     stochastic: bool = False
+    hadamard: int | None = None
 
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
@@ -121,6 +126,8 @@ class Spec:
             if getattr(self, key) is not None and not isinstance(self.word(key), Word):
                 _check_kind(self, key)
         _check_chance(self)
+        if self.hadamard not in _HADAMARD or type(self.hadamard) is bool:
+            raise RecipeError(f"hadamard is 4, 16, 64, or None for no turn, not {self.hadamard!r}.")
         if type(self.signed_digits) is not bool:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
         if self.khot is not None:
