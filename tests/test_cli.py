@@ -30,7 +30,7 @@ def broken():
     return model
 
 def strange():
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softplus())
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softshrink())
 """
 TINY = {
     "name": "tiny",
@@ -205,7 +205,7 @@ def test_an_unknown_word_length_is_refused_before_any_work(folder: Path) -> None
 @pytest.mark.parametrize(
     ("function", "start"),
     [
-        ("strange", "Sequential uses what has no fixed-point form: aten.softplus.default in '2'; supported are "),
+        ("strange", "Sequential uses what has no fixed-point form: aten.softshrink.default in '2'; supported are "),
         ("broken", "Fixed point holds finite numbers only, but parameter '1.weight' of the model contains nan"),
         ("missing", "Recipe key 'model' names the function 'missing', which 'nets.py' does not define."),
     ],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from flow.errors import DataError, UnsupportedError
-from flow.formats import FixedPoint
+from flow.formats import FixedPoint, Rounding
 from flow.ir import (
     Add,
     ArgMax,
@@ -22,20 +22,29 @@ from flow.ir import (
     Graph,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
     RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
 )
-from flow.training import layers
+from flow.training import layers, operators
+from flow.training.accumulators import FixedAccumulator
 from flow.training.block_words import BlockQuantizer
+from flow.training.fracs import AtPoint
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation
 from flow.training.rung import simulate_torch
+from flow.training.tables import FixedTable
 
 __all__ = ["encode_input", "lower", "simulate_torch"]
 
@@ -114,6 +123,15 @@ def _max_pool(layer: layers.FixedMaxPool2d, model: QuantizedModel, common: Commo
     return MaxPool2d(kernel=layer.kernel, stride=layer.stride, **common)
 
 
+def _table(layer: FixedTable, frac: int, common: Common) -> Node:
+    entries = Tensor(layer.entries(frac), layer.quantizer.format)
+    return Table(entries=entries, first=layer.source(frac).low, **common)
+
+
+def _accumulator(layer: FixedAccumulator, frac: int, common: Common) -> Node:
+    return Requantize(format=layer.format(frac), rounding=Rounding.TRN, overflow=layer.overflow, **common)
+
+
 _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] = {
     layers.InputCast: _input,
     layers.Cast: _cast,
@@ -126,6 +144,16 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     layers.FixedRelu: lambda layer, model, common: Relu(**common),
     layers.FixedAdd: lambda layer, model, common: Add(**common),
     layers.FixedFlatten: lambda layer, model, common: Flatten(**common),
+    operators.FixedReshape: lambda layer, model, common: Reshape(shape=layer.shape, **common),
+    operators.FixedSub: lambda layer, model, common: Sub(**common),
+    operators.FixedMul: lambda layer, model, common: Mul(**common),
+    operators.FixedReduceMax: lambda layer, model, common: ReduceMax(axis=layer.axis, **common),
+    operators.FixedReduceSum: lambda layer, model, common: ReduceSum(axis=layer.axis, **common),
+}
+# Those that must know the fractional bits of what they read.
+_AT_POINT: dict[type[nn.Module], Callable[[Any, Any, Common], Node]] = {
+    FixedTable: _table,
+    FixedAccumulator: _accumulator,
 }
 
 
@@ -167,11 +195,15 @@ def lower(
     if example is not None and tuple(example.shape[1:]) != model.shape:
         raise DataError(f"The model takes samples {list(model.shape)}, not {list(example.shape[1:])}.")
     nodes: list[Node] = []
+    points = model.points()
     for step in model.steps:
         layer = model.layers[step.layer]
         inputs = tuple(model.steps[index].name for index in step.inputs)
         common = {"name": step.name, "inputs": inputs, "origin": step.origin}
-        nodes.append(_HANDLERS[type(layer)](layer, model, common))
+        if isinstance(layer, AtPoint):
+            nodes.append(_AT_POINT[type(layer)](layer, points[inputs[0]], common))
+        else:
+            nodes.append(_HANDLERS[type(layer)](layer, model, common))
     outputs: tuple[str, ...] = (model.steps[model.output].name,)
     if argmax:
         nodes.append(ArgMax(name=_free("class", nodes), inputs=outputs))

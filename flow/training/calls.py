@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from flow.formats import Overflow
+from flow.training.functions import Function
 from flow.training.words import AnyWord
 
 __all__ = [
     "SOURCE",
+    "Accumulate",
     "Add",
     "AvgPool2d",
     "BatchNorm",
@@ -20,8 +23,14 @@ __all__ = [
     "Dense",
     "Flatten",
     "MaxPool2d",
+    "Mul",
     "Network",
+    "ReduceMax",
+    "ReduceSum",
     "Relu",
+    "Reshape",
+    "Sub",
+    "Table",
     "Weighted",
     "distinct",
 ]
@@ -42,6 +51,7 @@ class Call:
         base: the name after which a cast of the value is called; empty means `name`.
         paths: by which `Spec.layers` may name the call: its module path, or its name where it is a function other than
             ReLU; a cast goes by those of all calls between it and the casts before.
+        shape: of one sample of the value.
     """
 
     name: str
@@ -49,6 +59,7 @@ class Call:
     origin: str = ""
     base: str = ""
     paths: tuple[str, ...] = field(default=(), compare=False)
+    shape: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def stem(self) -> str:
@@ -100,6 +111,50 @@ class Add(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sub(Call):
+    """The difference of two values; `positive` where the first is known to be the larger one."""
+
+    positive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mul(Call):
+    """The product of two values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Call):
+    """A function of one value.
+
+    Attributes:
+        function: which one.
+        role: the field of `Spec` that holds the word of its entries.
+        saturates: whether the cast before it saturates whatever the spec says of casts.
+    """
+
+    function: Function
+    role: str = "activations"
+    saturates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction(Call):
+    """Many values to one along `axis`, which stays with size 1; counted from 0 without the batch."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceMax(Reduction):
+    """The highest value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceSum(Reduction):
+    """The sum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaxPool2d(Call):
     """The highest value of each window."""
 
@@ -121,11 +176,28 @@ class Flatten(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reshape(Call):
+    """The same values in the same order as a sample of another `shape`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cast(Call):
-    """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word."""
+    """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word.
+
+    `overflow` is the mode where it is not that of the spec.
+    """
 
     word: AnyWord
     role: str = "activations"
+    overflow: Overflow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accumulate(Call):
+    """The sum of a Linear or a convolution brought to a word, its binary point left where it is."""
+
+    word: AnyWord
+    overflow: Overflow
 
 
 @dataclass(frozen=True, slots=True)

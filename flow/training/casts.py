@@ -1,16 +1,20 @@
 """Where casts stand: a pure function from a network to the same network with `Cast` calls in it.
 
-The result of every Linear, Conv2d, BatchNorm, addition and average is cast with a binary point of its own, except where
-its only reader is a ReLU (the cast follows the ReLU, unsigned) and where it leaves the design: exact sums leave.
-MaxPool and Flatten lose nothing and are not cast.
+The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
+own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape or a table, and where it
+leaves the design: exact sums leave. What addresses a table is cast right before it, to the word `tables`. MaxPool and
+Flatten lose nothing and are not cast.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from flow.formats import Overflow
 from flow.training.calls import (
     SOURCE,
+    Accumulate,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -20,8 +24,15 @@ from flow.training.calls import (
     Dense,
     Flatten,
     MaxPool2d,
+    Mul,
     Network,
+    ReduceMax,
+    ReduceSum,
     Relu,
+    Reshape,
+    Sub,
+    Table,
+    Weighted,
     distinct,
 )
 from flow.training.overrides import LayerSpecs
@@ -32,9 +43,11 @@ __all__ = ["place_casts"]
 
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
-_WIDENING = (Dense, Conv2d, BatchNorm, Add, AvgPool2d)
-_PASSING = (Relu, Flatten)  # exact on what has not been cast yet
-_KEEPING_SIGN = (Add, AvgPool2d, MaxPool2d, Flatten, Cast)
+_WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
+_PASSING = (Relu, Flatten, Reshape)  # exact on what has not been cast yet
+_READING_WIDE = (Relu, Reshape, Table)  # the cast follows them, or is theirs
+_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Cast)
+_ADDING = (BatchNorm, Add, Sub)
 
 
 class _Placement:
@@ -65,18 +78,21 @@ class _Placement:
     def visit(self, call: Call) -> None:
         """Append the call, and its cast where one stands."""
         signs = [self.positive[name] for name in call.inputs]
-        self.positive[call.name] = isinstance(call, Relu) or (isinstance(call, _KEEPING_SIGN) and all(signs))
+        self.positive[call.name] = _is_positive(call) or (isinstance(call, _KEEPING_SIGN) and all(signs))
         passed = isinstance(call, (*_PASSING, Rotate)) and self.wide[call.inputs[0]]
         self.wide[call.name] = isinstance(call, (*_WIDENING, Rotate)) or passed
         self.paths[call.name] = (*(self.paths[call.inputs[0]] if passed else ()), *call.paths)
-        self.calls.append(replace(call, inputs=tuple(self.now[name] for name in call.inputs)))
+        inputs = (self._address(call),) if isinstance(call, Table) else tuple(self.now[name] for name in call.inputs)
+        self.calls.append(replace(call, inputs=inputs))
         self.now[call.name] = call.name
+        if isinstance(call, Weighted):
+            self._bound(call)
         if self.wide[call.name] and not self._stays_wide(call):
             self._cast(call)
 
     def _stays_wide(self, call: Call) -> bool:
         readers = self.readers[call.name]
-        read_wide = len(readers) == 1 and isinstance(readers[0], Relu)
+        read_wide = len(readers) == 1 and isinstance(readers[0], _READING_WIDE)
         return self._leaves(call) or read_wide or self._is_turned(call.name)
 
     def _is_turned(self, name: str) -> bool:
@@ -91,17 +107,46 @@ class _Placement:
         readers = self.readers[call.name]
         if call.name == self.network.output or len(readers) != 1:
             return call.name == self.network.output
-        return isinstance(readers[0], Flatten) and self._leaves(readers[0])
+        return isinstance(readers[0], (Flatten, Reshape)) and self._leaves(readers[0])
 
     def _cast(self, call: Call) -> None:
-        inner = all(isinstance(reader, (BatchNorm, Add)) for reader in self.readers[call.name])
+        inner = all(isinstance(reader, _ADDING) for reader in self.readers[call.name])
         role = "sums" if inner and not isinstance(call, Relu) else "activations"
         paths = self.paths[call.name]
         word = self.specs.at(paths).word(role).fitted(self.positive[call.name])
-        name = distinct(f"{call.stem}.out", self.taken)
+        made = self._made(Cast, f"{call.stem}.out", call.name, call, paths=paths, word=word, role=role)
+        self.now[call.name], self.wide[call.name] = made.name, False
+
+    def _address(self, table: Table) -> str:
+        """Append the cast before a table; its name."""
+        (source,) = table.inputs
+        word = self.specs.of(table).word("tables").fitted(self.positive[source])
+        overflow = Overflow.SAT if table.saturates else None
+        made = self._made(Cast, f"{table.name}.in", source, table, word=word, role="tables", overflow=overflow)
+        return made.name
+
+    def _bound(self, call: Weighted) -> None:
+        """The accumulator's width, where one is given."""
+        spec = self.specs.of(call)
+        if spec.accumulators is not None:
+            word, overflow = spec.word("accumulators"), spec.accumulator_overflow
+            made = self._made(Accumulate, f"{call.name}.acc", call.name, call, word=word, overflow=overflow)
+            self.now[call.name] = made.name
+
+    def _made(self, kind: type[Call], wanted: str, source: str, near: Call, **fields: Any) -> Call:
+        """Append a call that reads `source`; it goes by the paths of `near` unless others are given."""
+        name = distinct(wanted, self.taken)
         self.taken.add(name)
-        self.calls.append(Cast(name=name, inputs=(call.name,), origin=call.origin, paths=paths, word=word, role=role))
-        self.now[call.name], self.wide[call.name] = name, False
+        held = {"origin": near.origin, "paths": near.paths, "shape": near.shape, **fields}
+        self.calls.append(kind(name=name, inputs=(self.now[source],), **held))
+        return self.calls[-1]
+
+
+def _is_positive(call: Call) -> bool:
+    """Whether no result is negative, whatever the inputs are."""
+    if isinstance(call, Table):
+        return call.function.positive
+    return isinstance(call, Relu) or (isinstance(call, Sub) and call.positive)
 
 
 def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flow.formats import Overflow, Rounding
@@ -15,7 +16,7 @@ from flow.training.spec import Granularity, Lengths, Spec, Word
 from flow.training.widths import SATURATING, LearnedCast, LearnedConstant
 from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord
 
-__all__ = ["cast_quantizer", "constant_quantizer"]
+__all__ = ["address_quantizer", "cast_quantizer", "constant_quantizer", "entry_quantizer"]
 
 
 def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str) -> Quantizer:
@@ -69,3 +70,22 @@ _CASTS: dict[type[Any], Callable[[Spec, Any, str], Quantizer]] = {
     ),
     BlockWord: lambda spec, word, place: BlockQuantizer(word, place),
 }
+
+
+def address_quantizer(spec: Spec, word: Word, place: str) -> Quantizer:
+    """The quantiser of a cast whose codes address a table: one word of given length."""
+    return cast_quantizer(replace(spec, lengths=Lengths.FIXED), word, place)
+
+
+def entry_quantizer(spec: Spec, role: str, positive: bool, place: str) -> Quantizer:
+    """The quantiser of a table's entries, which as other constants are rounded to nearest and saturated.
+
+    Args:
+        spec: words and options.
+        role: field of `Spec` that holds the word; entries have no blocks, and take the word of `tables` instead.
+        positive: whether no entry is negative.
+        place: the table, for messages.
+    """
+    word = spec.word("tables" if isinstance(spec.word(role), BlockWord) else role)
+    encoded = replace(spec, rounding=Rounding.RND, overflow=Overflow.SAT, stochastic=False)
+    return cast_quantizer(encoded, word.fitted(positive), place)

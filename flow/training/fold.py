@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from flow.errors import UnsupportedError
-from flow.training.calls import BatchNorm, Call, Network, Weighted
+from flow.training.calls import BatchNorm, Call, Network, Reshape, Weighted
 
 __all__ = ["fold_batchnorm", "scale_and_shift"]
 
@@ -22,6 +23,17 @@ def scale_and_shift(call: BatchNorm, state: dict[str, Tensor]) -> tuple[Tensor, 
     return scale, beta - mean * scale
 
 
+def _reshaped(calls: dict[str, Call], name: str) -> list[Call]:
+    """The call that made the value `name`, and those before it as far as they only reshape and keep the channels."""
+    found = [calls[name]] if name in calls else []
+    while found and isinstance(found[-1], Reshape) and found[-1].inputs[0] in calls:
+        before = calls[found[-1].inputs[0]]
+        if before.shape[:1] != found[-1].shape[:1]:
+            break
+        found.append(before)
+    return found
+
+
 def _check(network: Network) -> None:
     made = {call.name: call for call in network.calls}
     readers = network.consumers()
@@ -29,8 +41,9 @@ def _check(network: Network) -> None:
     for call in network.calls:
         if not isinstance(call, BatchNorm):
             continue
-        before = made.get(call.inputs[0])
-        alone = isinstance(before, Weighted) and len(readers[before.name]) == 1 and weights.count(before.weight) == 1
+        chain = _reshaped(made, call.inputs[0])
+        before = chain[-1] if all(len(readers[held.name]) == 1 for held in chain) and chain else None
+        alone = isinstance(before, Weighted) and weights.count(before.weight) == 1
         if not alone:
             raise UnsupportedError(
                 f"BatchNorm {call.name!r} cannot be folded: it does not follow a Linear or Conv2d that is used nowhere "
@@ -46,21 +59,20 @@ def fold_batchnorm(network: Network) -> Network:
     """
     _check(network)
     state, moved = dict(network.state), dict[str, str]()
-    calls, weighted = dict[str, Call](), dict[str, Weighted]()
+    calls = dict[str, Call]()
     for original in network.calls:
         call = replace(original, inputs=tuple(moved.get(name, name) for name in original.inputs))
         if isinstance(call, BatchNorm):
-            before, constants = _folded(weighted[call.inputs[0]], call, state)
+            before = _reshaped(calls, call.inputs[0])[-1]
+            folded, constants = _folded(before, call, state)
             state.update(constants)
-            calls[before.name], moved[call.name] = before, before.name
+            calls[folded.name], moved[call.name] = folded, call.inputs[0]
         else:
             calls[call.name] = call
-        if isinstance(call, Weighted):
-            weighted[call.name] = call
     return Network(tuple(calls.values()), moved.get(network.output, network.output), state)
 
 
-def _folded(before: Weighted, norm: BatchNorm, state: dict[str, Tensor]) -> tuple[Weighted, dict[str, Tensor]]:
+def _folded(before: Any, norm: BatchNorm, state: dict[str, Tensor]) -> tuple[Weighted, dict[str, Tensor]]:
     scale, shift = scale_and_shift(norm, state)
     weight = state[before.weight]
     bias = before.bias or f"{before.name}.bias"

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from flow.errors import UnsupportedError
-from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError
-from flow.training.calls import SOURCE, Call, Network, Relu, Weighted, distinct
+from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError, shape_of
+from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Weighted, distinct
 from flow.training.checks import FAILURES, check_example, check_forward, check_model
 from flow.training.source_lines import line_of_error, line_of_trace
 
@@ -104,7 +104,7 @@ class _Importer:
                 raise RefusedError
             draft = handler(Arguments(node, self.constants))
             if draft.in_place:
-                self._check_views(node, draft.inputs[0])
+                self._check_views(node, draft.source)
             self._take(node, draft, path, own_layer)
         except RefusedError as refusal:
             where = f"in {path!r}" if path else "in the model's own forward"
@@ -113,32 +113,51 @@ class _Importer:
             self.names[node] = SOURCE  # so that what follows is looked at too
 
     def _take(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> None:
-        first = draft.inputs[0]
-        before = self.names[first]
-        self.names[node] = before
-        if draft.kind is not None:
-            self.calls.append(self._call(draft.kind, draft, path, own_layer))
-            self.names[node] = self.calls[-1].name
-        self.memory[node] = self._root(first) if draft.shares else node
+        before = self.names[draft.source]
+        self.names[node] = self._called(node, draft, path, own_layer) if draft.parts else before
+        self.memory[node] = self._root(draft.source) if draft.shares else node
         if draft.in_place:
-            same = [other for other in self._sharing(first) if self.names[other] == before]
+            same = [other for other in self._sharing(draft.source) if self.names[other] == before]
             self.names.update(dict.fromkeys(same, self.names[node]))
 
-    def _call(self, kind: type[Call], draft: Draft, path: str, own_layer: bool) -> Call:
-        inputs = tuple(self.names[source] for source in draft.inputs)
-        origin, base, own = path, "", path if own_layer else ""
-        wanted = own or ".".join(filter(None, (path, kind.__name__.lower())))
-        if issubclass(kind, Weighted):
-            origin = path if own_layer else draft.fields["weight"].removesuffix("weight").removesuffix(".") or path
-            own = origin
-            wanted = origin or wanted
-        elif kind is Relu:
-            made = {call.name: call for call in self.calls}
-            base = made[inputs[0]].stem if inputs[0] in made else inputs[0]
-            wanted = f"{base}.relu"
-        name = distinct(wanted, {SOURCE, *(call.name for call in self.calls)})
-        paths = (own or name,) if own or not base else ()
-        return kind(name=name, inputs=inputs, origin=origin, base=base, paths=paths, **draft.fields)
+    def _called(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> str:
+        """Append the calls of a node; the name of its value."""
+        wanted, origin, base, paths = self._naming(draft, path, own_layer)
+        taken = {SOURCE, *(call.name for call in self.calls)}
+        stem = distinct(wanted, taken)
+        names = {part.suffix: distinct(f"{stem}.{part.suffix}", taken) for part in draft.parts} | {"": stem}
+        for part in draft.parts:
+            call = part.kind(
+                name=names[part.suffix],
+                inputs=tuple(names[name] if isinstance(name, str) else self.names[name] for name in part.inputs),
+                origin=origin,
+                base=self._stem(draft.source) if part.prepares else stem if part.suffix else base,
+                paths=() if part.prepares else (stem,) if paths is None else paths,
+                shape=shape_of(node)[1:] if part.shape is None else part.shape,
+                **part.fields,
+            )
+            self.calls.append(call)
+        return self.calls[-1].name
+
+    def _naming(self, draft: Draft, path: str, own_layer: bool) -> tuple[str, str, str, tuple[str, ...] | None]:
+        """The wanted name of a node's main call, its origin, its base, and the paths of all its calls, if not its name.
+
+        A layer goes by its module, a ReLU by what it reads, a function by what it is.
+        """
+        main, own = draft.main, path if own_layer else ""
+        label = draft.label or main.kind.__name__.lower()
+        if issubclass(main.kind, Weighted):
+            origin = own or main.fields["weight"].removesuffix("weight").removesuffix(".") or path
+            return origin or label, origin, "", (origin,) if origin else None
+        if main.kind is Relu:
+            base = self._stem(draft.source)
+            return f"{base}.relu", path, base, (own,) if own else ()
+        return own or ".".join(filter(None, (path, label))), path, "", (own,) if own else None
+
+    def _stem(self, node: fx.Node) -> str:
+        """The name after which a cast of a node's value is called."""
+        name = self.names[node]
+        return next((call.stem for call in self.calls if call.name == name), name)
 
     def _root(self, node: fx.Node) -> fx.Node:
         return self.memory.get(node, node)
@@ -162,6 +181,12 @@ def _output_of(found: _Importer, model: nn.Module) -> str:
             f"{len(found.outputs)} results; return the logits only."
         )
     return found.names[output]
+
+
+def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The kernels of convolutions along one axis, [O, I, k], as [O, I, 1, k]."""
+    lines = {call.weight for call in calls if isinstance(call, Conv2d) and state[call.weight].ndim == 3}
+    return {name: state[name].unsqueeze(2) for name in lines}
 
 
 def import_network(model: nn.Module, example: Tensor) -> Network:
@@ -191,4 +216,5 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
         )
     held = {**program.state_dict, **program.constants}
     state = {name: held[name].detach() for name in found.constants.values()}
+    state.update(_planar_kernels(found.calls, state))
     return Network(tuple(found.calls), _output_of(found, model), state).pruned()

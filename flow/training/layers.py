@@ -1,7 +1,7 @@
 """The trainable layers: each computes in floats what one operator of the graph computes in integers.
 
 Outside of `Cast` nothing is rounded: products and sums are exact as long as they fit the mantissa, which
-`flow.training.rung` proves before it claims anything.
+`flow.training.rung` proves before it claims anything. Others are in `operators`, `tables` and `accumulators`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fractions import Fraction
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flow.training.fracs import Frac, Layer, finest, point_of, summed
 from flow.training.quantizer import Quantizer
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 Pair = tuple[int, int]
 
 
-class Cast(nn.Module):
+class Cast(Layer):
     """Brings a value to a word with a binary point of its own: float[B, ...] -> same shape."""
 
     def __init__(self, quantizer: Quantizer) -> None:
@@ -42,12 +43,15 @@ class Cast(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.quantizer(x)
 
+    def point(self, *given: Frac) -> Frac:
+        return point_of(self.quantizer)
+
 
 class InputCast(Cast):
     """The cast of the model's input, which the host does before it sends codes."""
 
 
-class _Weighted(nn.Module):
+class _Weighted(Layer):
     """A weight and perhaps a bias, each with its quantiser."""
 
     def __init__(
@@ -61,6 +65,10 @@ class _Weighted(nn.Module):
         """Weight and bias on their grids."""
         bias = None if self.bias_quantizer is None else self.bias_quantizer(self.bias)
         return self.weight_quantizer(self.weight), bias
+
+    def point(self, *given: Frac) -> Frac:
+        product = summed(point_of(self.weight_quantizer), *given)
+        return product if self.bias is None else finest(product, point_of(self.bias_quantizer))
 
 
 class FixedDense(_Weighted):
@@ -90,7 +98,7 @@ class FixedConv2d(_Weighted):
         return functional.conv2d(x, *self.constants(), stride=self.stride, padding=self.padding, groups=self.groups)
 
 
-class FixedScaleShift(nn.Module):
+class FixedScaleShift(Layer):
     """BatchNorm as a trainable multiplication and addition per channel: float[B, C, ...] -> same shape."""
 
     def __init__(self, scale: nn.Parameter, shift: nn.Parameter, scale_word: Quantizer, shift_word: Quantizer) -> None:
@@ -102,22 +110,28 @@ class FixedScaleShift(nn.Module):
         shape = (-1, *([1] * (x.ndim - 2)))
         return x * self.scale_quantizer(self.scale).view(shape) + self.shift_quantizer(self.shift).view(shape)
 
+    def point(self, *given: Frac) -> Frac:
+        return finest(summed(point_of(self.scale_quantizer), *given), point_of(self.shift_quantizer))
 
-class FixedRelu(nn.Module):
+
+class FixedRelu(Layer):
     """max(x, 0)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x)
 
 
-class FixedAdd(nn.Module):
+class FixedAdd(Layer):
     """a + b, both of one shape."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return a + b
 
+    def point(self, *given: Frac) -> Frac:
+        return finest(*given)
 
-class FixedMaxPool2d(nn.Module):
+
+class FixedMaxPool2d(Layer):
     """The highest value of each window: float[B, C, H, W] -> float[B, C, H', W']."""
 
     def __init__(self, kernel: Pair, stride: Pair) -> None:
@@ -144,7 +158,7 @@ def best_reciprocal(size: int, width: int, allows: Callable[[int], bool] = lambd
     return min(legal, key=lambda pair: abs(Fraction(pair[0], 1 << pair[1]) - Fraction(1, size)))
 
 
-class FixedAvgPool2d(nn.Module):
+class FixedAvgPool2d(Layer):
     """The sum of each window times a constant near the reciprocal of its size.
 
     Args:
@@ -165,8 +179,11 @@ class FixedAvgPool2d(nn.Module):
         sums = functional.avg_pool2d(x, self.kernel, self.stride, divisor_override=1)
         return sums * math.ldexp(self.code, -self.frac)
 
+    def point(self, *given: Frac) -> Frac:
+        return summed(self.frac, *given)
 
-class FixedFlatten(nn.Module):
+
+class FixedFlatten(Layer):
     """float[B, ...] -> float[B, N], row-major."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from flow.errors import DataError, RecipeError
 from flow.formats import FixedPoint
 from flow.training import calls, layers
+from flow.training.accumulators import FixedAccumulator
 from flow.training.calls import Call, Network, distinct
-from flow.training.chosen import cast_quantizer, constant_quantizer
+from flow.training.chosen import address_quantizer, cast_quantizer, constant_quantizer, entry_quantizer
 from flow.training.fold import scale_and_shift
+from flow.training.fracs import AtPoint, Frac
 from flow.training.khot import few_digits
+from flow.training.operators import FixedMul, FixedReduceMax, FixedReduceSum, FixedReshape, FixedSub
 from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
 from flow.training.spec import Spec
+from flow.training.tables import FixedTable
 from flow.training.words import AnyWord, MinifloatWord
 
 __all__ = ["QuantizedModel", "Step"]
@@ -61,6 +65,7 @@ class QuantizedModel(nn.Module):
         self.steps = tuple(builder.steps)
         self.output = builder.index[network.output]
         self.shape, self.spec = shape, spec
+        self._placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
 
     def values(self, x: Tensor) -> list[Tensor]:
         """The value of every step for a batch float[B, *shape].
@@ -71,10 +76,23 @@ class QuantizedModel(nn.Module):
         if tuple(x.shape[1:]) != self.shape:
             raise DataError(f"The model takes samples {list(self.shape)}, not {list(x.shape[1:])}.")
         done: list[Tensor] = []
+        points: list[Frac] = []
         for step in self.steps:
+            layer: Any = self.layers[step.layer]
             inputs = [done[index] for index in step.inputs] or [x]
-            done.append(self.layers[step.layer](*inputs))
+            given = [points[index] for index in step.inputs] if self._placed else []
+            done.append(layer(*inputs, *given) if isinstance(layer, AtPoint) else layer(*inputs))
+            if self._placed:  # after the layer, which while calibrating moves its point
+                points.append(layer.point(*given))
         return done
+
+    def points(self) -> dict[str, Frac]:
+        """Fractional bits of every value by the name of its step, as the model stands."""
+        found: list[Frac] = []
+        for step in self.steps:
+            layer: Any = self.layers[step.layer]
+            found.append(layer.point(*(found[index] for index in step.inputs)))
+        return dict(zip((step.name for step in self.steps), found, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.values(x)[self.output]
@@ -82,7 +100,13 @@ class QuantizedModel(nn.Module):
     def formats(self) -> dict[str, FixedPoint]:
         """The present format of every quantised tensor by its place, such as `fc1.weight` and `fc1.out`."""
         held = (module for module in self.modules() if isinstance(module, Quantizer))
-        return {quantizer.place: quantizer.format for quantizer in held}
+        return {**{quantizer.place: quantizer.format for quantizer in held}, **self._accumulators()}
+
+    def _accumulators(self) -> dict[str, FixedPoint]:
+        layers = {step.name: self.layers[step.layer] for step in self.steps}
+        bounded = {name: layer for name, layer in layers.items() if isinstance(layer, FixedAccumulator)}
+        points = self.points() if bounded else {}
+        return {name: layer.format(points[name]) for name, layer in bounded.items()}
 
 
 class _Builder:
@@ -93,6 +117,7 @@ class _Builder:
         self.layers: dict[str, nn.Module] = {}
         self.steps: list[Step] = []
         self.index: dict[str, int] = {}
+        self.words: dict[str, Any] = {}  # of every cast
         self._shared: dict[tuple[object, ...], str] = {}
         self._constants: dict[str, tuple[nn.Parameter, Quantizer]] = {}
         self._asked: dict[str, tuple[str, tuple[Any, ...]]] = {}
@@ -104,6 +129,8 @@ class _Builder:
         if share not in self._shared:
             self._shared[share] = self._key(call.name)
             self.layers[self._shared[share]] = _LAYERS[type(call)](self, call)
+        if isinstance(call, calls.Cast):
+            self.words[call.name] = call.word
         self.index[call.name] = len(self.steps)
         inputs = tuple(self.index[name] for name in call.inputs)
         self.steps.append(Step(call.name, self._shared[share], inputs, call.origin))
@@ -138,7 +165,16 @@ class _Builder:
 
 def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     kind = layers.Cast if call.inputs else layers.InputCast
-    return kind(cast_quantizer(builder.specs.of(call), call.word, call.name))
+    spec = builder.specs.of(call)
+    if call.overflow is not None:
+        spec = replace(spec, overflow=call.overflow)
+    make = address_quantizer if call.role == "tables" else cast_quantizer
+    return kind(make(spec, call.word, call.name))
+
+
+def _table(builder: _Builder, call: calls.Table) -> nn.Module:
+    entries = entry_quantizer(builder.specs.of(call), call.role, call.function.positive, call.name)
+    return FixedTable(call.function, builder.words[call.inputs[0]], entries)
 
 
 _Constants = tuple[nn.Parameter, nn.Parameter | None, Quantizer, Quantizer | None]
@@ -200,6 +236,13 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.Add: lambda builder, call: layers.FixedAdd(),
     calls.MaxPool2d: lambda builder, call: layers.FixedMaxPool2d(call.kernel, call.stride),
     calls.Flatten: lambda builder, call: layers.FixedFlatten(),
+    calls.Reshape: lambda builder, call: FixedReshape(call.shape),
+    calls.Sub: lambda builder, call: FixedSub(),
+    calls.Mul: lambda builder, call: FixedMul(),
+    calls.ReduceMax: lambda builder, call: FixedReduceMax(call.axis),
+    calls.ReduceSum: lambda builder, call: FixedReduceSum(call.axis),
+    calls.Table: _table,
+    calls.Accumulate: lambda builder, call: FixedAccumulator(call.word, call.overflow),
 }
 _IDENTITIES: dict[type[Call], Callable[[Any], tuple[object, ...]]] = {
     calls.Dense: lambda call: (call.weight, call.bias),

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from flow.errors import RecipeError
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Network
+from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Network, Table
 from flow.training.spec import Lengths, Spec
 
 __all__ = ["LayerSpecs", "check_layers", "constant_options"]
@@ -24,7 +24,15 @@ _CONSTANT = ("granularity", "khot", "signed_digits", "lengths", "overflow")
 
 
 def _of_weighted(call: Any, spec: Spec) -> tuple[str, ...]:
-    return ("weights", *(() if call.bias is None else ("biases",)), *_of_constant(spec), "stochastic", "hadamard")
+    bounded = ("accumulators", *(() if spec.accumulators is None else ("accumulator_overflow",)))
+    return (
+        "weights",
+        *(() if call.bias is None else ("biases",)),
+        *_of_constant(spec),
+        "stochastic",
+        "hadamard",
+        *bounded,
+    )
 
 
 def _of_average(call: Any, spec: Spec) -> tuple[str, ...]:
@@ -43,6 +51,7 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     Conv2d: _of_weighted,
     BatchNorm: lambda call, spec: ("scales", "shifts", *_of_constant(spec)),
     AvgPool2d: _of_average,
+    Table: lambda call, spec: (call.role, "lengths"),
     Cast: lambda call, spec: (call.role, "rounding", "overflow", "lengths", "stochastic"),
 }
 

@@ -20,7 +20,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flow.errors import SimulationError
-from flow.ir import Add, ArgMax, AvgPool2d, Conv2d, Dense, Graph, Node, Requantize, ScaleShift, Value
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Graph,
+    Node,
+    Requantize,
+    RequantizeEach,
+    ScaleShift,
+    Sub,
+    Table,
+    Value,
+)
 from flow.training.model import QuantizedModel
 
 __all__ = ["simulate_torch"]
@@ -42,7 +56,7 @@ def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> int:
     return (_largest(x) * scale << node.product_shift(x)) + shift
 
 
-def _add(node: Add, types: tuple[Value, ...]) -> int:
+def _sum(node: Add | Sub, types: tuple[Value, ...]) -> int:
     frac = max(value.format.frac for value in types)
     return sum(_largest(value) << (frac - value.format.frac) for value in types)
 
@@ -55,15 +69,27 @@ def _requantize(node: Requantize, types: tuple[Value, ...]) -> int:
     return max(abs(node.format.low), node.format.high)
 
 
+def _requantize_each(node: RequantizeEach, types: tuple[Value, ...]) -> int:
+    return max((max(abs(form.low), form.high) for form in node.formats()), default=0)
+
+
+def _table(node: Table, types: tuple[Value, ...]) -> int:
+    """The difference of two entries, by which training's smooth value misses the table's."""
+    return node.entries.format.high - node.entries.format.low
+
+
 # Per operator, a magnitude that nothing it computes on the way exceeds, in units of its finest step; where an operator
 # computes nothing, the range of its result serves.
 _BOUNDS: dict[type[Node], Callable[[Any, tuple[Value, ...]], int]] = {
     Dense: lambda node, types: node.partial_bound(types[0]),
     Conv2d: lambda node, types: node.partial_bound(types[0]),
     ScaleShift: _scale_shift,
-    Add: _add,
+    Add: _sum,
+    Sub: _sum,
+    Table: _table,
     AvgPool2d: _avg_pool,
     Requantize: _requantize,
+    RequantizeEach: _requantize_each,
 }
 
 

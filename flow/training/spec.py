@@ -14,6 +14,7 @@ from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWor
 __all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
 _MAX_KHOT_WORD = 16
+_MAX_TABLE_WORD = 12
 _WHOLE = ("input", "batchnorm", "layers")  # options that no layer has of its own
 _LAYERS = "layers maps module paths to options, such as {'fc1': {'weights': 's4'}}, not"
 
@@ -40,7 +41,7 @@ class Lengths(Enum):
     LEARNED = "learned"
 
 
-_WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input")
+_WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input", "tables", "accumulators")
 _CASTS = ("activations", "sums", "input")
 _BLOCKED = ("weights", "activations", "input")
 _SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
@@ -48,6 +49,7 @@ _HADAMARD = (None, 4, 16, 64)  # sizes whose root, by which the matrix is divide
 _ENUMS: dict[str, type[Enum]] = {
     "rounding": Rounding,
     "overflow": Overflow,
+    "accumulator_overflow": Overflow,
     "batchnorm": BatchNormMode,
     "granularity": Granularity,
     "lengths": Lengths,
@@ -74,8 +76,13 @@ class Spec:
         scales: of BatchNorm's multiplication, and the width of the reciprocal in an average over 3 x 3 and the like.
         shifts: of BatchNorm's addition.
         input: of the model's input; None means as `activations`.
+        tables: of what addresses the table of an activation such as a sigmoid, at most 12 bits, its length never
+            learned; and of the powers and the reciprocal inside a softmax. Other entries are as `activations`.
+        accumulators: of the sums of Linear and convolutions at their exact binary point, such as "s16"; None for as
+            many bits as they need.
+        accumulator_overflow: "WRAP" as an adder of that width, or "SAT" of the finished sum.
         rounding: of every cast.
-        overflow: of every cast.
+        overflow: of every cast, but for those inside a softmax, which saturate.
         batchnorm: "fixed" or "folded".
         granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element". Casts
             have one binary point each.
@@ -103,6 +110,9 @@ class Spec:
     scales: str = "s6"
     shifts: str = "s8"
     input: str | None = None
+    tables: str = "u8"
+    accumulators: str | None = None
+    accumulator_overflow: Overflow = Overflow.WRAP
     rounding: Rounding = Rounding.RND
     overflow: Overflow = Overflow.SAT
     batchnorm: BatchNormMode = BatchNormMode.FIXED
@@ -128,6 +138,8 @@ class Spec:
         _check_chance(self)
         if self.hadamard not in _HADAMARD or type(self.hadamard) is bool:
             raise RecipeError(f"hadamard is 4, 16, 64, or None for no turn, not {self.hadamard!r}.")
+        _check_tables(self)
+        _check_accumulators(self)
         if type(self.signed_digits) is not bool:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
         if self.khot is not None:
@@ -167,6 +179,28 @@ def _check_kind(spec: Spec, key: str) -> None:
         raise RecipeError(f"Minifloats round by {known}, not by rounding={spec.rounding.value!r}, as {given} would.")
     if key in _CASTS and spec.overflow not in _SATURATING:
         raise RecipeError(f"Minifloats saturate, not overflow={spec.overflow.value!r}, as {given} would; use SAT.")
+
+
+def _check_tables(spec: Spec) -> None:
+    word = spec.word("tables")
+    if not isinstance(word, Word) or word.width > _MAX_TABLE_WORD:
+        raise RecipeError(
+            f"A table is addressed by a fixed-point word of at most {_MAX_TABLE_WORD} bits like u8, not "
+            f"tables={spec.tables!r}."
+        )
+
+
+def _check_accumulators(spec: Spec) -> None:
+    word = spec.word("accumulators")
+    if spec.accumulators is not None and not (isinstance(word, Word) and word.signed):
+        raise RecipeError(
+            f"An accumulator is a signed fixed-point word like s16, or None, not accumulators={spec.accumulators!r}."
+        )
+    if spec.accumulator_overflow not in (Overflow.WRAP, Overflow.SAT):
+        raise RecipeError(
+            "accumulator_overflow is WRAP or SAT, as adders are built, not "
+            f"{spec.accumulator_overflow.value!r}; choose one of the two."
+        )
 
 
 def _check_chance(spec: Spec) -> None:

@@ -140,7 +140,7 @@ def test_repeated_addition_of_a_value_to_itself():
 def test_all_unsupported_layers_come_in_one_message():
     model = nn.Sequential()
     model.add_module("stem", nn.Conv2d(1, 4, 3, dilation=2))
-    model.add_module("act", nn.Sequential(nn.Sigmoid(), nn.ReLU()))
+    model.add_module("act", nn.Sequential(nn.Softshrink(), nn.ReLU()))
     model.add_module("pool", nn.MaxPool2d(2, padding=1))
     model.add_module("mean", nn.AdaptiveAvgPool2d(2))
     model.add_module("flat", nn.Flatten())
@@ -149,7 +149,7 @@ def test_all_unsupported_layers_come_in_one_message():
         model,
         example((1, 9, 9)),
         "aten.conv2d.default in 'stem' (dilation (2, 2); use dilation 1)",
-        "aten.sigmoid.default in 'act.0'",
+        "aten.softshrink.default in 'act.0'",
         "aten.max_pool2d.default in 'pool' (padding (1, 1); pad in the convolution before it)",
         "aten.adaptive_avg_pool2d.default in 'mean' (output size (2, 2) does not divide the input size (3, 3); choose "
         "one that does)",
@@ -175,6 +175,17 @@ CASES = {
         "aten.add.Tensor in the model's own forward (shapes (1, 4, 4) and (1, 4, 1) differ; bring both to one shape "
         "first)",
     ),
+    "axes": (
+        lambda self, x: x * x.unsqueeze(1),
+        (4,),
+        "aten.mul.Tensor in the model's own forward (shapes (4,) and (1, 4) have different numbers of axes; unsqueeze "
+        "one of them)",
+    ),
+    "batch softmax": (
+        lambda self, x: torch.softmax(x, 0),
+        (4,),
+        "aten.softmax.int in the model's own forward (dim=0 is that of the batch; choose another one)",
+    ),
     "computed weight": (
         lambda self, x: functional.linear(x, x),
         (4,),
@@ -186,10 +197,10 @@ CASES = {
         "aten.linear.default in 'fc' (its input has the shape (3, 4) a sample; flatten it to one axis first)",
     ),
     "reshape": (
-        lambda self, x: x.reshape(-1, 2, 2),
+        lambda self, x: x.reshape(8, 8),
         (4,),
-        "aten.reshape.default in the model's own forward (shape (4,) a sample becomes (2, 2); only flattening to one "
-        "axis is supported)",
+        "aten.reshape.default in the model's own forward (shape (16, 4) becomes (8, 8); keep the first axis, that of "
+        "the batch)",
     ),
     "dropout": (
         lambda self, x: functional.dropout(x),

@@ -26,7 +26,7 @@ SOURCE = """
     class Listed(nn.Module):
         def __init__(self):
             super().__init__()
-            self.fc, self.inner, self.act = nn.Linear(4, 4), Inner(), nn.Softplus()
+            self.fc, self.inner, self.act = nn.Linear(4, 4), Inner(), nn.Softshrink()
 
         def forward(self, x):
             x = self.act(self.fc(x))
@@ -80,7 +80,7 @@ def said(kind, model):
 
 def test_every_refused_operator_comes_with_its_line(made):
     assert said(UnsupportedError, made("Listed")) == lines(
-        "aten.softplus.default in 'act' at `nets/net.py:16: x = self.act(self.fc(x))`; "
+        "aten.softshrink.default in 'act' at `nets/net.py:16: x = self.act(self.fc(x))`; "
         "aten.cumsum.default in 'inner' at `nets/net.py:7: return torch.cumsum(`; "
         "aten.add.Tensor in the model's own forward at `nets/net.py:18: return x + 1.0` (other=1.0 is a constant)"
     )
@@ -122,8 +122,8 @@ def test_a_mistake_in_the_forward_comes_with_its_line(made):
 
 
 def test_layers_of_torch_have_no_line_of_the_users():
-    message = said(UnsupportedError, nn.Sequential(nn.Linear(4, 4), nn.Softplus()))
-    assert message.startswith("Sequential uses what has no fixed-point form: aten.softplus.default in '1'; supported")
+    message = said(UnsupportedError, nn.Sequential(nn.Linear(4, 4), nn.Softshrink()))
+    assert message.startswith("Sequential uses what has no fixed-point form: aten.softshrink.default in '1'; supported")
 
 
 def test_lines_of_nothing():

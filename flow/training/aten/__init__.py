@@ -1,0 +1,32 @@
+"""What each aten overload of an exported program means to us: one handler each, in one table.
+
+The names are those of torch.export's own graph, before any decomposition; `linear` and `conv2d` stay whole there, and
+the functional and the module form of a layer look the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flow.training.aten import activations, linear, pointwise, pooling, shapes, softmax
+from flow.training.aten.arguments import Arguments, RefusedError, shape_of
+from flow.training.aten.draft import Draft, Part
+
+__all__ = ["HANDLERS", "SUPPORTED", "Arguments", "Draft", "Part", "RefusedError", "shape_of"]
+
+SUPPORTED = (
+    "Linear, Conv1d and Conv2d (zero padding, dilation 1), BatchNorm1d and BatchNorm2d, ReLU, "
+    f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
+    "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows, no padding), Flatten "
+    "and views of other shapes, Dropout and Identity"
+)
+
+HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
+    **linear.HANDLERS,
+    **pointwise.HANDLERS,
+    **activations.HANDLERS,
+    **softmax.HANDLERS,
+    **pooling.HANDLERS,
+    **shapes.HANDLERS,
+}

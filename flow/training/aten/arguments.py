@@ -1,0 +1,63 @@
+"""The arguments of one node of an exported program, as handlers ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import fx
+
+__all__ = ["Arguments", "RefusedError", "shape_of"]
+
+
+class RefusedError(Exception):
+    """Why one node cannot be expressed; the importer collects them into one UnsupportedError."""
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """The shape of a node's result, the batch included."""
+    return tuple(int(size) for size in node.meta["val"].shape)
+
+
+class Arguments:
+    """The arguments of a node by the names of its operator's schema, defaults filled in."""
+
+    def __init__(self, node: fx.Node, constants: Mapping[str, str]) -> None:
+        schema = node.target._schema.arguments  # type: ignore[union-attr]  # an OpOverload, as export promises
+        self.node, self._constants = node, constants
+        self._held = {entry.name: entry.default_value for entry in schema}
+        self._held.update(zip((entry.name for entry in schema), node.args, strict=False))
+        self._held.update(node.kwargs)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._held[name]
+
+    def value(self, name: str) -> fx.Node:
+        """A tensor that depends on the model's input."""
+        found = self._held[name]
+        if not isinstance(found, fx.Node):
+            raise RefusedError(f"{name}={found} is a constant")
+        if found.name in self._constants:
+            raise RefusedError(f"{name} is the constant {self._constants[found.name]!r}")
+        return found
+
+    def constant(self, name: str) -> str:
+        """The name of a parameter or buffer of the user's model."""
+        found = self._held[name]
+        if not isinstance(found, fx.Node) or found.name not in self._constants:
+            raise RefusedError(f"{name} is not a parameter or buffer of the model")
+        return self._constants[found.name]
+
+    def constant_or_none(self, name: str) -> str | None:
+        """As `constant`, for what may be absent."""
+        return None if self._held[name] is None else self.constant(name)
+
+    def pair(self, name: str) -> tuple[int, int]:
+        """One or two numbers as height and width."""
+        found = self._held[name]
+        pair = tuple(found) if isinstance(found, (list, tuple)) else (found, found)
+        return (pair[0], pair[0]) if len(pair) == 1 else (pair[0], pair[1])
+
+    def single(self, name: str) -> int:
+        """The one number of what slides along one axis."""
+        return self.pair(name)[0]

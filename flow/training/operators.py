@@ -1,0 +1,62 @@
+"""Layers without constants that combine or reduce values, each exact as long as its result fits the mantissa."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from flow.training.fracs import Frac, Layer, finest, summed
+
+__all__ = ["FixedMul", "FixedReduceMax", "FixedReduceSum", "FixedReshape", "FixedSub"]
+
+
+class FixedSub(Layer):
+    """a - b, shapes that match but for sizes of 1."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+    def point(self, *given: Frac) -> Frac:
+        return finest(*given)
+
+
+class FixedMul(Layer):
+    """a * b, shapes that match but for sizes of 1."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    def point(self, *given: Frac) -> Frac:
+        return summed(*given)
+
+
+class _Reduction(Layer):
+    """One axis of a sample, counted from 0, becomes size 1."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+
+class FixedReduceMax(_Reduction):
+    """The highest value along the axis."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(self.axis + 1, keepdim=True)
+
+
+class FixedReduceSum(_Reduction):
+    """The sum of the values along the axis."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(self.axis + 1, keepdim=True)
+
+
+class FixedReshape(Layer):
+    """float[B, ...] -> float[B, *shape], row-major."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.shape)
