@@ -158,8 +158,13 @@ class _Builder:
         return self._constants[key]
 
     def fresh(self, call: Call, value: Tensor, role: str, place: str) -> tuple[nn.Parameter, Quantizer]:
-        """Constants are encoded before anything runs, so they are rounded to nearest and saturated."""
+        """Constants are encoded before anything runs, so they are rounded to nearest and saturated.
+
+        An unsigned word that the spec wishes for holds where the float model has no value below zero.
+        """
         spec = self.specs.of(call)
+        word = spec.word(role).fitted(positive=bool((value >= 0).all()))
+        spec = replace(spec, **{role: str(word)})
         return nn.Parameter(value.detach().clone()), constant_quantizer(spec, role, tuple(value.shape), place)
 
 

@@ -13,6 +13,7 @@ from flow.errors import UnsupportedError
 from flow.training.calls import Network
 from flow.training.casts import place_casts
 from flow.training.fold import fold_batchnorm
+from flow.training.idle import check_idle
 from flow.training.importer import import_network
 from flow.training.model import QuantizedModel
 from flow.training.overrides import LayerSpecs, check_layers
@@ -54,10 +55,11 @@ def float_network(model: nn.Module, batch: Tensor, spec: Spec) -> Network:
     """The calls of a float model, BatchNorm folded where `spec` says so: the first half of `quantize`.
 
     Raises:
-        UnsupportedError, DataError: as `quantize` does.
+        RecipeError, UnsupportedError, DataError: as `quantize` does.
     """
     if isinstance(model, QuantizedModel):
         raise UnsupportedError("The model is quantised already; pass the float model to flow.quantize.")
+    check_idle(spec)
     network = import_network(model, batch)
     return fold_batchnorm(network) if spec.batchnorm is BatchNormMode.FOLDED else network
 

@@ -127,8 +127,9 @@ class Spec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", _checked_layers(self.layers))
+        optional = {entry.name for entry in fields(self) if entry.default is None}
         for key in _WORDS:
-            if getattr(self, key) is not None:
+            if key not in optional or getattr(self, key) is not None:
                 parse_word(getattr(self, key), key)
         for key, kind in _ENUMS.items():
             object.__setattr__(self, key, _member(kind, key, getattr(self, key)))
@@ -253,5 +254,9 @@ def spec_with(spec: Spec | None, overrides: dict[str, Any]) -> Spec:
     Raises:
         RecipeError: a key that no field of `Spec` has, or a value without meaning.
     """
+    if not isinstance(spec, Spec | None):
+        raise RecipeError(
+            f"spec is a flow.training.Spec or None, not {spec!r}; give single options by name, such as weights='s8'."
+        )
     _check_options(overrides)
     return replace(spec or Spec(), **overrides)

@@ -1,4 +1,4 @@
-"""A quantised model is an ordinary module: any loop, copies, state, processes and compilers work on it as on a float one."""
+"""A quantised model is an ordinary module: any loop, copies and state work on it as on a float one."""
 
 import copy
 import pickle

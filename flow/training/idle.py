@@ -1,0 +1,36 @@
+"""Options that would do nothing beside the others, refused before anything is quantised.
+
+Words are not among them: a spec says which word each role has, whether or not a model holds constants of that role.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from flow.errors import RecipeError
+from flow.training.spec import BatchNormMode, Spec
+
+__all__ = ["check_idle"]
+
+_DEFAULTS = {entry.name: entry.default for entry in fields(Spec)}
+
+
+def _given(spec: Spec, option: str) -> bool:
+    """Whether an option differs from its default, for the whole model or for a layer."""
+    held = [getattr(spec, option), *(options[option] for options in spec.layers.values() if option in options)]
+    return any(value != _DEFAULTS[option] for value in held)
+
+
+def check_idle(spec: Spec) -> None:
+    """Refuse what is given and could not change a bit of any model.
+
+    Raises:
+        RecipeError: names the option and the one that it lacks, or that stands in its way.
+    """
+    if _given(spec, "signed_digits") and not _given(spec, "khot"):
+        raise RecipeError("signed_digits=False says which digits khot counts, but khot is not given; give it too.")
+    if _given(spec, "shifts") and spec.batchnorm is BatchNormMode.FOLDED:
+        raise RecipeError(
+            f"shifts={spec.shifts!r} is the word of BatchNorm's addition, which batchnorm='folded' leaves none of; set "
+            "biases instead."
+        )
