@@ -15,7 +15,7 @@ __all__ = ["Accuracies", "outcome"]
 _COLUMNS = ("float", *METHODS)
 _NAMES = {"float": "float", "ptq": "best PTQ", "learned": "learned", "khot1": "K=1", "khot2": "K=2", "khot3": "K=3"}
 _CAPTION = (
-    "Test accuracy in percent, mean ± sample standard deviation over seeds. "
+    "Test accuracy in percent, mean±sample standard deviation over seeds. "
     "=: no code of that width has more digits, so that the net is the learned one."
 )
 _PACKAGES = ("torch", "numpy", "scikit-learn", "matplotlib", "pillow", "qfx-flow")
@@ -57,8 +57,8 @@ def _text(found: Accuracies, bits: int, method: str) -> str:
     if not values:
         return ""
     spread = _spread(values)
-    text = f"{statistics.fmean(values):.2f}" + ("" if spread is None else f" ± {spread:.2f}")
-    return f"{text} =" if Cell(0, bits, method).alike.method != method else text
+    text = f"{statistics.fmean(values):.2f}" + ("" if spread is None else f"±{spread:.2f}")
+    return f"{text}=" if Cell(0, bits, method).alike.method != method else text
 
 
 def _sheet(found: Accuracies, bits: tuple[int, ...]) -> Sheet:

@@ -28,12 +28,12 @@ def accuracies(changes=()):
 
 def test_the_table():
     (sheet,) = outcome([accuracies()], (8, 4)).sheets
-    assert (sheet.title, sheet.headings) == (
+    assert (sheet.title, sheet.headings)== (
         "net on data", ("bits", "seeds", "float", "best PTQ", "learned", "K=1", "K=2", "K=3"),
     )  # fmt: skip
     assert sheet.lines == (
-        ("8", "0..2", "91.00 ± 1.41", "91.75 ± 1.06", "91.50 ± 0.71", "", "91.00 ± 0.71", ""),
-        ("4", "0..2", "91.00 ± 1.41", "80.50 ± 0.71", "90.00 ± 0.71", "85.00", "90.00 ± 0.71 =", ""),
+        ("8", "0..2", "91.00±1.41", "91.75±1.06", "91.50±0.71", "", "91.00±0.71", ""),
+        ("4", "0..2", "91.00±1.41", "80.50±0.71", "90.00±0.71", "85.00", "90.00±0.71=", ""),
     )
 
 
@@ -44,7 +44,7 @@ def test_the_verdicts_name_the_width_where_it_is_worst():
         "net: 2-hot within 0.5 point of the plain multiplier: met; K=2 - learned is -0.50 points at 8 bits.",
     )
     worse = {(4, "learned"): {0: 89.4, 1: 90.5}, (8, "learned"): {0: 91.2, 1: 92.5}}
-    assert [text.split("; ")[0].rsplit(" ", 1)[1] for text in outcome([accuracies(worse)], (8, 4)).verdicts] == [
+    assert [text.split("; ")[0].rsplit(" ", 1)[1] for text in outcome([accuracies(worse)], (8, 4)).verdicts]== [
         "missed", "met", "missed",
     ]  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_gaps_are_those_of_the_seeds_that_have_both():
 
 def test_rows_leave_out_what_is_not_there():
     rows = outcome([accuracies()], (4,)).rows
-    assert [(row.who, row.value, row.seeds) for row in rows] == [
+    assert [(row.who, row.value, row.seeds) for row in rows]== [
         ("float", 91.0, 2), ("best PTQ", 80.5, 2), ("learned", 90.0, 2), ("K=1", 85.0, 1), ("K=2", 90.0, 2),
     ]  # fmt: skip
     assert {(row.case, row.unit) for row in rows} == {("net on data, 4 bits", "%")}

@@ -54,7 +54,7 @@ def test_every_cell_is_there_once(whole):
     assert set(stored(folder)) == {"s0-float", *(f"s0-{name}" for name in cells)}
     assert len(outcome.rows) == 12
     assert [line[0] for line in outcome.sheets[0].lines] == ["5", "3"]
-    assert outcome.sheets[0].lines[0][7] == f"{outcome.sheets[0].lines[0][4]} ="
+    assert outcome.sheets[0].lines[0][7] == f"{outcome.sheets[0].lines[0][4]}="
     values = {row.who: row.value for row in outcome.rows if row.case == "digits_mlp on digits, 5 bits"}
     assert values["float"] == 100 * stored(folder)["s0-float"]["accuracy"] > 60
     assert len(outcome.verdicts) == 3
