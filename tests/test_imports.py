@@ -35,7 +35,7 @@ TOP = {"__init__", "__main__", "api", "cli", "doctor", "progress", "project", "r
 # Each library with the only places, as path patterns below flow/, that may import it.
 PLACES = {
     "torch": ["training/**/*.py", "lowering/from_torch.py"],
-    "onnx": ["exporters/onnx*.py", "lowering/from_onnx.py"],
+    "onnx": ["exporters/onnx*.py", "lowering/from_onnx/file.py"],
     "onnxruntime": ["simulation/*.py"],
     "cocotb": ["simulation/*.py", "simulation/*/*.py"],
     "cocotbext": ["simulation/*.py", "simulation/*/*.py"],

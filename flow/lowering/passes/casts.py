@@ -54,9 +54,13 @@ def relaxed(node: Requantize, value: Value) -> Requantize:
     elif not node.format.signed and node.overflow in (Overflow.SAT, Overflow.SAT_SYM):
         # What is negative becomes 0 however it is rounded, and there is no lowest code to leave out.
         node = replace(node, overflow=Overflow.SAT, rounding=_OF_POSITIVE.get(node.rounding, node.rounding))
-    if value.high - value.low >= _TRIED:
+    result = node.infer(value)
+    if value.high - value.low < _TRIED:
+        codes = np.arange(value.low, value.high + 1)
+    elif result.low == result.high:  # rounding is monotone, so that the ends speak for all
+        codes = np.array([value.low, value.high])
+    else:
         return node
-    codes = np.arange(value.low, value.high + 1)
     wanted = _cast(codes, value, node)
     for mode in _modes(node):
         for rounding in _ROUNDINGS:

@@ -1,0 +1,206 @@
+"""Walk the file once: every node becomes nodes of our graph, or an entry in the one message of refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from flow.errors import FormatError, GraphError, UnsupportedError
+from flow.formats import FixedPoint
+from flow.ir import Graph
+from flow.lowering.from_onnx import constants, elementwise, linear, quant_nodes, shapes
+from flow.lowering.from_onnx.draft import ONE, Draft, Factor, Scales
+from flow.lowering.from_onnx.file import Call, OnnxFile, nowhere, read_file
+from flow.lowering.from_onnx.tracked import Constant, Lost, Pending, Raw, RefusedError, Signal, Tracked
+from flow.lowering.passes import simplify
+
+__all__ = ["HANDLERS", "Loaded", "load_onnx", "read_onnx"]
+
+Handler = Callable[[Draft, Call, tuple[Tracked, ...]], Tracked]
+_QUANTISERS = ("qonnx.Quant", "qonnx.IntQuant", "qonnx.BipolarQuant", "qonnx.FloatQuant", "QuantizeLinear")
+_WIDEST_INPUT = 32
+
+HANDLERS: dict[str, Handler] = {
+    "qonnx.Quant": quant_nodes.quant,
+    "qonnx.IntQuant": quant_nodes.quant,
+    "qonnx.BipolarQuant": quant_nodes.bipolar_quant,
+    "qonnx.Trunc": quant_nodes.trunc,
+    "qonnx.FloatQuant": quant_nodes.float_quant,
+    "QuantizeLinear": quant_nodes.quantize_linear,
+    "DequantizeLinear": quant_nodes.dequantize_linear,
+    "Clip": quant_nodes.clip,
+    "Gemm": linear.gemm,
+    "MatMul": linear.matmul,
+    "Conv": linear.conv,
+    "BatchNormalization": linear.batch_norm,
+    "Relu": elementwise.relu,
+    "Add": elementwise.add,
+    "Sub": elementwise.sub,
+    "Mul": elementwise.mul,
+    "MaxPool": shapes.max_pool,
+    "AveragePool": shapes.average_pool,
+    "GlobalAveragePool": shapes.global_average_pool,
+    "ReduceMean": shapes.reduce_mean,
+    "Flatten": shapes.flatten,
+    "Reshape": shapes.reshape,
+    "Transpose": shapes.transpose,
+    "Squeeze": shapes.squeeze,
+    "Unsqueeze": shapes.unsqueeze,
+    "ArgMax": shapes.argmax,
+    "Identity": shapes.same,
+    "Dropout": shapes.same,
+    "Cast": shapes.same,
+    **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
+}
+_THROUGH = (*_QUANTISERS, "Relu", "Identity", "Dropout", "Cast", "Flatten", "Reshape", "MaxPool", "Transpose")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file became.
+
+    Attributes:
+        graph: values are codes of the file's real numbers, those of the input in units of `input_unit`.
+        input_unit: what one unit of the input is worth: 1 where its scale is a power of two.
+        factors: the real factors that dyadic ones stand for; empty with `scales='error'`.
+    """
+
+    graph: Graph
+    input_unit: Fraction
+    factors: tuple[Factor, ...]
+
+
+def load_onnx(model: str | Path | bytes, scales: Literal["error", "dyadic"] = "error") -> Graph:
+    """The graph of an ONNX file: QONNX (Quant, BipolarQuant, Trunc, FloatQuant) or QuantizeLinear, Clip, Dequantize.
+
+    Real arithmetic gives the file its meaning. With power-of-two scales the graph computes exactly that.
+
+    Args:
+        model: a path, or the content of a file.
+        scales: what to do where a scale is no power of two: `error`, or `dyadic`, which puts the nearest 16-bit
+            M * 2**-k in place of each requantisation factor; the integers then compute exactly with that.
+
+    Raises:
+        UnsupportedError: one message lists all nodes that have no form here, with module path and source line.
+        DataError: the file cannot be read.
+    """
+    return read_onnx(model, Scales(dyadic=scales == "dyadic")).graph
+
+
+def read_onnx(model: str | Path | bytes, scales: Scales | None = None) -> Loaded:
+    """As `load_onnx`, with the unit of the input and every factor that was approximated."""
+    file = read_file(model)
+    walk = _Walk(file, Draft(file.source, scales or Scales(), reserved=set(file.outputs)))
+    walk.all()
+    if walk.refused:
+        raise UnsupportedError(_message(file, walk.refused))
+    d = walk.draft
+    graph = simplify(_named(Graph(file.name, tuple(d.nodes.values()), walk.outputs), file.outputs))
+    return Loaded(graph, walk.input_unit, tuple(d.factors))
+
+
+def _message(file: OnnxFile, refused: list[str]) -> str:
+    return f"ONNX graph {file.name!r} uses what has no fixed-point form: {'; '.join(refused)}."
+
+
+def _named(graph: Graph, outputs: tuple[str, ...]) -> Graph:
+    """The same graph, its outputs called as in the file where a node that changes nothing stood between."""
+    names: dict[str, str] = {}
+    for node, wanted in zip(graph.outputs, outputs, strict=True):
+        if wanted not in graph.values and node not in outputs and node != graph.input.name:
+            names.setdefault(node, wanted)
+    nodes = tuple(
+        replace(node, name=names.get(node.name, node.name), inputs=tuple(names.get(i, i) for i in node.inputs))
+        for node in graph
+    )
+    return Graph(graph.name, nodes, tuple(names.get(name, name) for name in graph.outputs))
+
+
+class _Walk:
+    """`known` says what each value of the file is; `refused` what is said of each node that was not taken."""
+
+    def __init__(self, file: OnnxFile, draft: Draft) -> None:
+        self.file, self.draft = file, draft
+        self.known: dict[str, Tracked] = {name: Constant(array) for name, array in file.constants.items()}
+        self.refused: list[str] = []
+        self.outputs: tuple[str, ...] = ()
+        self.input_unit = Fraction(1)
+
+    def all(self) -> None:
+        """The input, every node, the outputs."""
+        self.known[self.file.source.name] = self._source()
+        for call in self.file.calls:
+            self.draft.call = call
+            result = self._visit(call)
+            for name in call.outputs:
+                self.known[name] = result
+        if not self.refused:
+            self.outputs = tuple(self._output(name) for name in self.file.outputs)
+
+    def _source(self) -> Tracked:
+        """Integers are codes already; floats wait for their Quant."""
+        number = self.file.source.number
+        if number.kind not in "iu" or number.itemsize * 8 > _WIDEST_INPUT:
+            return Raw(self.file.source.name)
+        form = FixedPoint(number.itemsize * 8, 0, number.kind == "i")
+        return Signal(self.draft.read_input(form), ONE)
+
+    def _visit(self, call: Call) -> Tracked:
+        operands = tuple(self.known.get(name, Lost()) if name else None for name in call.inputs)
+        since = len(self.draft.nodes)
+        try:
+            if call.kind not in HANDLERS and call.kind not in constants.FOLDED:
+                raise RefusedError("")
+            result = self._lowered(call, operands)
+        except (RefusedError, GraphError, FormatError) as error:
+            self._refuse(call, str(error))
+            return Raw(call.outputs[0]) if any(isinstance(x, Raw) for x in operands) else Lost()
+        if isinstance(result, Signal):
+            result = self.draft.rename_last(result, since)
+        if call.kind in _QUANTISERS and operands[0] == Raw(self.file.source.name):
+            self._note_input(result)
+        return result
+
+    def _lowered(self, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
+        if any(isinstance(x, Lost) for x in operands):
+            return Lost()
+        present = tuple(x for x in operands if x is not None)
+        if call.kind in constants.FOLDED and all(isinstance(x, Constant) for x in present):
+            return constants.fold(call, present)
+        self._check_operands(call, operands)
+        raw = next((x for x in operands if isinstance(x, Raw)), None)
+        if raw is not None and call.kind not in _QUANTISERS:
+            return Raw(call.outputs[0])
+        return HANDLERS[call.kind](self.draft, call, operands)
+
+    def _check_operands(self, call: Call, operands: tuple[Tracked, ...]) -> None:
+        """Real numbers pass through what keeps them, and nothing else."""
+        if call.kind not in HANDLERS:
+            raise RefusedError("it is supported for constants only")
+        for x, name in zip(operands, call.inputs, strict=True):
+            if isinstance(x, Raw) and call.kind not in _THROUGH:
+                raise RefusedError(f"it reads {name!r}, which is not quantised: put a Quant behind it")
+            if isinstance(x, Pending) and call.kind not in _QUANTISERS:
+                raise RefusedError(f"it reads {name!r}, a function without a grid: put a Quant behind it")
+
+    def _refuse(self, call: Call, reason: str) -> None:
+        self.refused.append(str(call) + (f" ({reason.removesuffix('.')})" if reason else ""))
+
+    def _note_input(self, result: Tracked) -> None:
+        if isinstance(result, Signal) and result.unit.size == 1:
+            self.input_unit = result.unit.reshape(-1)[0]
+
+    def _output(self, name: str) -> str:
+        """The node of an output, in units of 1."""
+        found = self.known.get(name)
+        if not isinstance(found, Signal):
+            raise UnsupportedError(
+                f"Output {name!r} of ONNX graph {self.file.name!r} is not a quantised value that depends on the input; "
+                "put a Quant on it."
+            )
+        self.draft.call = nowhere(name)
+        since = len(self.draft.nodes)
+        return self.draft.rename_last(self.draft.to_unit(found, ONE), since).node
