@@ -23,7 +23,7 @@ _TABLE = 1 << 12
 _WORD = 62
 
 
-def look_up(b: Builder, entries: NDArray[np.generic], first: int, codes: str) -> str:
+def look_up(b: Builder, entries: NDArray[np.int64], first: int, codes: str) -> str:
     """`entries[codes - first]` for a tensor of int64 codes."""
     return b.op("Gather", entries, b.op("Sub", codes, first) if first else codes, axis=0)
 

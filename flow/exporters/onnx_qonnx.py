@@ -1,8 +1,6 @@
 """The QONNX dialect: float32 values `code * 2**-frac`, with Quant nodes of domain qonnx.custom_op.general.
 
-Everything computes in float32, so a graph is exportable where the ranges prove every sum to fit 24 bits. A Quant
-clamps and then rounds, `y = round(clamp(x / s + z)) - z) * s`, which equals rounding and then saturating because the
-bounds lie on the grid (not so for WRAP and SAT_ZERO, which QONNX does not have).
+Everything computes in float32, so a graph is exportable where the ranges prove every sum to fit 24 bits.
 """
 
 from __future__ import annotations
@@ -16,9 +14,17 @@ from onnx import TensorProto, helper
 
 from flow.errors import ExportError
 from flow.exporters.onnx_builder import Builder
-from flow.exporters.onnx_cast import rounded_range
+from flow.exporters.onnx_qonnx_cast import (
+    DOMAIN,
+    cast_bound,
+    each_bound,
+    quant,
+    requantize,
+    requantize_each,
+    requantize_minifloat,
+)
 from flow.exporters.writer import Files
-from flow.formats import QONNX_ROUNDING, FixedPoint, Overflow, Rounding
+from flow.formats import FixedPoint
 from flow.ir import (
     Add,
     ArgMax,
@@ -30,10 +36,18 @@ from flow.ir import (
     Input,
     Linear,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
     Value,
 )
@@ -41,7 +55,6 @@ from flow.ir import (
 __all__ = ["DOMAIN", "MODEL", "QONNX_HANDLERS", "export_qonnx"]
 
 MODEL = "model_qonnx.onnx"
-DOMAIN = "qonnx.custom_op.general"
 _EXACT = 1 << 24  # integers up to here are float32 numbers
 _POINTS = (-48, 52)  # any code up to 2**24 at one of these, read at another, is a normal float32 number
 _DOC = "float32 values, each a code times 2**-frac with the format in its doc string"
@@ -53,19 +66,10 @@ def _real(codes: NDArray[np.int64], frac: int, shape: tuple[int, ...]) -> NDArra
     return np.ldexp(codes.astype(np.float64), -frac).astype(np.float32).reshape(shape)
 
 
-def _quant(b: Builder, x: str, target: FixedPoint, mode: str, narrow: bool = False) -> str:
-    # A signed Quant of one bit means -1 and +1 to QONNX, where one bit of two's complement means -1 and 0.
-    width = max(target.width, 2) if target.signed else target.width
-    parameters = (np.float32(2.0**-target.frac), np.float32(0), np.float32(width))
-    return b.op(
-        "Quant", x, *parameters, domain=DOMAIN, signed=int(target.signed), narrow=int(narrow), rounding_mode=mode,
-    )  # fmt: skip
-
-
 def _constant(b: Builder, tensor: Tensor, label: str, shape: tuple[int, ...]) -> str:
     """A float initialiser on the grid of its format, and the Quant that says so."""
     values = b.constant(_real(tensor.codes, tensor.format.frac, shape), label)
-    return _quant(b, values, tensor.format, "ROUND")
+    return quant(b, values, tensor.format, "ROUND")
 
 
 def _dense(b: Builder, node: Dense, types: Types, x: str) -> str:
@@ -90,6 +94,33 @@ def _scale_shift(b: Builder, node: ScaleShift, types: Types, x: str) -> str:
 
 def _add(b: Builder, node: Add, types: Types, left: str, right: str) -> str:
     return b.op("Add", left, right)
+
+
+def _sub(b: Builder, node: Sub, types: Types, left: str, right: str) -> str:
+    return b.op("Sub", left, right)
+
+
+def _mul(b: Builder, node: Mul, types: Types, left: str, right: str) -> str:
+    return b.op("Mul", left, right)
+
+
+def _table(b: Builder, node: Table, types: Types, x: str) -> str:
+    """The value becomes its code, the code an index."""
+    codes = b.op("Mul", x, np.float32(2.0 ** types[0].format.frac))
+    index = b.op("Cast", b.op("Sub", codes, np.float32(node.first)), to=TensorProto.INT64)
+    return b.op("Gather", _constant(b, node.entries, "entries", node.entries.shape), index, axis=0)
+
+
+def _reduce_max(b: Builder, node: ReduceMax, types: Types, x: str) -> str:
+    return b.op("ReduceMax", x, np.array([node.axis + 1]), keepdims=1)
+
+
+def _reduce_sum(b: Builder, node: ReduceSum, types: Types, x: str) -> str:
+    return b.op("ReduceSum", x, np.array([node.axis + 1]), keepdims=1)
+
+
+def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
+    return b.op("Reshape", x, np.array([0, *node.shape]))
 
 
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
@@ -126,57 +157,24 @@ def _argmax(b: Builder, node: ArgMax, types: Types, x: str) -> str:
     return b.op("Cast", index, to=TensorProto.FLOAT)
 
 
-def _reach(node: Requantize, value: Value) -> tuple[int, int]:
-    """The codes after rounding, before overflow."""
-    return rounded_range(value.low, value.high, value.format.frac - node.format.frac, node.rounding)
-
-
-def _overflow_mode(node: Requantize, value: Value) -> Overflow:
-    """The mode, or SAT where the ranges prove that no code overflows."""
-    low, high = _reach(node, value)
-    floor = -node.format.high if node.overflow is Overflow.SAT_SYM and node.format.signed else node.format.low
-    mode = Overflow.SAT if floor <= low and high <= node.format.high else node.overflow
-    if mode not in (Overflow.SAT, Overflow.SAT_SYM):
-        raise ExportError(
-            f"QONNX has no overflow mode {mode.value}, which Requantize {node.name!r} needs for codes "
-            f"[{low}, {high}] in {node.format}; use SAT or SAT_SYM, or widen the format."
-        )
-    return mode
-
-
-def _has_ties(node: Requantize, value: Value) -> bool:
-    shift = value.format.frac - node.format.frac
-    return shift > 0 and max(-value.low, value.high).bit_length() >= shift
-
-
-def _requantize(b: Builder, node: Requantize, types: Types, x: str) -> str:
-    (value,) = types
-    narrow = _overflow_mode(node, value) is Overflow.SAT_SYM and node.format.signed
-    half = np.float32(2.0 ** -(node.format.frac + 1))
-    mode = QONNX_ROUNDING.get(node.rounding, "ROUND")
-    if not _has_ties(node, value):
-        # Nothing to round, or too little to reach half a step: all nearest modes agree.
-        mode = mode if mode in ("FLOOR", "DOWN") else "ROUND"
-    elif node.rounding is Rounding.RND:  # ties up: floor(x + 1/2)
-        x, mode = b.op("Add", x, half), "FLOOR"
-    elif node.rounding is Rounding.RND_MIN_INF:  # ties down: ceil(x - 1/2)
-        x, mode = b.op("Sub", x, half), "CEIL"
-    done = _quant(b, x, node.format, mode, narrow)
-    if (node.format.width, node.format.signed) != (1, True):
-        return done
-    return b.op("Clip", done, np.float32(0 if narrow else -(2.0**-node.format.frac)), np.float32(0))
-
-
 QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     Dense: _dense,
     Conv2d: _conv2d,
     ScaleShift: _scale_shift,
     Relu: _relu,
     Add: _add,
+    Sub: _sub,
+    Mul: _mul,
+    Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
     Flatten: _flatten,
-    Requantize: _requantize,
+    Reshape: _reshape,
+    Requantize: requantize,
+    RequantizeEach: requantize_each,
+    RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
 }
 
@@ -194,9 +192,12 @@ def _scale_bound(node: ScaleShift, types: Types) -> int:
     return (_largest(types[0]) * int(scale) << node.product_shift(types[0])) + int(shift)
 
 
-def _cast_bound(node: Requantize, types: Types) -> int:
-    half = 1 << (types[0].format.frac - node.format.frac - 1) if _has_ties(node, types[0]) else 0
-    return _largest(types[0]) + half
+def _sum_bound(node: ReduceSum, types: Types) -> int:
+    return _largest(types[0]) * types[0].shape[node.axis]
+
+
+def _table_bound(node: Table, types: Types) -> int:
+    return max(abs(node.first), node.entries.shape[0])
 
 
 # What a node computes on the way to its result, as the largest integer at its finest binary point.
@@ -204,20 +205,30 @@ _BOUNDS: dict[type[Node], Callable[..., int]] = {
     Dense: _linear_bound,
     Conv2d: _linear_bound,
     ScaleShift: _scale_bound,
-    Requantize: _cast_bound,
+    Table: _table_bound,
+    ReduceSum: _sum_bound,
+    Requantize: cast_bound,
+    RequantizeEach: each_bound,
 }
 
 
 def _check_exact(graph: Graph, node: Node) -> None:
     """Float32 holds this node's value and everything on the way to it."""
     value, bound = graph.values[node.name], _BOUNDS.get(type(node), lambda node, types: 0)
-    largest = max(_largest(value), bound(node, graph.operands(node)), *(_largest(v) for v in graph.operands(node)), 0)
+    # A minifloat's few significant bits are exact wherever they lie.
+    held = 0 if isinstance(node, RequantizeMinifloat) else _largest(value)
+    largest = max(held, bound(node, graph.operands(node)), *(_largest(v) for v in graph.operands(node)), 0)
     if largest > _EXACT:
         raise ExportError(
             f"QONNX computes in float32, which is exact to 24 bits, but node {node.name!r} needs "
             f"{largest.bit_length()}; requantize before it, or export integer ONNX."
         )
-    fracs = [value.format.frac, *(tensor.format.frac for tensor in node.tensors().values())]
+    words = node.formats() if isinstance(node, RequantizeEach) else ()
+    fracs = [
+        value.format.frac,
+        *(form.frac for form in words),
+        *(tensor.format.frac for tensor in node.tensors().values()),
+    ]
     if min(fracs) < _POINTS[0] or max(fracs) > _POINTS[1]:
         raise ExportError(
             f"QONNX computes in float32, which has binary points {_POINTS[0]}..{_POINTS[1]}, but node {node.name!r} "
@@ -233,11 +244,13 @@ def _info(name: str, value: Value, batch: int) -> onnx.ValueInfoProto:
 def _shapes(b: Builder, start: int, value: Value, batch: int) -> list[onnx.ValueInfoProto]:
     """The types of what the nodes from `start` on make on the way to `value`; QONNX runs nothing of unknown shape."""
     constants = {tensor.name: list(tensor.dims) for tensor in b.initialisers}
-    made = [(n.output[0], n.op_type, constants.get(n.input[0], [batch, *value.shape])) for n in b.nodes[start:]]
-    return [
-        helper.make_tensor_value_info(name, TensorProto.INT64 if kind == "ArgMax" else TensorProto.FLOAT, shape)
-        for name, kind, shape in made
-    ]
+    infos = []
+    for node in b.nodes[start:]:
+        shape = constants.get(node.input[0], [batch, *value.shape])
+        to_index = any(a.name == "to" and a.i == TensorProto.INT64 for a in node.attribute)
+        kind = TensorProto.INT64 if to_index or node.op_type == "ArgMax" else TensorProto.FLOAT
+        infos.append(helper.make_tensor_value_info(node.output[0], kind, shape))
+    return infos
 
 
 def _body(graph: Graph, b: Builder, batch: int) -> list[onnx.ValueInfoProto]:
@@ -248,7 +261,7 @@ def _body(graph: Graph, b: Builder, batch: int) -> list[onnx.ValueInfoProto]:
         b.enter(node)
         _check_exact(graph, node)
         if isinstance(node, Input):
-            read[node.name] = _quant(b, node.name, node.format, "ROUND")
+            read[node.name] = quant(b, node.name, node.format, "ROUND")
         else:
             operands = (read[name] for name in node.inputs)
             result = QONNX_HANDLERS[type(node)](b, node, graph.operands(node), *operands)

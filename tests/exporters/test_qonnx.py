@@ -14,11 +14,24 @@ from flow.errors import ExportError
 from flow.exporters.onnx import export_qonnx
 from flow.exporters.onnx_builder import OPSET
 from flow.exporters.onnx_qonnx import DOMAIN
-from flow.formats import Overflow, Rounding
-from flow.ir import AvgPool2d, Dense, Graph, Input, Node, Relu, Requantize, ScaleShift, Tensor, trace
+from flow.formats import FloatRounding, Minifloat, Overflow, Rounding
+from flow.ir import (
+    AvgPool2d,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    ScaleShift,
+    Tensor,
+    trace,
+)
 from flow.simulation.compare import compare
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
-from tests.ir.strategies import SINGLE, requantize
+from tests.ir.strategies import SINGLE, requantize, requantize_each, requantize_minifloat
 
 EXPRESSIBLE = (Overflow.SAT, Overflow.SAT_SYM)
 once = settings(derandomize=True, deadline=None, max_examples=30)
@@ -64,12 +77,23 @@ def fits(graph: Graph) -> bool:
     return True
 
 
-@pytest.mark.parametrize("operator", [cls for cls in SINGLE if cls is not Requantize], ids=lambda cls: cls.op)
+# The casts with modes that QONNX has.
+ALONE = {
+    **SINGLE,
+    Requantize: requantize(20, EXPRESSIBLE),
+    RequantizeEach: requantize_each(12, EXPRESSIBLE),
+    RequantizeMinifloat: requantize_minifloat(16, (FloatRounding.NEAREST_EVEN,)).filter(
+        lambda graph: graph["y"].minifloat.mantissa > 0
+    ),
+}
+
+
+@pytest.mark.parametrize("operator", ALONE, ids=lambda cls: cls.op)
 def test_each_operator_alone(operator: type[Node]):
     compared = []
 
     @once
-    @given(SINGLE[operator], st.integers(0, 999))
+    @given(ALONE[operator].map(saturating), st.integers(0, 999))
     def run(graph: Graph, seed: int) -> None:
         compared.append(check(graph, random_codes(graph, 5, seed)) if fits(graph) else 0)
 
@@ -149,6 +173,55 @@ def test_a_flipped_weight_bit_is_seen():
     result = compare(graph, trace(graph, codes), execute(changed, codes))
     assert result.first is not None
     assert result.first.node == "fc2"
+
+
+@pytest.mark.parametrize("text", ["e0m3", "e2m1", "e3m2", "e4m3fn", "e4m3fnuz", "e5m2ieee", "ue3m2", "e2m6", "e1m8"])
+def test_float_quants_of_every_code(text: str):
+    """Shifts -3..9 of all 4096 codes: FloatQuant's logarithm errs next to powers of two, its result does not."""
+    nodes: list[Node] = [Input(name="x", shape=(1,), format=fmt("s12.0"))]
+    form = Minifloat.parse(text)
+    for shift in range(-3, 10):
+        moved = replace(form, bias=1 - form.mantissa - shift)
+        nodes.append(RequantizeMinifloat(name=f"y{shift}", inputs=("x",), minifloat=moved))
+    graph = Graph("floats", tuple(nodes), tuple(node.name for node in nodes[1:]))
+    assert check(graph, np.arange(-2048, 2048)[:, None]) == 4096 * 14
+
+
+def test_float_quants_next_to_powers_of_two():
+    """Where a logarithm in float32 cannot tell the codes apart: 2**k - 2, 2**k - 1, 2**k + 1 up to 24 bits."""
+    nodes: list[Node] = [Input(name="x", shape=(1,), format=fmt("s25.0"))]
+    for text in ("e5m1b1", "e5m2b3ieee", "e5m3b-1", "e5m8b-8"):
+        nodes.append(RequantizeMinifloat(name=text, inputs=("x",), minifloat=Minifloat.parse(text)))
+    graph = Graph("floats", tuple(nodes), tuple(node.name for node in nodes[1:]))
+    codes = [sign * ((1 << k) + d) for k in range(1, 25) for d in range(-4, 4) for sign in (-1, 1)]
+    held = np.array([code for code in codes if abs(code) < 1 << 24])[:, None]
+    assert check(graph, held) == len(held) * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "rounding"), [("e3m2", mode) for mode in list(FloatRounding)[1:]] + [("e3m0", FloatRounding.NEAREST_EVEN)]
+)
+def test_roundings_that_floatquant_lacks_are_refused(text: str, rounding: FloatRounding):
+    node = RequantizeMinifloat(name="y", inputs=("x",), minifloat=Minifloat.parse(text), rounding=rounding)
+    with pytest.raises(ExportError) as caught:
+        export_qonnx(one(node, "s8.2"))
+    assert str(caught.value) == (
+        "QONNX's FloatQuant takes the nearest number with ties to the even mantissa, but RequantizeMinifloat 'y' needs "
+        f"{rounding.value} of {text}; use nearest_even and a mantissa bit, or export integer ONNX."
+    )
+
+
+def test_an_overflow_mode_of_one_place_is_refused():
+    widths = Tensor(np.array([9, 3]), fmt("u6.0"))
+    node = RequantizeEach(
+        name="y", inputs=("x",), fracs=Tensor([2, 0], fmt("s8.0")), widths=widths, signed=True, overflow=Overflow.WRAP
+    )
+    with pytest.raises(ExportError) as caught:
+        export_qonnx(Graph("one", (Input(name="x", shape=(2,), format=fmt("s8.2")), node), ("y",)))
+    assert str(caught.value) == (
+        "QONNX has no overflow mode WRAP, which Requantize 'y' needs for codes [-32, 32] in s3.0; "
+        "use SAT or SAT_SYM, or widen the format."
+    )
 
 
 def cast_graph(rounding: Rounding, mode: Overflow, source: str = "s8.2") -> Graph:
