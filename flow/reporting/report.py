@@ -26,6 +26,7 @@ def render_report(
     estimates: Sequence[Json] = (),
     design: str | None = None,
     name: str | None = None,
+    unmeasured: str | None = None,
 ) -> str:
     """One self-contained HTML page; a part whose stage has not run says which command runs it.
 
@@ -35,6 +36,7 @@ def render_report(
         estimates: content of one `estimate.json` for each board, the main board first.
         design: the graph's text form, from `flow.ir.to_text`.
         name: the design's name; taken from the other arguments where None.
+        unmeasured: why there is nothing that a synthesis could measure; None where there is.
 
     Returns:
         The same text for the same arguments, always.
@@ -48,7 +50,7 @@ def render_report(
         train=train, simulate=simulate, design=design,
         tiles=_tiles(train, simulate, estimates), points=_points(train), curves=_curves(train),
         rungs=_rungs(simulate), boards=[_board(cost) for cost in estimates],
-        resources=RESOURCES, shown=shown,
+        resources=RESOURCES, shown=shown, unmeasured=unmeasured,
     )  # fmt: skip
 
 

@@ -128,6 +128,12 @@ def test_a_stage_that_has_not_run_is_named(present):
     assert re.findall(r"not run: <code>(.*?)</code>", page) == missing
 
 
+def test_an_estimate_that_nothing_can_measure_says_why():
+    page = render_report(train=train_json(), estimates=[estimate_json()], unmeasured="Conv2d 'a' has no <RTL>.")
+    assert "not measured: Conv2d &#39;a&#39; has no &lt;RTL&gt;." in page
+    assert "--measure" not in page
+
+
 def test_an_estimate_without_measurement_says_how_to_get_one():
     page = render_report(estimates=[estimate_json()])
     assert "not run: <code>flow estimate digits_mlp --board ultra96_v2 --measure</code>" in page

@@ -87,6 +87,10 @@ def test_a_spec_is_a_spec():
             "signed_digits=False says which digits khot counts, but khot is not given; give it too.",
         ),
         (
+            {"accumulator_overflow": "SAT"},
+            "accumulator_overflow='SAT' says how accumulators overflow, but accumulators is not given; give it too.",
+        ),
+        (
             {"batchnorm": "folded", "shifts": "s9"},
             "shifts='s9' is the word of BatchNorm's addition, which batchnorm='folded' leaves none of; "
             "set biases instead.",
@@ -110,6 +114,7 @@ def test_options_that_do_nothing_beside_the_others_are_refused(options, message)
         {"khot": 2, "layers": {"fc": {"signed_digits": False}}},
         {"batchnorm": "folded", "scales": "s9"},  # of the constant in an average over 3 x 3
         {"shifts": "s9"},
+        {"accumulators": "s16", "accumulator_overflow": "SAT"},
         {"khot": 2, "granularity": "element"},
     ],
 )
