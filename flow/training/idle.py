@@ -31,8 +31,8 @@ def check_idle(spec: Spec) -> None:
         raise RecipeError("signed_digits=False says which digits khot counts, but khot is not given; give it too.")
     if _given(spec, "accumulator_overflow") and not _given(spec, "accumulators"):
         raise RecipeError(
-            f"accumulator_overflow={spec.accumulator_overflow.value!r} says how accumulators overflow, but accumulators "
-            "is not given; give it too."
+            f"accumulator_overflow={spec.accumulator_overflow.value!r} says how accumulators overflow, but "
+            "accumulators is not given; give it too."
         )
     if _given(spec, "shifts") and spec.batchnorm is BatchNormMode.FOLDED:
         raise RecipeError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flow.formats.khot import digit_count
+from flow.formats.khot import KHot, digit_count
 from flow.training.spec import Spec, Word
 
 __all__ = ["DigitProjection", "digit_projection", "few_digits"]
@@ -23,10 +26,22 @@ def few_digits(code: int, k: int, signed_digits: bool) -> bool:
     return bool(digit_count(np.array([code]), signed_digits)[0] <= k)
 
 
+@lru_cache(maxsize=32)
+def _nearest_of_halves(k: int, width: int, signed: bool, signed_digits: bool) -> tuple[int, NDArray[np.float32]]:
+    """The first multiple of one half in a word, in halves, and the legal code next to it and to each that follows.
+
+    Legal codes are whole, so what lies between two of them changes hands at a multiple of one half.
+    """
+    form = KHot(k, width if signed else width + 1, 0, signed_digits)
+    first = 2 * form.fixed_point.low if signed else 0
+    halves = np.arange(first, 2 * form.fixed_point.high + 1)
+    return first, form.nearest(halves, extra=1).astype(np.float32)
+
+
 class DigitProjection(nn.Module):
     """The nearest code of a word with at most `k` digits, of two equally near the one closer to zero.
 
-    Equal to `flow.formats.khot.KHot.encode`, by a search in the table of legal magnitudes: at most 2**15 + 1 of them.
+    A table of `flow.formats.khot.KHot.nearest`, at most 2**17 long.
 
     Args:
         word: width, at most 16 bits, and sign.
@@ -36,19 +51,15 @@ class DigitProjection(nn.Module):
 
     def __init__(self, word: Word, k: int, signed_digits: bool) -> None:
         super().__init__()
-        highest = 1 << (word.width - 1) if word.signed else (1 << word.width) - 1
-        magnitudes = np.arange(highest + 1)
-        levels = magnitudes[digit_count(magnitudes, signed_digits) <= k]
-        self.word = word
-        self.top = int(levels[levels < highest][-1]) if word.signed else int(levels[-1])
-        self.register_buffer("levels", torch.from_numpy(levels), persistent=False)
+        self.first, codes = _nearest_of_halves(k, word.width, word.signed, signed_digits)
+        self.register_buffer("codes", torch.tensor(codes), persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:
         """Legal codes, of the shape and dtype of `v`, next to the real codes `v`."""
-        levels = self.levels.to(v.dtype)
-        found = levels[torch.bucketize(v.abs(), (levels[1:] + levels[:-1]) / 2)]
-        below = -found if self.word.signed else torch.zeros_like(found)
-        return torch.where(v < 0, below, found.clamp(max=self.top))
+        halves = v * 2
+        outward = torch.where(v < 0, halves.floor(), halves.ceil())  # so that a tie goes to zero, and nothing else does
+        index = outward.clamp_(self.first, self.first + len(self.codes) - 1).sub_(self.first).to(torch.int32)
+        return self.codes[index.clamp_(min=0)].to(v.dtype)  # NaN is the lowest int32
 
 
 def digit_projection(spec: Spec, role: str) -> DigitProjection | None:

@@ -45,6 +45,12 @@ def test_unsigned_projection_is_the_nearest_legal_code(k, signed_digits):
     assert len(expected) == 380
 
 
+def test_what_is_beyond_the_word_or_no_number_still_has_a_code():
+    found = DigitProjection(Word(6, True), 2, True)(torch.tensor([1e30, -1e30, math.inf, -math.inf, math.nan]))
+    assert found[:4].tolist() == [31.0, -32.0, 31.0, -32.0]  # 31 is 32 - 1
+    assert math.isfinite(found[4].item())
+
+
 def test_gradients_pass_the_projection_straight_through():
     """Codes of 13, 7 and 40 at a step of 1/4: with one digit 16, 8 (of 8 and 6 no other is legal) and 31's word end."""
     quantizer = ConstantQuantizer(Word(6, True), (3,), project=DigitProjection(Word(6, True), 1, False)).double()
