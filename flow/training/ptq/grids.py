@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from flow.errors import UnsupportedError
-from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, encode_minifloat
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.training.constants import ConstantQuantizer
 from flow.training.grid import limits, quantized, round_codes
+from flow.training.minifloat_grid import nearest_numbers, placed
+from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.points import power_of_two
 from flow.training.ptq.reference import WeightedLayer, weighted_layers
@@ -64,22 +66,23 @@ def channel_grid(points: Tensor, word: Word) -> Grid:
     )
 
 
-def _encoded(x: Tensor, form: Minifloat, rounding: FloatRounding) -> Tensor:
-    codes = encode_minifloat(x.detach().double().cpu().numpy(), form, rounding, place="a weight")
-    return torch.from_numpy(form.decode(codes)).to(x.device)
+def _numbers(x: Tensor, form: Minifloat, points: Tensor, rounding: FloatRounding) -> Tensor:
+    values = x.detach().double()
+    return nearest_numbers(values, placed(form, points.to(x.device), torch.float64), rounding)
 
 
 def nearest_minifloat(x: Tensor, form: Minifloat) -> Tensor:
     """`x` rounded to nearest even in `form`, saturated, float64 of the same shape."""
-    return _encoded(x, form, FloatRounding.NEAREST_EVEN)
+    return _numbers(x, form, torch.tensor(form.frac), FloatRounding.NEAREST_EVEN)
 
 
-def minifloat_grid(form: Minifloat) -> Grid:
-    """The numbers of a minifloat."""
+def minifloat_grid(form: Minifloat, points: Tensor | None = None) -> Grid:
+    """The numbers of a minifloat, or of one a row whose lowest subnormals stand at `points`, int64[O]."""
+    at = torch.tensor(form.frac) if points is None else points.reshape(-1, 1)
     return Grid(
-        lambda x: nearest_minifloat(x, form),
-        lambda x: _encoded(x, form, FloatRounding.DOWN),
-        lambda x: _encoded(x, form, FloatRounding.UP),
+        lambda x: _numbers(x, form, at, FloatRounding.NEAREST_EVEN),
+        lambda x: _numbers(x, form, at, FloatRounding.DOWN),
+        lambda x: _numbers(x, form, at, FloatRounding.UP),
     )
 
 
@@ -91,17 +94,20 @@ def weight_grids(model: QuantizedModel, forms: Mapping[str, Minifloat] | None = 
         forms: minifloats that stand in some layers' fixed-point words, by key.
 
     Raises:
-        UnsupportedError: as `plain_layers` does.
+        UnsupportedError: as `plain_layers` does, but for minifloats.
     """
     held: Mapping[str, Minifloat] = forms or {}
     found: dict[str, tuple[Grid, ...]] = {}
-    for key, layer in plain_layers(model).items():
+    for key, layer in _layers(model, minifloats=True).items():
         groups, quantizer = getattr(layer, "groups", 1), layer.weight_quantizer
         if key in held:
             found[key] = (minifloat_grid(held[key]),) * groups
+        elif isinstance(quantizer, MinifloatQuantizer):
+            parts = _row_points(quantizer, layer.weight).chunk(groups)
+            found[key] = tuple(minifloat_grid(quantizer.word.form, part) for part in parts)
         elif isinstance(quantizer, ConstantQuantizer):
-            points = quantizer.positions().expand(len(layer.weight), *layer.weight.shape[1:]).flatten(1)[:, 0]
-            found[key] = tuple(channel_grid(part, quantizer.word) for part in points.chunk(groups))
+            parts = _row_points(quantizer, layer.weight).chunk(groups)
+            found[key] = tuple(channel_grid(part, quantizer.word) for part in parts)
         else:
             found[key] = (fixed_grid(quantizer.format, quantizer.rounding, quantizer.overflow),) * groups
     return found
@@ -114,16 +120,25 @@ def _choosable(quantizer: Quantizer) -> bool:
     return type(quantizer) is Quantizer
 
 
+def _row_points(quantizer: ConstantQuantizer | MinifloatQuantizer, weight: Tensor) -> Tensor:
+    """Fractional bits of each row of a weight, int[O]."""
+    return quantizer.positions().expand(len(weight), *weight.shape[1:]).flatten(1)[:, 0]
+
+
 def plain_layers(model: QuantizedModel) -> dict[str, WeightedLayer]:
     """`weighted_layers`, of which every one must have a fixed word, a binary point a tensor or channel, and all codes.
 
     Raises:
-        UnsupportedError: a weight has a point an element, few digits, or a learned width.
+        UnsupportedError: a weight has a point an element, few digits, a learned width, a minifloat or blocks.
     """
+    return _layers(model, minifloats=False)
+
+
+def _layers(model: QuantizedModel, minifloats: bool) -> dict[str, WeightedLayer]:
     layers = weighted_layers(model)
     for layer in layers.values():
         quantizer = layer.weight_quantizer
-        if not _choosable(quantizer):
+        if not (_choosable(quantizer) or (minifloats and isinstance(quantizer, MinifloatQuantizer))):
             raise UnsupportedError(
                 "Choosing codes after training needs a fixed word, a binary point a tensor or channel and no limit of "
                 f"digits, but {quantizer.place!r} is {quantizer.extra_repr()}; set granularity='channel' and leave "

@@ -14,6 +14,7 @@ from torch import Tensor
 from flow.errors import RecipeError
 from flow.formats import FixedPoint
 from flow.training.grid import limits, round_codes
+from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.ptq.reference import evaluating
 from flow.training.quantizer import Quantizer, quantizers
@@ -31,7 +32,16 @@ class RangeMethod(Enum):
     MSE = "mse"  # the squared error is least: what flow.quantize does
 
 
+def _length(quantizer: Quantizer) -> int:
+    """Magnitude bits of the largest code."""
+    if isinstance(quantizer, MinifloatQuantizer):
+        return quantizer.word.form.highest_integer.bit_length()
+    return quantizer.word.width - quantizer.word.signed
+
+
 def _saturates(x: Tensor, quantizer: Quantizer, frac: int) -> bool:
+    if isinstance(quantizer, MinifloatQuantizer):
+        return bool((x.abs() > float(quantizer.word.at(frac).high)).any())
     form = FixedPoint(quantizer.word.width, frac, quantizer.word.signed)
     codes = round_codes(x * math.ldexp(1.0, frac), quantizer.rounding)
     low, high = limits(form, quantizer.overflow)
@@ -47,11 +57,12 @@ def max_position(x: Tensor, quantizer: Quantizer) -> int:
     values = values if quantizer.word.signed else values.clamp(min=0.0)
     largest = float(values.abs().max()) if values.numel() else 0.0
     if largest == 0.0:
-        return quantizer.word.width - quantizer.word.signed
+        return _length(quantizer)
     # The largest value needs frexp's exponent; a negative power of two needs one bit less, a value that is rounded
     # up to a power of two one more, and a word of one or two signed bits another one.
-    guess = quantizer.word.width - quantizer.word.signed - math.frexp(largest)[1]
-    candidates = [max(-_FAR, min(_FAR, guess + offset)) for offset in (1, 0, -1, -2)]
+    guess = _length(quantizer) - math.frexp(largest)[1]
+    usual = quantizer.word.form.frac if isinstance(quantizer, MinifloatQuantizer) else 0
+    candidates = [max(usual - _FAR, min(usual + _FAR, guess + offset)) for offset in (1, 0, -1, -2)]
     return next((frac for frac in candidates if not _saturates(values, quantizer, frac)), candidates[-1])
 
 
@@ -80,7 +91,7 @@ _POSITIONS: dict[RangeMethod, Callable[[Tensor, Quantizer, float], int]] = {
 
 def _move(quantizer: Quantizer, x: Tensor, method: RangeMethod, percentile: float) -> None:
     """Set the points of one quantiser: per channel where it has one a channel, else all to one position."""
-    if method is RangeMethod.MSE:
+    if method is RangeMethod.MSE or not quantizer.points():
         quantizer.move_to_best(x)
     elif 1 < quantizer.frac.numel() < x.numel():
         rows = [_POSITIONS[method](row, quantizer, percentile) for row in x]
