@@ -15,12 +15,14 @@ from flow.lowering.from_onnx.exact import dyadic_tensor, exponents, nearest_dyad
 from flow.lowering.from_onnx.file import Call, Source, nowhere
 from flow.lowering.from_onnx.tracked import RefusedError, Signal
 
-__all__ = ["ADDED_BITS", "ONE", "WEIGHT_BITS", "Draft", "Factor", "Scales", "not_a_power", "per_channel"]
+__all__ = ["ADDED_BITS", "ONE", "WEIGHT_BITS", "Draft", "Factor", "Scales", "per_channel"]
 
 WEIGHT_BITS = 24  # widest factor that is taken as it stands: what one float32 holds
 ADDED_BITS = 48  # widest summand that is taken as it stands
 
 ONE = np.array(Fraction(1), dtype=object)
+_WIDEST = 62
+_MORE_BITS = 8  # that a rounded summand has beyond the value it is added to
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,6 @@ class Factor:
     error: float
 
 
-def not_a_power(what: str, value: Fraction) -> RefusedError:
-    """What is said of a factor that has no exact form."""
-    return RefusedError(
-        f"its {what} {float(value):.9g} is no power of two; train with power-of-two scales, or load with "
-        "scales='dyadic'"
-    )
-
-
 def per_channel(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """An array that broadcasts against [N, *shape], as one value, shape (), or one per channel, shape (C,).
 
@@ -70,15 +64,28 @@ def per_channel(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 @dataclass(slots=True)
 class Draft:
-    """Nodes made so far, their types, and the node of the file that is being lowered."""
+    """Nodes made so far, their types, what the input is worth, and the node of the file that is being lowered."""
 
     source: Source
     scales: Scales
     nodes: dict[str, Node] = field(default_factory=dict)
     types: dict[str, Value] = field(default_factory=dict)
     factors: list[Factor] = field(default_factory=list)
+    input_unit: Fraction = Fraction(1)
     call: Call = field(default_factory=nowhere)
     reserved: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    tainted: bool = False
+
+    def note(self, reason: str) -> None:
+        """Refuse the node, and go on with what comes nearest, so that one message may list all that is refused."""
+        self.tainted = True
+        self.notes.append(reason)
+
+    def need_power(self, what: str, value: Fraction) -> None:
+        """Refuse a factor that is no power of two, where only such are allowed."""
+        if not self.scales.dyadic:
+            self.note(f"its {what} {float(value):.9g} is no power of two")
 
     def value(self, signal: Signal) -> Value:
         """The type of a signal's node."""
@@ -151,31 +158,26 @@ class Draft:
         """Fractions as the codes of something that is added at `frac` fractional bits.
 
         Raises:
-            RefusedError: they are not exact within ADDED_BITS, and must be.
+            RefusedError: no 62 bits hold them.
         """
         exact = dyadic_tensor(values, ADDED_BITS)
         if exact is not None:
             return exact
-        if not self.scales.dyadic:
-            raise RefusedError(
-                f"its summand {float(values.reshape(-1)[0]):.9g} is not exact in {ADDED_BITS} bits; put a Quant on the "
-                "constant, or load with scales='dyadic'"
-            )
-        rounded = _rounded(values, frac + 8)
-        return dyadic_tensor(rounded, 62) or Tensor(np.zeros(values.shape), FixedPoint(1, 0, signed=False))
+        if not (self.scales.dyadic or self.tainted):
+            self.note(f"its summand {float(values.reshape(-1)[0]):.9g} is not exact in {ADDED_BITS} bits")
+        rounded = dyadic_tensor(_rounded(values, frac + _MORE_BITS), _WIDEST)
+        if rounded is None:
+            raise RefusedError(f"its summands need more than {_WIDEST} bits")
+        return rounded
 
     def dyadic(self, values: NDArray[Any], what: str) -> Tensor:
-        """Factors as codes: exact ones as they are, others rounded to `scales.bits` where that is allowed.
-
-        Raises:
-            RefusedError: they are not exact within WEIGHT_BITS, and must be.
-        """
-        powers = exponents(values) is not None
+        """Factors as codes: exact ones as they are, others rounded to `scales.bits` where that is allowed."""
+        powers, allowed = exponents(values) is not None, self.scales.dyadic or self.tainted
         exact = dyadic_tensor(values, WEIGHT_BITS)
-        if exact is not None and (powers or not self.scales.dyadic or exact.format.width <= self.scales.bits):
+        if exact is not None and (powers or not allowed or exact.format.width <= self.scales.bits):
             return exact
-        if not self.scales.dyadic:
-            raise not_a_power(what, values.reshape(-1)[0])
+        if not allowed:
+            self.need_power(what, values.reshape(-1)[0])
         return self._approximated(values, what)
 
     def _approximated(self, values: NDArray[Any], what: str) -> Tensor:
@@ -186,7 +188,7 @@ class Draft:
         self.factors.append(Factor(str(self.call), float(flat[worst]), used[worst], errors[worst]))
         array = np.empty(len(used), dtype=object)
         array[:] = used
-        tensor = dyadic_tensor(array.reshape(values.shape), 62)
+        tensor = dyadic_tensor(array.reshape(values.shape), _WIDEST)
         if tensor is None:
             raise RefusedError(f"its {what}s lie too far apart between channels for one format")
         return tensor
@@ -198,7 +200,7 @@ class Draft:
 
     def settled(self, signal: Signal) -> Signal:
         """The same value in units of 1, where only powers of two are allowed: a shift, or nothing."""
-        return signal if self.scales.dyadic else self.to_unit(signal, ONE)
+        return signal if self.scales.dyadic or self.tainted else self.to_unit(signal, ONE)
 
     def clamp(self, x: str, low: Fraction | None, high: Fraction | None) -> str:
         """`min(max(x, low), high)`; bounds that the range makes idle cost nothing.

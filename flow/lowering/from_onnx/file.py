@@ -19,7 +19,7 @@ from flow.training.source_lines import line_of_trace
 __all__ = ["Call", "OnnxFile", "Source", "nowhere", "read_file"]
 
 _QUANT_DOMAINS = {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"}
-_LIBRARIES = re.compile(r"[/\\](site|dist)-packages[/\\]")  # where no line is the user's
+_LIBRARIES = re.compile(r"[\"/\\](site|dist)-packages[/\\]")  # where no line is the user's
 _FRAME = re.compile(r'(?=File ")')
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
 from flow.ir import Conv2d, Dense, Tensor
-from flow.lowering.from_onnx.draft import WEIGHT_BITS, Draft, not_a_power, per_channel
+from flow.lowering.from_onnx.draft import WEIGHT_BITS, Draft
 from flow.lowering.from_onnx.exact import dyadic_tensor, exponent, exponents, fractions
 from flow.lowering.from_onnx.file import Call
 from flow.lowering.from_onnx.quant_nodes import parameter
@@ -50,8 +50,7 @@ def constant_tensor(d: Draft, x: Constant) -> tuple[Tensor, NDArray[Any]]:
     powers = exponents(steps)
     if powers is not None:
         return _on_points(x, -powers), np.array(Fraction(1), dtype=object)
-    if not d.scales.dyadic:
-        raise not_a_power("weight's scale", next(step for step in steps.tolist() if exponent(step) is None))
+    d.need_power("weight's scale", next(step for step in steps.tolist() if exponent(step) is None))
     rows = x.scale.reshape(x.scale.shape[0], -1) if x.scale.ndim else x.scale.reshape(1, 1)
     if (rows != rows[:, :1]).any():
         raise RefusedError("its weight's scale differs within an output channel; quantise per tensor or channel")
@@ -198,12 +197,9 @@ def batch_norm(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
         parameter(operands, i, name).astype(np.float64) for i, name in enumerate(names, start=1)
     )
     scale = gamma / np.sqrt(variance + call.attributes.get("epsilon", 1e-5))
-    unit = per_channel(fractions(scale), d.value(x).shape) * x.unit
-    if not d.scales.dyadic and dyadic_tensor(np.asarray(unit, dtype=object), WEIGHT_BITS) is None:
-        raise RefusedError(
-            f"its factor {scale.reshape(-1)[0]:.9g} is not exact in {WEIGHT_BITS} bits; fold the BatchNorm into the "
-            "layer before it when training ends, or load with scales='dyadic'"
-        )
+    unit = fractions(scale.reshape(-1)) * x.unit
+    if not (d.scales.dyadic or d.tainted) and dyadic_tensor(np.asarray(unit, dtype=object), WEIGHT_BITS) is None:
+        d.note(f"its factor {scale.reshape(-1)[0]:.9g} is not exact in {WEIGHT_BITS} bits: fold the BatchNorm first")
     factor = d.dyadic(np.asarray(unit, dtype=object), "factor")
-    shift = d.summand(fractions(beta - mean * scale), d.value(x).format.frac + factor.format.frac)
+    shift = d.summand(fractions((beta - mean * scale).reshape(-1)), d.value(x).format.frac + factor.format.frac)
     return Signal(d.affine(x.node, factor, shift), np.array(Fraction(1), dtype=object))

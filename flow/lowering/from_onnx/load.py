@@ -96,14 +96,15 @@ def read_onnx(model: str | Path | bytes, scales: Scales | None = None) -> Loaded
     walk = _Walk(file, Draft(file.source, scales or Scales(), reserved=set(file.outputs)))
     walk.all()
     if walk.refused:
-        raise UnsupportedError(_message(file, walk.refused))
+        raise UnsupportedError(_message(file, walk))
     d = walk.draft
     graph = simplify(_named(Graph(file.name, tuple(d.nodes.values()), walk.outputs), file.outputs))
-    return Loaded(graph, walk.input_unit, tuple(d.factors))
+    return Loaded(graph, d.input_unit, tuple(d.factors))
 
 
-def _message(file: OnnxFile, refused: list[str]) -> str:
-    return f"ONNX graph {file.name!r} uses what has no fixed-point form: {'; '.join(refused)}."
+def _message(file: OnnxFile, walk: _Walk) -> str:
+    rounded = "; train with scales that are powers of two, or load with scales='dyadic'" if walk.draft.tainted else ""
+    return f"ONNX graph {file.name!r} uses what has no fixed-point form: {'; '.join(walk.refused)}{rounded}."
 
 
 def _named(graph: Graph, outputs: tuple[str, ...]) -> Graph:
@@ -127,7 +128,6 @@ class _Walk:
         self.known: dict[str, Tracked] = {name: Constant(array) for name, array in file.constants.items()}
         self.refused: list[str] = []
         self.outputs: tuple[str, ...] = ()
-        self.input_unit = Fraction(1)
 
     def all(self) -> None:
         """The input, every node, the outputs."""
@@ -155,13 +155,14 @@ class _Walk:
             if call.kind not in HANDLERS and call.kind not in constants.FOLDED:
                 raise RefusedError("")
             result = self._lowered(call, operands)
+            self._take_notes(call)
         except (RefusedError, GraphError, FormatError) as error:
+            self.draft.notes.clear()
             self._refuse(call, str(error))
-            return Raw(call.outputs[0]) if any(isinstance(x, Raw) for x in operands) else Lost()
+            passes = call.kind not in _QUANTISERS and any(isinstance(x, Raw) for x in operands)
+            return Raw(call.outputs[0]) if passes else Lost()
         if isinstance(result, Signal):
             result = self.draft.rename_last(result, since)
-        if call.kind in _QUANTISERS and operands[0] == Raw(self.file.source.name):
-            self._note_input(result)
         return result
 
     def _lowered(self, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
@@ -189,9 +190,10 @@ class _Walk:
     def _refuse(self, call: Call, reason: str) -> None:
         self.refused.append(str(call) + (f" ({reason.removesuffix('.')})" if reason else ""))
 
-    def _note_input(self, result: Tracked) -> None:
-        if isinstance(result, Signal) and result.unit.size == 1:
-            self.input_unit = result.unit.reshape(-1)[0]
+    def _take_notes(self, call: Call) -> None:
+        for note in self.draft.notes:
+            self._refuse(call, note)
+        self.draft.notes.clear()
 
     def _output(self, name: str) -> str:
         """The node of an output, in units of 1."""

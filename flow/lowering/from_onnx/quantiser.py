@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import Requantize, RequantizeEach, Table, Tensor
-from flow.lowering.from_onnx.draft import Draft, not_a_power, per_channel
+from flow.lowering.from_onnx.draft import Draft, per_channel
 from flow.lowering.from_onnx.exact import exponent, exponents, fractions
 from flow.lowering.from_onnx.rounding import rounding_function, rounding_mode
 from flow.lowering.from_onnx.tracked import Constant, Lost, Pending, Raw, RefusedError, Signal, Tracked
@@ -121,15 +121,15 @@ def scaled(d: Draft, x: Signal, scale: NDArray[Any]) -> tuple[str, NDArray[Any],
     powers = exponents(ratio)
     if powers is not None:
         return x.node, powers, np.broadcast_to(x.unit, ratio.shape)
-    if not d.scales.dyadic:
-        raise not_a_power("scale", _offender(steps, x.unit))
+    _need_powers(d, steps)
     return d.affine(x.node, d.dyadic(ratio, "requantisation factor"), None), np.zeros((), np.int64), steps
 
 
-def _offender(steps: NDArray[Any], unit: NDArray[Any]) -> Fraction:
-    """The first scale that is no power of two, or else the first unit."""
-    found = [value for values in (steps, unit) for value in values.reshape(-1).tolist() if exponent(value) is None]
-    return found[0] if found else steps.reshape(-1)[0]
+def _need_powers(d: Draft, steps: NDArray[Any]) -> None:
+    """Refuse the first scale that is no power of two, where only such are allowed."""
+    odd = next((step for step in steps.reshape(-1).tolist() if exponent(step) is None), None)
+    if odd is not None:
+        d.need_power("scale", odd)
 
 
 def _cast(d: Draft, x: Signal, q: Quantiser) -> Signal:
@@ -202,11 +202,10 @@ def _input(d: Draft, q: Quantiser) -> Signal:
         raise RefusedError("the input needs one scale for all channels; quantise it per tensor")
     step = fractions(q.scale.astype(np.float64)).reshape(())
     power = exponents(step)
-    if power is None and not d.scales.dyadic:
-        raise not_a_power("scale", step[()])
+    _need_powers(d, step)
     frac = 0 if power is None else -int(power)
     unit = step if power is None else np.array(Fraction(1), dtype=object)
-    quantum = Fraction(2) ** -frac
+    quantum, d.input_unit = Fraction(2) ** -frac, unit[()]
     if q.bipolar:
         return Signal(_plus_minus(d, d.read_input(FixedPoint(1, frac, signed=False)), quantum, -1), unit)
     node = d.read_input(FixedPoint(q.one_width(), frac, q.signed))
@@ -229,8 +228,7 @@ def _table(d: Draft, x: Pending, q: Quantiser) -> Signal:
     codes = real_codes(x.function(inputs * float(x.signal.unit[()])), q).astype(np.int64).reshape(-1)
     power = exponents(unit)
     frac = 0 if power is None else -int(power)
-    if power is None and not d.scales.dyadic:
-        raise not_a_power("scale", unit[()])
+    _need_powers(d, unit)
     entries = Tensor(codes, _table_format(q, codes, frac))
     node = d.emit(Table, x.signal.node, entries=entries, first=value.low)
     return Signal(node, unit if power is None else np.array(Fraction(1), dtype=object))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
 from flow.ir import ArgMax, AvgPool2d, Flatten, MaxPool2d, Node, Tensor
-from flow.lowering.from_onnx.draft import Draft, not_a_power
+from flow.lowering.from_onnx.draft import Draft
 from flow.lowering.from_onnx.exact import exponent
 from flow.lowering.from_onnx.file import Call
 from flow.lowering.from_onnx.linear import signal, window
@@ -162,8 +162,8 @@ def _average(d: Draft, x: Signal, kernel: Shape, stride: Shape) -> Signal:
     """The exact sum times the reciprocal of the window's size, which is the unit's where it is no power of two."""
     size = Fraction(1, math.prod(kernel))
     shift = exponent(size)
-    if shift is None and not d.scales.dyadic:
-        raise not_a_power(f"window of {math.prod(kernel)} values, whose factor", size)
+    if shift is None:
+        d.need_power(f"mean of {math.prod(kernel)} values, a factor of", size)
     scale = Tensor(np.array(1), FixedPoint(1, -(shift or 0), signed=False))
     unit: NDArray[Any] = x.unit if shift is not None else np.asarray(x.unit * size, dtype=object)
     return Signal(_pool(d, x, kernel, stride, AvgPool2d, scale=scale), unit)
