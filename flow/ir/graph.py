@@ -23,7 +23,8 @@ class Graph:
         values: the type of every node, inferred.
 
     Raises:
-        GraphError: a name twice, an input that is not an earlier node, no input or output, or a type that does not fit.
+        GraphError: a name or an output twice, a node without a name, an input that is not an earlier node, no input or
+            output, or a type that does not fit.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Graph:
     def __post_init__(self) -> None:
         values: dict[str, Value] = {}
         for node in self.nodes:
+            if not node.name:
+                raise GraphError(f"Every node needs a name, but one ({node.op}) has none.")
             if node.name in values:
                 raise GraphError(f"Node names must be unique, but {node.name!r} occurs twice.")
             missing = [name for name in node.inputs if name not in values]
@@ -45,6 +48,9 @@ class Graph:
         absent = [name for name in self.outputs if name not in values]
         if absent or not self.outputs or not any(isinstance(node, Input) for node in self.nodes):
             raise GraphError(f"A graph needs an input and known outputs; got outputs {list(self.outputs)}.")
+        twice = [name for index, name in enumerate(self.outputs) if name in self.outputs[:index]]
+        if twice:
+            raise GraphError(f"A value leaves a design once, but {twice[0]!r} is listed as an output twice.")
         object.__setattr__(self, "values", values)
 
     def __getitem__(self, name: str) -> Node:

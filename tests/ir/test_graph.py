@@ -53,6 +53,44 @@ def test_a_name_twice():
     assert message == "Node names must be unique, but 'y' occurs twice."
 
 
+def test_a_node_without_a_name():
+    assert refusal(X, Relu(name="", inputs=("x",))) == "Every node needs a name, but one (relu) has none."
+
+
+def test_an_output_twice():
+    message = refusal(X, Relu(name="y", inputs=("x",)), outputs=("y", "x", "y"))
+    assert message == "A value leaves a design once, but 'y' is listed as an output twice."
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"kernel": (0, 2)}, "the kernel of a window is at least 1 in both directions, not (0, 2)"),
+        ({"kernel": (2, -1)}, "the kernel of a window is at least 1 in both directions, not (2, -1)"),
+        ({"stride": (1, 0)}, "the stride of a window is at least 1 in both directions, not (1, 0)"),
+        ({"stride": (-2, 1)}, "the stride of a window is at least 1 in both directions, not (-2, 1)"),
+    ],
+)
+def test_windows_that_do_not_slide(changes, rule):
+    window = {"kernel": (2, 2), "stride": (1, 1), **changes}
+    average = AvgPool2d(name="y", inputs=("x",), scale=Tensor(np.array(1), fmt("u1.0")), **window)
+    assert refusal(IMAGE, average) == f"AvgPool2d 'y': {rule}."
+    assert refusal(IMAGE, MaxPool2d(name="y", inputs=("x",), **window)) == f"MaxPool2d 'y': {rule}."
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "rule"),
+    [
+        ((1, 2, 0, 3), {}, "the kernel of a window is at least 1 in both directions, not (0, 3)"),
+        ((1, 2, 3, 3), {"stride": (0, 1)}, "the stride of a window is at least 1 in both directions, not (0, 1)"),
+        ((1, 2, 3, 3), {"padding": (0, -1)}, "the padding of a window is at least 0 in both directions, not (0, -1)"),
+    ],
+)
+def test_convolutions_that_do_not_slide(shape, changes, rule):
+    conv = Conv2d(name="y", inputs=("x",), weight=ones(*shape), bias=None, **changes)
+    assert refusal(IMAGE, conv) == f"Conv2d 'y': {rule}."
+
+
 def test_an_input_that_comes_later():
     message = refusal(X, Relu(name="y", inputs=("z",)), Relu(name="z", inputs=("x",)))
     assert message == "Node 'y' reads 'z', which is not an earlier node."

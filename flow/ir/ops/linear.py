@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.ir.ops.node import Node, Pair
-from flow.ir.ops.windows import pooled_shape
+from flow.ir.ops.windows import pooled_shape, window_fault
 from flow.ir.value import Tensor, Value
 
 __all__ = ["Conv2d", "Dense", "Linear", "ScaleShift"]
@@ -107,6 +107,9 @@ class Conv2d(Linear):
             )
         if self.weight.shape[0] % self.groups:
             raise self._reject(f"groups={self.groups} does not divide {self.weight.shape[0]} output channels")
+        fault = window_fault(self.kernel, self.stride, self.padding)
+        if fault:
+            raise self._reject(fault)
         shape = (self.weight.shape[0], *pooled_shape(x.shape, self.kernel, self.stride, self.padding))
         if min(shape) < 1:
             raise self._reject(f"the {self.kernel} window does not fit the input {x.shape}")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from flow.ir.ops.node import Node, Pair
 from flow.ir.value import Tensor, Value
 
-__all__ = ["AvgPool2d", "MaxPool2d", "Window", "pooled_shape"]
+__all__ = ["AvgPool2d", "MaxPool2d", "Window", "pooled_shape", "window_fault"]
 
 
 def pooled_shape(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> Pair:
@@ -16,6 +16,14 @@ def pooled_shape(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pa
     sizes = zip(shape[-2:], kernel, stride, padding, strict=True)
     height, width = ((size + 2 * p - k) // s + 1 for size, k, s, p in sizes)
     return height, width
+
+
+def window_fault(kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> str | None:
+    """The rule that a window breaks wherever it slides; None for a good one."""
+    for name, pair, least in (("kernel", kernel, 1), ("stride", stride, 1), ("padding", padding, 0)):
+        if min(pair) < least:
+            return f"the {name} of a window is at least {least} in both directions, not {pair}"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,9 @@ class Window(Node):
         """The result's shape."""
         if len(x.shape) != 3:
             raise self._reject(f"pooling needs [C, H, W], not {x.shape}")
+        fault = window_fault(self.kernel, self.stride)
+        if fault:
+            raise self._reject(fault)
         shape = (x.shape[0], *pooled_shape(x.shape, self.kernel, self.stride))
         if min(shape) < 1:
             raise self._reject(f"the {self.kernel} window does not fit the input {x.shape}")
