@@ -58,9 +58,10 @@ def mlp_graph(seed: int = 0, sizes: tuple[int, ...] = (64, 32, 32, 10)) -> Graph
     return Graph("mlp", tuple(nodes), (nodes[-1].name,))
 
 
-def resnet_graph(seed: int = 0) -> Graph:
+def resnet_graph(seed: int = 0, channels: int = 8, size: int = 8) -> Graph:
     """Conv, scale and shift, ReLU, one residual add, both poolings, Dense and ArgMax, as `digits_resnet` lowers."""
     rng = np.random.default_rng(seed)
+    window = (size // 2, size // 2)
 
     def conv(name: str, source: str, channels: int, fan: int) -> list[Node]:
         weight = random_tensor(rng, (channels, fan, 3, 3), "s6.6")
@@ -72,20 +73,20 @@ def resnet_graph(seed: int = 0) -> Graph:
         ]
 
     nodes: list[Node] = [
-        Input(name="input", shape=(1, 8, 8), format=fmt("u6.5")),
-        *conv("stem", "input", 8, 1),
+        Input(name="input", shape=(1, size, size), format=fmt("u6.5")),
+        *conv("stem", "input", channels, 1),
         Relu(name="stem.relu", inputs=("stem.bn",)),
         Requantize(name="stem.out", inputs=("stem.relu",), format=fmt("u6.2")),
-        *conv("block", "stem.out", 8, 8),
+        *conv("block", "stem.out", channels, channels),
         Requantize(name="block.cast", inputs=("block.bn",), format=fmt("s8.3")),
         Add(name="add", inputs=("block.cast", "stem.out")),
         Relu(name="add.relu", inputs=("add",)),
         Requantize(name="add.out", inputs=("add.relu",), format=fmt("u6.1")),
         MaxPool2d(name="max", inputs=("add.out",), kernel=(2, 2), stride=(2, 2)),
-        AvgPool2d(name="avg", inputs=("max",), kernel=(4, 4), stride=(4, 4), scale=Tensor(np.array(1), fmt("u1.4"))),
+        AvgPool2d(name="avg", inputs=("max",), kernel=window, stride=window, scale=Tensor(np.array(1), fmt("u1.4"))),
         Requantize(name="avg.out", inputs=("avg",), format=fmt("u6.1")),
         Flatten(name="flat", inputs=("avg.out",)),
-        Dense(name="fc", inputs=("flat",), weight=random_tensor(rng, (10, 8), "s6.6")),
+        Dense(name="fc", inputs=("flat",), weight=random_tensor(rng, (10, channels), "s6.6")),
         ArgMax(name="class", inputs=("fc",)),
     ]
     return Graph("resnet", tuple(nodes), ("fc", "class"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flow.exporters.hls4ml.layers import HANDLERS as HLS4ML_HANDLERS
+from flow.exporters.hls4ml.rewrite import REWRITES
 from flow.exporters.onnx_integer import HANDLERS
 from flow.exporters.onnx_qonnx import QONNX_HANDLERS
 from flow.ir import OPERATORS, Input, Node
@@ -16,6 +18,7 @@ TABLES = {
     "a case in flow/ir/interpret.py": set(_CASES),
     "a handler in flow/exporters/onnx_integer.py": set(HANDLERS),
     "a handler in flow/exporters/onnx_qonnx.py": set(QONNX_HANDLERS),
+    "a layer or a rewriting in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES},
     "a formula on fractions in tests/ir/reference.py": set(REFERENCE),
     "a strategy in tests/ir/strategies.py": set(SINGLE),
 }

@@ -65,15 +65,15 @@ def compile_library(project: Path, *, extra: Sequence[str] = (), timeout: float 
     """
     top = _top(project)
     sources = [f"firmware/{top}.cpp", f"{top}_bridge.cpp"]
-    read = [project / sources[1], *sorted(path for path in (project / "firmware").rglob("*") if path.is_file())]
-    weights = project / "firmware" / "weights"  # read when the library runs, and so part of it
-    shared = [tool(), str(weights), *_FLAGS, *extra]
+    # The weights are read when the library runs.
+    read = [*map(project.joinpath, sources), *sorted((project / "firmware").rglob("*.h"))]
+    shared = [tool(), *_FLAGS, *extra]
     parts = (part for path in read for part in (str(path.relative_to(project)), path.read_bytes()))
     built = project / "build" / f"{hash_of([*shared, *parts])}.so"
     if not built.is_file():
         unit, staged = built.with_suffix(".cpp"), built.with_suffix(".part")
         write_file(unit, "".join(f'#include "{source}"\n' for source in sources))
-        options = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}", f'-DWEIGHTS_DIR="{weights}"']
+        options = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}"]
         run([program("g++"), *_FLAGS, *extra, *options, unit, "-o", staged], timeout=timeout)
         staged.replace(built)
     return built
@@ -85,9 +85,8 @@ def _values(graph: Graph, project: Path, codes: Codes, extra: Sequence[str], tim
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
         source, target = Path(name) / "x.npy", Path(name) / "y.npz"
         np.save(source, np.ldexp(codes.reshape(len(codes), -1).astype(np.float64), -graph.input.format.frac))
-        run(
-            [sys.executable, "-P", _CHILD, library, project / f"{top}_bridge.cpp", top, source, target], timeout=timeout
-        )
+        child = [sys.executable, "-P", _CHILD, library, project / f"{top}_bridge.cpp", top, source, target]
+        run(child, cwd=project / "firmware", timeout=timeout)  # where `weights/` is
         with np.load(target) as written:
             return dict(written)
 

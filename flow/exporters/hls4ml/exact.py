@@ -42,16 +42,14 @@ def _wide_constant(node: Node) -> Found:
     for name, tensor in node.tensors().items():
         bits = max(abs(int(tensor.codes.min())), abs(int(tensor.codes.max()))).bit_length()
         if bits > DOUBLE_BITS:
-            return (
-                f"its {name} needs {bits} bits, but hls4ml reads constants through a double, which holds {DOUBLE_BITS}"
-            )
+            return f"its {name} needs {bits} bits, and hls4ml reads constants as doubles, which hold {DOUBLE_BITS}"
     return None
 
 
 def _wide_port(graph: Graph, node: Node) -> Found:
     width = graph.values[node.name].format.width
     if width > DOUBLE_BITS and (isinstance(node, Input) or node.name in graph.outputs):
-        return f"the host passes it as a double, which holds {DOUBLE_BITS} bits and not {width}"
+        return f"it needs {width} bits, and hls4ml's host passes doubles, which hold {DOUBLE_BITS}"
     return None
 
 

@@ -38,7 +38,7 @@ from flow.ir import (
     Value,
 )
 
-__all__ = ["Layer", "Plan", "plan"]
+__all__ = ["HANDLERS", "Layer", "Plan", "plan"]
 
 _TO_IMAGE, _FROM_IMAGE = [1, 2, 0], [2, 0, 1]
 _EXACT = (AP_ROUNDING[Rounding.TRN], AP_OVERFLOW[Overflow.WRAP])

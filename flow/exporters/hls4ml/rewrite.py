@@ -36,7 +36,7 @@ from flow.ir import (
     Value,
 )
 
-__all__ = ["rewrite"]
+__all__ = ["REWRITES", "rewrite"]
 
 _BIT = FixedPoint(1, 0, signed=False)
 Nodes = list[Node]
@@ -228,7 +228,7 @@ def _requantize_minifloat(node: RequantizeMinifloat, types: tuple[Value, ...]) -
     return [Table(name=node.name, inputs=node.inputs, origin=node.origin, entries=entries, first=x.low)]
 
 
-_REWRITES: dict[type[Node], Callable[..., Nodes]] = {
+REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     Conv2d: _conv2d,
     AvgPool2d: _avg_pool,
     ReduceMax: _reduce_max,
@@ -248,7 +248,7 @@ def _same(node: Node, types: tuple[Value, ...]) -> Nodes:
 
 def _expand(node: Node, values: dict[str, Value]) -> Nodes:
     """What stands for `node`, rewritten until nothing changes; `values` learns the types of all of it."""
-    made: Nodes = _REWRITES.get(type(node), _same)(node, tuple(values[name] for name in node.inputs))
+    made: Nodes = REWRITES.get(type(node), _same)(node, tuple(values[name] for name in node.inputs))
     if len(made) > 1 or type(made[0]) is not type(node):
         return [part for piece in made for part in _expand(piece, values)]
     values[node.name] = made[0].infer(*(values[name] for name in made[0].inputs))
