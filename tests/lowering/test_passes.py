@@ -166,6 +166,12 @@ def test_an_offset_and_a_floor_are_one_rounding(offset: float, mode: Rounding):
     assert same(graph, after, count=400) == 800
 
 
+def test_an_offset_below_the_place_stays_where_the_cast_is_finer():
+    cast = Requantize(name="y", inputs=("o",), format=fmt("s9.5"), rounding=Rounding.TRN)
+    graph = chain(plus("o", "x", 1 / 32, "s10.8"), cast)
+    assert same(graph, fuse_requantizers(graph)) == 80
+
+
 @pytest.mark.parametrize("offset", [0.125, -0.25, 0.3125])
 def test_other_offsets_stay(offset: float):
     cast = Requantize(name="y", inputs=("o",), format=fmt("s4.1"), rounding=Rounding.TRN)

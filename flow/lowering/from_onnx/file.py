@@ -52,8 +52,8 @@ class Call:
 
 
 def nowhere(result: str = "") -> Call:
-    """A call that stands for no node of the file."""
-    return Call("", 0, result, (), (result,), {}, "", "")
+    """A call that stands for no node of the file, but for an output."""
+    return Call("Output", 0, result, (), (result,), {}, "", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,15 +63,13 @@ def _rounded(node: Requantize, view: View) -> Requantize | None:
 def _mode(offset: Fraction, value: Value, node: Requantize) -> Rounding | None:
     """The mode whose floor is that of the value plus `offset`, of which a floor sees whole places only.
 
-    Half a step is RND; half a step less the last place is RND_MIN_INF.
+    None adds nothing, RND half a step, RND_MIN_INF half a step less the last place.
     """
     places, dropped = floor(offset / value.format.step), value.format.frac - node.format.frac
-    half = 1 << (dropped - 1) if 1 <= dropped <= _WIDEST else None
-    if places == 0:
-        return Rounding.TRN
-    if half is None or places not in (half, half - 1):
+    if not 0 <= dropped <= _WIDEST:
         return None
-    return Rounding.RND if places == half else Rounding.RND_MIN_INF
+    half = (1 << dropped) // 2
+    return {half: Rounding.RND, half - 1: Rounding.RND_MIN_INF, 0: Rounding.TRN}.get(places)
 
 
 def _offset(node: Node) -> Fraction | None:
