@@ -22,6 +22,7 @@ from flow.exporters.hls4ml.layers import HANDLERS, plan
 from flow.exporters.hls4ml.rewrite import rewrite
 from flow.formats import FixedPoint, Minifloat, Overflow
 from flow.ir import (
+    Add,
     Conv2d,
     Dense,
     Flatten,
@@ -81,8 +82,13 @@ def test_files_of_a_project():
     weights = {f"firmware/weights/{letter}{i}.{end}" for letter in "wb" for i in (2, 5, 8) for end in ("h", "txt")}
     assert own == weights | {
         *("build_lib.sh", "build_opt.tcl", "build_prj.tcl", "project.tcl", "vivado_synth.tcl", "hls4ml_config.yml"),
-        *("firmware/defines.h", "firmware/mlp.cpp", "firmware/mlp.h", "firmware/parameters.h", "mlp_bridge.cpp"),
-        *("mlp_test.cpp", "tb_data/tb_input_features.dat", "tb_data/tb_output_predictions.dat"),
+        *("firmware/defines.h", "firmware/mlp_top.cpp", "firmware/mlp_top.h", "firmware/parameters.h"),
+        *(
+            "mlp_top_bridge.cpp",
+            "mlp_top_test.cpp",
+            "tb_data/tb_input_features.dat",
+            "tb_data/tb_output_predictions.dat",
+        ),
     }
     assert not any(name.startswith("tb_data") for name in export_hls4ml(graph))
     assert node_layers(graph) == {
@@ -174,20 +180,23 @@ def test_the_only_softmax_is_the_one_without_tables():
 def test_outputs_stand_in_the_order_of_the_arguments():
     """hls4ml sorts them by name, and its `link_existing_project` then fills the wrong buffers."""
     files = export_hls4ml(resnet_graph())
-    declared = re.search(r"void resnet\(\s*(.*?)\s*\)", bytes(files["firmware/resnet.h"]).decode(), re.S)
+    declared = re.search(r"void resnet_top\(\s*(.*?)\s*\)", bytes(files["firmware/resnet_top.h"]).decode(), re.S)
     assert declared
     arguments = re.findall(r"(\w+)\[", declared[1])[1:]
     assert list(yaml.safe_load(files["hls4ml_config.yml"])["OutputShapes"]) == arguments
 
 
 def image_graph(channels: int) -> Graph:
-    """An image read by two Flattens, of which one is an output, and made again from the flat codes."""
+    """An image, cast per channel, read by two Flattens, one of them an output, and made again from the flat codes."""
     rng = np.random.default_rng(0)
     size = channels * 6
+    fracs, widths = (Tensor(np.arange(channels).reshape(-1, 1, 1) % 2 + least, fmt("u3.0")) for least in (0, 3))
     nodes = (
         Input(name="x", shape=(channels, 2, 3), format=fmt("s4.1")),
         Relu(name="relu", inputs=("x",)),
-        Flatten(name="flat", inputs=("relu",)),
+        RequantizeEach(name="each", inputs=("x",), fracs=fracs, widths=widths, signed=True),
+        Add(name="sum", inputs=("relu", "each")),
+        Flatten(name="flat", inputs=("sum",)),
         Dense(name="fc", inputs=("flat",), weight=random_tensor(rng, (size, size), "s3.2")),
         Reshape(name="again", inputs=("fc",), shape=(channels, 3, 2)),
         Flatten(name="row", inputs=("again",)),

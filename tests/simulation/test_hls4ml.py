@@ -87,7 +87,7 @@ def test_large_graphs(make: Callable[[], Graph], tmp_path: Path, flags: list[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("seed", range(100, 125))
 def test_many_random_graphs(seed: int, tmp_path: Path, flags: list[str]):
     graph = without_reflection(random_graph(seed, steps=10))
     if not reasons(graph):
@@ -96,11 +96,11 @@ def test_many_random_graphs(seed: int, tmp_path: Path, flags: list[str]):
 
 @pytest.mark.slow
 def test_most_random_graphs_are_not_refused():
-    assert sum(not reasons(without_reflection(random_graph(seed, steps=10))) for seed in range(100, 160)) > 50
+    assert sum(not reasons(without_reflection(random_graph(seed, steps=10))) for seed in range(100, 125)) > 20
 
 
 def test_flattened_images(tmp_path: Path, flags: list[str]):
-    """hls4ml keeps images as [H, W, C] and moves transpositions into the weights behind them."""
+    """hls4ml keeps images as [H, W, C] and moves transpositions into weights; it refuses binary points per channel."""
     assert_exact(image_graph(3), tmp_path, 200, flags)
 
 

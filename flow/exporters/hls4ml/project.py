@@ -63,7 +63,7 @@ def model_graph(graph: Graph, folder: Path) -> Any:
     from hls4ml.model.graph import ModelGraph
     from hls4ml.utils.config import create_config
 
-    made, name = plan(rewrite(graph)), identifier(graph.name)
+    made, name = plan(rewrite(graph)), f"{identifier(graph.name)}_top"
     config = create_config(str(folder), name, "Vitis", part=_PART, clock_period=_CLOCK_NS, io_type="io_parallel")
     config["TraceOutput"] = True
     config["HLSConfig"] = {
