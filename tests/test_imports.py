@@ -23,7 +23,7 @@ LAYERS = {
     "exporters": "errors formats ir resources tools",
     "synthesis": "errors exporters resources tools",  # of exporters, the writer
     "estimation": "errors formats ir exporters resources synthesis tools",
-    "training": "errors formats ir resources",
+    "training": "errors formats ir resources tools",
     "lowering": "errors formats ir training",
     # The rung `torch` runs the trained model, which only lowering and training know how to.
     "simulation": "errors formats ir exporters lowering resources synthesis tools",

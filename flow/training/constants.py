@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
+from flow.training.kernels import Options, fused
 from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
@@ -115,6 +116,13 @@ class ConstantQuantizer(Quantizer):
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
+        return fused(x, self.frac, None, self.options(), self.eager)
+
+    def options(self) -> Options | None:
+        plain = super().options()
+        return None if plain is None or self.project is not None else plain._replace(spread=SPREAD)
+
+    def eager(self, x: Tensor) -> Tensor:
         result: Tensor = _FineQuantize.apply(x, self.frac, self.positions(), self.word, self.project, self.drawing)
         return result
 

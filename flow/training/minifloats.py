@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from flow.errors import DataError, UnsupportedError
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.training.constants import SPREAD, whole_points
+from flow.training.kernels import Options, fused
+from flow.training.kernels.options import MINIFLOAT, OVERFLOWS
 from flow.training.minifloat_grid import Placed, nearest_numbers, placed
-from flow.training.points import SEARCH, group_max, grouped_sum, point_shape
+from flow.training.points import FAR, SEARCH, group_max, grouped_sum, point_shape
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity
 from flow.training.words import MinifloatWord
@@ -148,6 +150,17 @@ class MinifloatQuantizer(Quantizer):
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
+        return fused(x, self.frac, None, self.options(), self.eager)
+
+    def options(self) -> Options | None:
+        form = self.word.form
+        if self.drawing or self.float_rounding is not FloatRounding.NEAREST_EVEN or not form.mantissa:
+            return None
+        near = {"usual": form.frac, "far": FAR, "spread": SPREAD}
+        ends = {"mantissa": form.mantissa, "highest": float(form.highest_integer)}
+        return Options(MINIFLOAT, OVERFLOWS[Overflow.SAT_SYM], int(form.signed), **near, **ends)
+
+    def eager(self, x: Tensor) -> Tensor:
         grid = placed(self.word.form, self.positions(), x.dtype)
         result: Tensor = _ToMinifloat.apply(x, self.frac, grid, None if self.drawing else self.float_rounding)
         return result

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from flow.errors import DataError, FormatError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.grid import limits, overflow_codes, quantized, round_codes, round_randomly
+from flow.training.kernels import Options, fused
+from flow.training.kernels.options import OVERFLOWS, ROUNDINGS
+from flow.training.points import FAR
 from flow.training.spec import Word
 from flow.training.words import AnyWord
 
 __all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
 
 _LN2 = math.log(2.0)
-_FAR = 32  # binary points stay within +-32, so that products of two never leave float32's exponents
 _SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
 
 
@@ -72,7 +74,7 @@ def best_position(x: Tensor, word: Word, rounding: Rounding, mode: Overflow) -> 
     if largest == 0.0:
         return word.width - word.signed
     highest = word.width - word.signed - math.frexp(largest)[1]
-    candidates = sorted({max(-_FAR, min(_FAR, highest + offset)) for offset in _SEARCH})
+    candidates = sorted({max(-FAR, min(FAR, highest + offset)) for offset in _SEARCH})
     errors = [
         float((quantized(values, FixedPoint(word.width, frac, word.signed), rounding, mode) - values).square().sum())
         for frac in candidates
@@ -126,13 +128,24 @@ class Quantizer(nn.Module):
         frac = self.frac.item()
         if not math.isfinite(frac):
             raise DataError(f"The binary point of {self.place!r} is {frac}; the training diverged, lower its rate.")
-        return FixedPoint(self.word.width, max(-_FAR, min(_FAR, round(frac))), self.word.signed)
+        return FixedPoint(self.word.width, max(-FAR, min(FAR, round(frac))), self.word.signed)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` on the grid, same shape; while calibrating, the point moves to its best position first."""
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
+        return fused(x, self.frac, None, self.options(), self.eager)
+
+    def options(self) -> Options | None:
+        """What the kernel is to do; None where only eager torch can."""
+        if self.drawing:
+            return None
+        modes = ROUNDINGS[self.rounding], OVERFLOWS[self.overflow]
+        return Options(*modes, int(self.word.signed), self.word.width - self.word.signed, far=FAR)
+
+    def eager(self, x: Tensor) -> Tensor:
+        """The cast by torch's own operators: the twin of the kernel."""
         result: Tensor = _FakeQuantize.apply(
             x, self.frac, self.format, None if self.drawing else self.rounding, self.overflow
         )

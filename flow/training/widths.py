@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.constants import ConstantQuantizer, whole_points
 from flow.training.grid import overflow_codes, round_codes
-from flow.training.points import group_max, grouped_sum, power_of_two
+from flow.training.kernels import Options, fused
+from flow.training.points import FAR, group_max, grouped_sum, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
 
@@ -24,6 +25,7 @@ __all__ = ["SATURATING", "LearnedCast", "LearnedConstant"]
 
 _LN2 = math.log(2.0)
 _LONGEST = 24  # magnitude bits of a learned word, so that folded codes of two points fit int64
+_PRUNED = -2 * FAR - 1  # no sum of two points is less: magnitude bits may be any number below 1
 SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
 
 
@@ -150,6 +152,15 @@ class LearnedConstant(ConstantQuantizer):
             with torch.no_grad():
                 self.move_to_best(x)
         self._cover(x)
+        # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
+        integer = self.integer if self.trained else self.integer.clone()
+        return fused(x, self.frac, integer, self.options(), self.eager)
+
+    def options(self) -> Options | None:
+        plain = super().options()
+        return None if plain is None else plain._replace(reach=_LONGEST, least=_PRUNED, most=_LONGEST)
+
+    def eager(self, x: Tensor) -> Tensor:
         codes, rounded, ends = self._cast(x.detach())
         result: Tensor = _LearnedWord.apply(x, self.frac, self.integer, codes * ends[2], rounded, ends)
         return result
@@ -233,6 +244,16 @@ class LearnedCast(Quantizer):
                 self.integer.copy_(self.word.width - self.word.signed - self.frac)
             if self.following and (self.calibrate or self.training):
                 self.integer.copy_(torch.maximum(self.integer, _covering(x, self._word()[0])))
+        # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
+        integer = self.integer if self.trained else self.integer.clone()
+        return fused(x, self.frac, integer, self.options(), self.eager)
+
+    def options(self) -> Options | None:
+        plain = super().options()
+        return None if plain is None else plain._replace(reach=_LONGEST, least=1, most=_LONGEST)
+
+    def eager(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
             at, magnitude = self._word()
             rounded = round_codes(x * power_of_two(at, x.dtype), self.rounding)
             ends = _ends(at, magnitude, self.word.signed, self.overflow is Overflow.SAT_SYM, x.dtype)

@@ -1,0 +1,7 @@
+"""Fused kernels of the trainable quantisers, compiled on first use; where they cannot run, eager torch does the same."""
+
+from flow.training.kernels.autograd import fused
+from flow.training.kernels.library import library
+from flow.training.kernels.options import Options
+
+__all__ = ["Options", "fused", "library"]

@@ -1,0 +1,202 @@
+"""The kernels against their eager twins: the same bits forward and to `x`, the same exact sums to the points."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from flow.errors import DataError
+from flow.formats import FloatRounding, Overflow, Rounding
+from flow.training import Granularity, Quantizer, Word
+from flow.training.constants import ConstantQuantizer
+from flow.training.kernels import library
+from flow.training.minifloats import MinifloatQuantizer
+from flow.training.widths import LearnedCast, LearnedConstant
+from flow.training.words import parse_word
+from tests.training.test_grid import MODES, samples
+
+GRANULARITIES = list(Granularity)
+
+
+def run(made, cast, x, upstream):
+    """The result of one cast and the gradients to `x` and to the points."""
+    given = x.clone().requires_grad_()
+    made.zero_grad()
+    y = cast(given)
+    y.backward(upstream)
+    return y, given.grad, [point.grad for point in made.points()]
+
+
+def assert_twins(made, x, upstream):
+    """All bits, those of slopes too: the values are such that no sum is rounded before its factor ln2."""
+    found, expected = run(made, made, x, upstream), run(made, made.eager, x, upstream)
+    assert found[0].grad_fn.name() == "_FusedBackward"
+    assert expected[0].grad_fn.name() != "_FusedBackward"
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert len(found[2]) == len(expected[2]) > 0
+    for mine, its in zip(found[2], expected[2], strict=True):
+        assert torch.equal(mine, its)
+    return found[0].numel()
+
+
+def dyadic(shape, generator, scale=4.0):
+    """Values of few digits, so that every sum of their products is exact in float32."""
+    return torch.randint(-160, 161, shape, generator=generator) / 32 * scale / 4
+
+
+def ones(shape, generator):
+    return torch.randint(-2, 3, shape, generator=generator).float()
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def set_points(made, generator, low=-1, high=4):
+    with torch.no_grad():
+        for point in made.points():
+            point.copy_(torch.rand(point.shape, generator=generator) * (high - low) + low)
+    return made
+
+
+def test_the_kernels_are_there():
+    assert library() is not None
+
+
+@pytest.mark.parametrize(("rounding", "mode", "signed"), MODES)
+def test_fixed_words(rounding, mode, signed, generator):
+    compared = 0
+    for width, frac in itertools.product((1, 2, 4, 8, 23), (-3, 0, 2)):
+        made = Quantizer(Word(width, signed), rounding, mode)
+        with torch.no_grad():
+            made.frac.fill_(frac)
+        x = dyadic((501,), generator, scale=2.0 ** (3 - frac))
+        compared += assert_twins(made, x, ones(x.shape, generator))
+    assert compared == 15 * 501
+
+
+@pytest.mark.parametrize(("rounding", "mode", "signed"), MODES)
+def test_fixed_words_at_every_tie_and_its_neighbours(rounding, mode, signed):
+    import numpy as np
+
+    compared = 0
+    for width, frac in itertools.product((1, 4), (-3, 9)):
+        made = Quantizer(Word(width, signed), rounding, mode)
+        with torch.no_grad():
+            made.frac.fill_(frac)
+            x = torch.from_numpy(samples(Word(width, signed), frac, np.random.default_rng(0)))
+            edges = torch.tensor([1e-40, -1e-40, 3e38, -3e38, 8388607.5, -8388607.5, -0.0])
+            x = x if mode in (Overflow.WRAP, Overflow.WRAP_SM) else torch.cat([x, edges])
+            assert torch.equal(made(x), made.eager(x))
+        compared += x.numel()
+    assert compared > 2_000
+
+
+@pytest.mark.parametrize("kind", [ConstantQuantizer, LearnedConstant])
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("signed", [True, False])
+def test_constants(kind, granularity, signed, generator):
+    for shape, width in itertools.product([(5, 7), (4, 3, 3, 3), (9,)], (2, 5, 8)):
+        made = set_points(kind(Word(width, signed), shape, granularity), generator)
+        assert_twins(made, dyadic(shape, generator), ones(shape, generator))
+
+
+def test_points_that_lie_far_apart(generator):
+    for kind in (ConstantQuantizer, LearnedConstant):
+        made = set_points(kind(Word(6, signed=True), (300,), Granularity.ELEMENT), generator, -40, 40)
+        x = torch.randn(300, generator=generator)
+        with torch.no_grad():
+            assert torch.equal(made(x), made.eager(x))
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("mode", [Overflow.SAT, Overflow.SAT_SYM])
+@pytest.mark.parametrize("signed", [True, False])
+def test_learned_casts(rounding, mode, signed, generator):
+    for _ in range(6):
+        made = set_points(LearnedCast(Word(6, signed), rounding, mode, "x"), generator)
+        x = dyadic((300,), generator, scale=16.0)
+        assert_twins(made, x, ones(x.shape, generator))
+
+
+@pytest.mark.parametrize("mode", [Overflow.WRAP, Overflow.SAT_ZERO])
+def test_two_casts_before_one_gradient(mode, generator):
+    """What follows the values changes with each cast; the gradient of the first is still there."""
+    for made in (LearnedCast(Word(6, signed=True), Rounding.RND, mode, "x"),
+                 LearnedConstant(Word(6, signed=True), (8,), trained=False)):  # fmt: skip
+        x = torch.randn(8, generator=generator)
+        (made(x) + made(2 * x)).sum().backward()
+        assert made.frac.grad.isfinite()
+
+
+@pytest.mark.parametrize("text", "e4m3 e5m2 e2m1 e3m2 e4m3fn ue4m4 e1m4".split())
+@pytest.mark.parametrize("granularity", [Granularity.TENSOR, Granularity.CHANNEL])
+def test_minifloats(text, granularity, generator):
+    word = parse_word(text)
+    for offset in (-3, 0, 5):
+        made = MinifloatQuantizer(word, (6, 40), granularity)
+        with torch.no_grad():
+            made.frac.add_(offset)
+        scale = 2.0 ** -round(made.frac.detach().flatten()[0].item()) * word.form.highest_integer / 16
+        x = dyadic((6, 40), generator) * scale
+        assert_twins(made, x, ones(x.shape, generator))
+        with torch.no_grad():
+            wide = torch.randn(4000, 40, generator=generator) * scale
+            assert granularity is Granularity.CHANNEL or torch.equal(made(wide), made.eager(wide))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_large_tensors_are_the_same_on_any_number_of_threads(threads, generator):
+    made = Quantizer(Word(8, signed=True))
+    with torch.no_grad():
+        made.frac.fill_(5)
+    x, upstream = torch.randn(200_003, generator=generator), torch.randn(200_003, generator=generator)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        y, by_x, (by_frac,) = run(made, made, x, upstream)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(y, made.eager(x))
+    inside = (x * 32 + 0.5).floor().clamp(-128, 127) == (x * 32 + 0.5).floor()
+    error = torch.where(inside, x, 0.0).double() - y.detach().double()
+    # The terms are exact in double; what is left is the order in which their sum was rounded.
+    exact = math.log(2) * math.fsum((upstream.double() * error).tolist())
+    assert by_frac.item() == pytest.approx(exact, rel=1e-6)
+    assert torch.equal(by_x, upstream * inside)
+
+
+def test_where_no_kernel_runs_the_twin_does(generator, monkeypatch):
+    made = Quantizer(Word(8, signed=True))
+    x = torch.randn(4, 6, generator=generator, requires_grad=True)
+    assert made(x).grad_fn.name() == "_FusedBackward"
+    assert made(x.t()).grad_fn.name() == "_FakeQuantizeBackward"
+    assert made(x.double()).grad_fn.name() == "_FakeQuantizeBackward"
+    assert made(x[:0]).shape == (0, 6)
+    coarse = MinifloatQuantizer(parse_word("e4m3"), rounding=FloatRounding.TOWARD_ZERO)
+    assert coarse(x).grad_fn.name() == "_ToMinifloatBackward"
+    monkeypatch.setattr("flow.training.kernels.autograd.library", lambda: None)
+    assert made(x).grad_fn.name() == "_FakeQuantizeBackward"
+
+
+def test_a_gradient_of_a_gradient_is_the_twins(generator):
+    made = Quantizer(Word(4, signed=True))
+    for cast in (made, made.eager):
+        x = torch.tensor([0.3, 40.0, -2.2], requires_grad=True)
+        weight = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        (by_x,) = torch.autograd.grad((cast(x) * weight).sum(), x, create_graph=True)
+        by_x.sum().backward()
+        assert torch.equal(weight.grad, torch.tensor([1.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_point_that_diverged_is_named(bad):
+    made = ConstantQuantizer(Word(6, signed=True), (3,), Granularity.ELEMENT, "fc.weight")
+    with torch.no_grad():
+        made.frac[1] = bad
+    message = f"^The binary point of 'fc\\.weight' is {bad}; the training diverged, lower its rate\\.$"
+    with pytest.raises(DataError, match=message):
+        made(torch.ones(3))
