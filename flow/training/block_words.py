@@ -139,14 +139,14 @@ class BlockQuantizer(Quantizer):
 
     def _cast(self, x: Tensor, drawing: bool) -> Tensor:
         form = self.word.form
-        # Dividing by a scale that is no power of two rounds; float64 keeps that away from the ties of the elements.
-        wide = x.double() if isinstance(form.scale, Minifloat) else x
-        blocks = _blocks(wide, form)
+        # A scale that is no power of two makes quotients that are rounded, but none onto a tie of the elements: the tie
+        # times the few bits of the scale is a float itself, and no other float is divided to it.
+        blocks = _blocks(x, form)
         usable = blocks.factors > 0
         quotients = torch.where(usable, blocks.values, 0.0) / torch.where(usable, blocks.factors, 1.0)
         values = _elements(quotients, form, drawing) * blocks.factors
         self._hold(values, blocks.factors[blocks.values.abs().amax(dim=-1, keepdim=True) > 0])
-        return values.flatten(-2)[..., : x.shape[1]].movedim(-1, 1).to(x.dtype)
+        return values.flatten(-2)[..., : x.shape[1]].movedim(-1, 1)
 
     def _hold(self, values: Tensor, factors: Tensor) -> None:
         """Remember the format of values that are elements times these factors."""

@@ -55,6 +55,25 @@ def test_values_and_codes_equal_flow_formats(text, shape):
     assert compared == 4 * np.prod(shape)
 
 
+@pytest.mark.parametrize("text", ["nvfp4", "bke2m1b16xue5m3fn"])
+def test_values_one_float_beside_a_tie_round_to_their_own_side(text):
+    """Quotients by scales that are no powers of two are rounded, but not onto the ties of the elements."""
+    rng, compared = np.random.default_rng(0), 0
+    ties = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+    for _ in range(300):
+        x = np.zeros((1, 16), dtype=np.float32)
+        x[0, 0] = 6.0 * rng.uniform(1, 2)
+        quantizer = made(text)
+        factor = float(np.abs(reference(x, quantizer.word.form)).max() / 6.0)
+        near = (ties * factor).astype(np.float32)
+        x[0, 1:8], x[0, 8:15] = np.nextafter(near, np.float32(0)), np.nextafter(near, np.float32(99))
+        expected = reference(x, quantizer.word.form)
+        assert np.array_equal(quantizer(torch.from_numpy(x)).double().numpy(), expected)
+        assert bool((expected[0, 1:8] < expected[0, 8:15]).all())
+        compared += 14
+    assert compared == 4200
+
+
 @pytest.mark.parametrize("text", WORDS)
 def test_codes_have_no_bit_that_none_needs(text):
     quantizer = made(text)
