@@ -7,6 +7,7 @@ import pytest
 
 from flow.errors import ExportError
 from flow.exporters.hls import export_hls
+from flow.exporters.hls.wiring import WIRES
 from flow.exporters.vectors import export_vectors
 from flow.formats import Overflow, Rounding
 from flow.ir import OPERATORS, Add, Dense, Flatten, Graph, Input, Relu, Requantize
@@ -87,7 +88,7 @@ def test_files_of_a_project():
     }
     computed = [node for node in graph if not isinstance(node, Input | Flatten)]
     assert len([name for name in files if name.startswith("layers/")]) == len(computed) == 17
-    assert len(files) == 7 + 3 + 15 + 17 + 6
+    assert len(files) == 7 + 3 + 22 + 17 + 6
 
 
 def test_without_codes_there_are_no_vectors():
@@ -134,7 +135,7 @@ def test_every_array_of_the_top_has_one_reader():
 def test_every_operator_has_a_template():
     from flow.exporters.hls.calls import _CALLS
 
-    assert set(OPERATORS.values()) - set(_CALLS) == {Input, Flatten}
+    assert set(OPERATORS.values()) - set(_CALLS) == {Input, *WIRES}
 
 
 def test_every_template_argument_is_explained():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flow.errors import DataError, SimulationError, ToolError
+from flow.errors import DataError, ExportError, SimulationError, ToolError
 from flow.exporters.hls import export_hls
 from flow.exporters.writer import write_tree
 from flow.formats import FixedPoint, Overflow, Rounding
@@ -20,9 +20,12 @@ from flow.ir import (
     Graph,
     Input,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
     Relu,
     Requantize,
+    Reshape,
     ScaleShift,
     Tensor,
     trace,
@@ -30,6 +33,7 @@ from flow.ir import (
 from flow.simulation.csim import compile_program, simulate_csim, tool
 from flow.tools import ap_headers, program, run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+from tests.simulation.more_operators import minifloats_graph, pairs_graph, places_graph, tables_graph
 
 # The vendor's default constructor masks a word it never set; pragmas and labels are for the vendor's compiler.
 WARNINGS = (
@@ -59,6 +63,57 @@ def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> N
         assert actual[name].dtype == np.int64
         np.testing.assert_array_equal(actual[name], value, strict=True, err_msg=name)
     assert sum(value.size for value in actual.values()) == len(codes) * sum(v.size for v in graph.values.values())
+
+
+@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph], ids=lambda make: make.__name__)
+def test_tables_pairs_and_casts_per_place(make, tmp_path, flags):
+    graph = make(0)
+    assert_exact(graph, tmp_path, random_codes(graph, 60), flags)
+
+
+def test_minifloats_of_every_code(tmp_path, flags):
+    """Each eighth pair of format and rounding: six formats, all five roundings."""
+    graph = minifloats_graph("s10.0", 3, each=8)
+    assert_exact(graph, tmp_path, np.arange(-512, 512)[:, None], flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "shift"), [("s10.0", 3), ("u9.2", 0), ("s8.-1", -4)])
+def test_every_minifloat_and_rounding_of_every_code(source, shift, tmp_path, flags):
+    graph, form = minifloats_graph(source, shift), fmt(source)
+    assert_exact(graph, tmp_path, np.arange(form.low, form.high + 1)[:, None], flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 8))
+@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph], ids=lambda make: make.__name__)
+def test_tables_pairs_and_casts_per_place_with_more_formats(make, seed, tmp_path, flags):
+    graph = make(seed)
+    assert_exact(graph, tmp_path, random_codes(graph, 60, seed), flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [-70, -20, -9, -1, 1, 2, 5, 9, 20, 61, 62, 63, 64, 90])
+def test_minifloats_at_every_shift(shift, tmp_path, flags):
+    """Codes around every power of two of 62 bits."""
+    graph = minifloats_graph("s62.0", shift)
+    near = [sign * (1 << bits) + d for bits in range(61) for sign in (-1, 1) for d in range(-3, 4)]
+    assert_exact(graph, tmp_path, np.array(sorted(set(near)))[:, None], flags)
+
+
+def test_operands_that_differ_in_five_runs_of_axes_are_refused():
+    nodes: list[Node] = [Input(name="x", shape=(8,), format=fmt("s4.0"))]
+    nodes.append(Reshape(name="a", inputs=("x",), shape=(2, 1, 2, 1, 2)))
+    nodes.append(Reshape(name="pair", inputs=("x",), shape=(2, 4)))
+    nodes.append(ReduceMax(name="four", inputs=("pair",), axis=0))
+    nodes.append(Reshape(name="b", inputs=("four",), shape=(1, 2, 1, 2, 1)))
+    graph = Graph("five", (*nodes, Mul(name="y", inputs=("a", "b"), origin="attention")), ("y",))
+    with pytest.raises(ExportError) as caught:
+        export_hls(graph)
+    assert str(caught.value) == (
+        "The HLS templates broadcast over 4 axes, but Mul 'y' (from 'attention') needs 5 for shapes (2, 1, 2, 1, 2) "
+        "and (1, 2, 1, 2, 1); reshape its inputs to fewer axes, or export ONNX."
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

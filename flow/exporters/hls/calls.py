@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.errors import ExportError
 from flow.exporters.hls.types import fixed_type
-from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, Overflow
+from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, FloatRounding, Overflow
 from flow.ir import (
     Add,
     ArgMax,
@@ -18,15 +20,24 @@ from flow.ir import (
     Dense,
     Linear,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
     ScaleShift,
+    Sub,
+    Table,
     Tensor,
     Value,
 )
 
 __all__ = ["Call", "Constant", "call", "result_type"]
+
+_AXES = 4  # of flow_broadcast.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,57 @@ def _add(node: Add, operands: tuple[Value, ...], result: Value, reuse: int) -> C
     return Call("flow_add.h", "add", inputs=("A", "B"), sizes={"SIZE": result.size})
 
 
+def _broadcast_sizes(node: Node, shape: tuple[int, ...], left: tuple[int, ...], right: tuple[int, ...]) -> list[int]:
+    """The four sizes of flow_broadcast.h and which of them each operand has: neighbours alike for both are one axis."""
+    runs: list[tuple[int, bool, bool]] = []
+    for size, *held in ((n, m == n, k == n) for n, m, k in zip(shape, left, right, strict=True) if n > 1):
+        if runs and list(runs[-1][1:]) == held:
+            size *= runs.pop()[0]
+        runs.append((size, held[0], held[1]))
+    if len(runs) > _AXES:
+        place = f" (from {node.origin!r})" if node.origin else ""
+        raise ExportError(
+            f"The HLS templates broadcast over {_AXES} axes, but {type(node).__name__} {node.name!r}{place} needs "
+            f"{len(runs)} for shapes {left} and {right}; reshape its inputs to fewer axes, or export ONNX."
+        )
+    runs = [(1, True, True)] * (_AXES - len(runs)) + runs
+    masks = [sum(bool(run[side]) << (_AXES - 1 - i) for i, run in enumerate(runs)) for side in (1, 2)]
+    return [*(run[0] for run in runs), *masks]
+
+
+def _pair(header: str, function: str) -> Callable[..., Call]:
+    """The call of an operator of two values, either of which may be narrow."""
+
+    def make(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+        left, right = (operand.shape for operand in operands)
+        words = ("FIRST", "SECOND", "THIRD", "FOURTH", "LEFT", "RIGHT")
+        sizes = dict(zip(words, _broadcast_sizes(node, result.shape, left, right), strict=True))
+        return Call(header, function, inputs=("A", "B"), sizes=sizes)
+
+    return make
+
+
+def _table(node: Table, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+    """The entries that the input can reach, at the lowest bits of its code."""
+    (x,) = operands
+    codes = np.arange(x.high - x.low + 1) + x.low
+    address = max(int(x.high - x.low).bit_length(), 1)
+    rom = np.zeros(1 << address, dtype=np.int64)
+    rom[codes & ((1 << address) - 1)] = node.entries.codes[codes - node.first]
+    entries = Constant("entries", "E", rom, node.entries.format, f"codes {x.low}..{x.high} by their lowest bits")
+    sizes = {"SIZE": result.size, "ADDRESS": address}
+    return Call("flow_table.h", "table", constants=(entries,), sizes=sizes)
+
+
+def _reduction(function: str) -> Callable[..., Call]:
+    def make(node: ReduceMax | ReduceSum, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+        shape = operands[0].shape
+        ends = math.prod(shape[: node.axis]), math.prod(shape[node.axis + 1 :])
+        return Call("flow_reduce.h", function, sizes={"OUTER": ends[0], "LENGTH": shape[node.axis], "INNER": ends[1]})
+
+    return make
+
+
 def _max_pool(node: MaxPool2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
     return Call("flow_pool.h", "max_pool2d", sizes={**_plane(operands[0]), **_window(node.kernel, node.stride)})
 
@@ -137,21 +199,56 @@ def _avg_pool(node: AvgPool2d, operands: tuple[Value, ...], result: Value, reuse
 
 def _requantize(node: Requantize, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
     (x,) = operands
-    dropped = x.format.frac - node.format.frac
-    wide = "X" if dropped < x.format.width else fixed_type(replace(x.format, width=dropped + 1))
-    inner = {"WIDE": wide, "ROUNDED": _rounded_type(node, x)}
+    inner = {"WIDE": _wide_type(node, x) or "X", "ROUNDED": _rounded_type(node, x) or "Y"}
     return Call("flow_requantize.h", "requantize", sizes={"SIZE": result.size}, inner=inner)
 
 
-def _rounded_type(node: Requantize, x: Value) -> str:
-    """The type between rounding and overflow, see flow_requantize.h: that of the result but for two odd modes."""
+def _requantize_each(node: RequantizeEach, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+    """A list of casts as a type, and for every place the number of its cast in the list."""
+    (x,), forms = operands, node.formats()
+    numbers, listed = np.full(node.fracs.shape, len(forms)), "::flow::no_bits"
+    for number, form in reversed(list(enumerate(forms))):
+        numbers[node.places(form)] = number
+        cast, own = node.cast_to(form), fixed_type(form, AP_ROUNDING[node.rounding], AP_OVERFLOW[node.overflow])
+        types = (_wide_type(cast, x) or fixed_type(x.format), _rounded_type(cast, x) or own, own)
+        listed = f"::flow::casts<{', '.join(types)},\n            {listed} >"
+    sizes = _broadcast_sizes(node, x.shape, x.shape, node.fracs.shape)
+    return Call(
+        "flow_requantize_each.h", "requantize_each",
+        constants=(Constant("casts", "N", numbers, FixedPoint.holding(0, len(forms), 0), "places"),),
+        sizes=dict(zip(("FIRST", "SECOND", "THIRD", "FOURTH", "PLACES"), [*sizes[:_AXES], sizes[-1]], strict=True)),
+        inner={"CASTS": listed},
+    )  # fmt: skip
+
+
+def _requantize_minifloat(node: RequantizeMinifloat, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+    """Beyond its own width a code has nothing more to drop, and beyond the highest number nothing more to reach."""
+    (x,), form = operands, node.minifloat
+    bits, highest = x.format.frac - form.frac, form.highest_integer
+    binade = max((highest >> form.mantissa).bit_length() - 1, 0)
+    sizes = {
+        "SIZE": result.size, "LIFTED": min(max(-bits, 0), highest.bit_length()),
+        "DROPPED": min(max(bits, 0), x.format.width + 2), "MANTISSA": form.mantissa, "TOP": highest >> binade,
+        "BINADE": binade, "ROUNDING": list(FloatRounding).index(node.rounding),
+    }  # fmt: skip
+    return Call("flow_requantize_minifloat.h", "requantize_minifloat", sizes=sizes)
+
+
+def _wide_type(node: Requantize, x: Value) -> str | None:
+    """The type of an input with enough bits to drop, see flow_requantize.h, where its own has too few."""
+    dropped = x.format.frac - node.format.frac
+    return fixed_type(replace(x.format, width=dropped + 1)) if dropped >= x.format.width else None
+
+
+def _rounded_type(node: Requantize, x: Value) -> str | None:
+    """The type between rounding and overflow, see flow_requantize.h, where two odd modes need one."""
     target, dropped = node.format, x.format.frac - node.format.frac
     if node.overflow is Overflow.WRAP_SM and dropped > 0:
         rounded = FixedPoint.holding(min(x.low >> dropped, -1), (x.high >> dropped) + 1, target.frac)
         return fixed_type(rounded, AP_ROUNDING[node.rounding], AP_OVERFLOW[Overflow.WRAP])
     if node.overflow is Overflow.SAT_SYM and target.signed and target.width == 1:
         return fixed_type(replace(target, signed=False))
-    return "Y"
+    return None
 
 
 def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
@@ -164,9 +261,16 @@ _CALLS: dict[type[Node], Callable[..., Call]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
     Add: _add,
+    Sub: _pair("flow_sub.h", "sub"),
+    Mul: _pair("flow_mul.h", "mul"),
+    Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
+    ReduceMax: _reduction("reduce_max"),
+    ReduceSum: _reduction("reduce_sum"),
     Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
 }
 
@@ -175,7 +279,7 @@ def call(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> 
     """The template that computes `node`.
 
     Args:
-        node: any operator but Input and Flatten, which are wires.
+        node: any operator but Input and those of wiring.WIRES.
         operands: types of its inputs.
         result: its type.
         reuse: products that one multiplier makes; capped at what the layer has.

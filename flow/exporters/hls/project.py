@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from flow.errors import ExportError
 from flow.exporters.hls.calls import Call, Constant, call, result_type
 from flow.exporters.hls.types import comment, fixed_type, initialiser
-from flow.exporters.hls.wiring import wire
+from flow.exporters.hls.wiring import WIRES, wire
 from flow.exporters.names import identifier, identifiers
 from flow.exporters.vectors import export_vectors
 from flow.exporters.writer import Files
-from flow.ir import Flatten, Graph, Input, Node, Value
+from flow.ir import Graph, Input, Node, Value
 from flow.resources import folder
 
 __all__ = ["export_hls"]
@@ -54,7 +54,7 @@ def _title(node: Node) -> str:
 
 def _value(design: _Design, node: Node) -> Fields:
     value = design.graph.values[node.name]
-    flat = isinstance(node, Flatten)  # the same array under another name, so the same type
+    flat = isinstance(node, WIRES)  # the same array under another name, so the same type
     return {
         "title": _title(node),
         "text": str(value),
@@ -139,7 +139,7 @@ def _fields(design: _Design) -> Fields:
     graph = design.graph
     source = _port(design, graph.input, "s")
     sinks = [_port(design, graph[name], "m") for name in dict.fromkeys(graph.outputs)]
-    computed = [node for node in graph if not isinstance(node, Input | Flatten)]
+    computed = [node for node in graph if not isinstance(node, (Input, *WIRES))]
     wiring = wire(graph, design.name)
     return {
         "design": design.head,
@@ -175,7 +175,8 @@ def export_hls(
         reuse: products that one multiplier makes for one sum of Dense and Conv2d.
 
     Raises:
-        ExportError: the part, the clock or the reuse factor cannot be.
+        ExportError: the part, the clock or the reuse factor cannot be, or operands differ along too many
+            axes.
     """
     _check(part, clock_ns, reuse)
     design = _Design(graph, identifier(graph.name), identifiers(graph), reuse)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flow.exporters.names import identifiers
-from flow.ir import Flatten, Graph, Input
+from flow.ir import Flatten, Graph, Input, Reshape
 
-__all__ = ["Array", "Wiring", "wire"]
+__all__ = ["WIRES", "Array", "Wiring", "wire"]
+
+WIRES = (Flatten, Reshape)  # the same codes under another shape: the array of the input
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,16 @@ class Wiring:
 
 
 def _sources(graph: Graph) -> dict[str, str]:
-    """The node that computes each value: a Flatten is the same codes under another shape, so its input computes it."""
+    """The node that computes each value: that of a wire is its input's."""
     found: dict[str, str] = {}
     for node in graph:
-        found[node.name] = found[node.inputs[0]] if isinstance(node, Flatten) else node.name
+        found[node.name] = found[node.inputs[0]] if isinstance(node, WIRES) else node.name
     return found
 
 
 def _readers(graph: Graph, sources: dict[str, str]) -> dict[str, int]:
     """How often each computed value is read, by layers and by output ports."""
-    reads = [name for node in graph if not isinstance(node, Flatten) for name in node.inputs]
+    reads = [name for node in graph if not isinstance(node, WIRES) for name in node.inputs]
     counts = dict.fromkeys(sources.values(), 0)
     for name in [*reads, *dict.fromkeys(graph.outputs)]:
         counts[sources[name]] += 1
@@ -84,7 +86,7 @@ def wire(graph: Graph, design: str) -> Wiring:
     for node in graph:
         name, size = names[node.name], graph.values[node.name].size
         wiring.traced.append(f"value_{names[sources[node.name]]}")
-        if isinstance(node, Flatten):
+        if isinstance(node, WIRES):
             continue
         taken = [copies.take(names[sources[source]]) for source in node.inputs]
         forks = copies.define(name, size, readers[node.name])

@@ -1,0 +1,96 @@
+"""Graphs of the operators that came with tables and softmax: many in one, since such a test waits for the compiler."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
+from flow.ir import (
+    Graph,
+    Input,
+    Mul,
+    Node,
+    ReduceMax,
+    ReduceSum,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
+    Sub,
+    Table,
+    Tensor,
+)
+from tests.graphs import fmt, random_tensor
+
+MINIFLOATS = ("e0m3", "e3m0", "e2m1", "e3m2", "e4m3fn", "e4m3fnuz", "e5m2ieee", "ue4m0", "ue3m2ieee")
+NARROW = [(2, 3, 4), (1, 3, 4), (2, 1, 4), (2, 3, 1), (1, 1, 4), (1, 3, 1), (2, 1, 1), (1, 1, 1)]
+
+
+def random_format(rng: np.random.Generator, near: int) -> FixedPoint:
+    return FixedPoint(int(rng.integers(1, 11)), near + int(rng.integers(-3, 4)), signed=bool(rng.integers(2)))
+
+
+def pairs_graph(seed: int) -> Graph:
+    """Differences and products of operands that are narrow along any axes, of any formats."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(2, 3, 4), format=fmt("s11.4"))]
+    for number, shape in enumerate(NARROW):
+        nodes.append(Requantize(name=f"n{number}", inputs=("x",), format=random_format(rng, 3), overflow=Overflow.WRAP))
+        for axis in [axis for axis, size in enumerate(shape) if size == 1]:
+            reduce = ReduceMax if rng.integers(2) else ReduceSum
+            nodes.append(reduce(name=f"n{number}.{axis}", inputs=(nodes[-1].name,), axis=axis))
+        nodes.append(Reshape(name=f"side{number}", inputs=(nodes[-1].name,), shape=shape))
+    ends = []
+    for number, (left, right) in enumerate(itertools.product(range(8), range(8))):
+        if number % 9 == seed % 9:
+            cls = Mul if rng.integers(2) else Sub
+            nodes.append(cls(name=f"pair{left}{right}", inputs=(f"side{left}", f"side{right}")))
+            ends.append(nodes[-1].name)
+    return Graph(f"pairs_{seed}", tuple(nodes), tuple(ends))
+
+
+def places_graph(seed: int) -> Graph:
+    """Casts with a format per place, some of no bits; six seeds in a row have every pair of modes."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(2, 3, 4), format=fmt("s9.4"))]
+    for number, (rounding, mode) in list(enumerate(itertools.product(Rounding, Overflow)))[seed % 6 :: 6]:
+        grid, signed = NARROW[number % len(NARROW)], mode is Overflow.WRAP_SM or bool(rng.integers(2))
+        nodes.append(RequantizeEach(
+            name=f"{rounding.value}.{mode.value}", inputs=("x",), fracs=Tensor(rng.integers(-2, 7, grid), fmt("s4.0")),
+            widths=Tensor(rng.integers(0, 7, grid), fmt("u3.0")), signed=signed, rounding=rounding, overflow=mode,
+        ))  # fmt: skip
+    return Graph(f"places_{seed}", tuple(nodes), tuple(node.name for node in nodes[1:]))
+
+
+def tables_graph(seed: int) -> Graph:
+    """Tables over signed, unsigned, one-sided and single codes, and the sums and maxima of what they give."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(3, 4), format=fmt("s7.3"))]
+    ends = []
+    for number, text in enumerate(("s7.3", "u5.1", "s1.0") if seed % 2 == 0 else ("s3.0", "u3.2", "u1.0")):
+        nodes.append(Requantize(name=f"c{number}", inputs=("x",), format=fmt(text), overflow=Overflow.WRAP))
+        form, spare = nodes[-1].format, int(rng.integers(0, 4))
+        entries = random_tensor(rng, ((1 << form.width) + 2 * spare,), str(random_format(rng, 2)))
+        nodes.append(Table(name=f"t{number}", inputs=(f"c{number}",), entries=entries, first=form.low - spare))
+        nodes.append(ReduceSum(name=f"s{number}", inputs=(f"t{number}",), axis=number % 2))
+        nodes.append(ReduceMax(name=f"m{number}", inputs=(f"t{number}",), axis=(number + 1) % 2))
+        ends += [f"t{number}", f"s{number}", f"m{number}"]
+    nodes.append(ReduceSum(name="positive", inputs=("c1",), axis=0))
+    few = random_tensor(rng, (3 * 31 + 40,), "s9.2")
+    nodes.append(Table(name="beyond", inputs=("positive",), entries=few, first=-2))
+    return Graph(f"tables_{seed}", tuple(nodes), (*ends, "beyond"))
+
+
+def minifloats_graph(source: str, shift: int, each: int = 1) -> Graph:
+    """Nine minifloats, five roundings, or each so many; `shift` bits of the input lie below the smallest number."""
+    form = fmt(source)
+    nodes: list[Node] = [Input(name="x", shape=(1,), format=form)]
+    for text, rounding in list(itertools.product(MINIFLOATS, FloatRounding))[::each]:
+        made = Minifloat.parse(text)
+        moved = replace(made, bias=1 - made.mantissa - shift + form.frac)
+        name = f"{text}.{rounding.value}"
+        nodes.append(RequantizeMinifloat(name=name, inputs=("x",), minifloat=moved, rounding=rounding))
+    return Graph(f"minifloats_{shift}", tuple(nodes), tuple(node.name for node in nodes[1:]))
