@@ -20,7 +20,7 @@ from flow.exporters.hls.types import fixed_type
 from flow.exporters.hls4ml import export_hls4ml, node_layers, reasons
 from flow.exporters.hls4ml.layers import HANDLERS, plan
 from flow.exporters.hls4ml.rewrite import rewrite
-from flow.formats import FixedPoint, Minifloat, Overflow
+from flow.formats import FixedPoint, Minifloat, Overflow, Rounding
 from flow.ir import (
     Add,
     Conv2d,
@@ -187,7 +187,8 @@ def test_outputs_stand_in_the_order_of_the_arguments():
 
 
 def image_graph(channels: int) -> Graph:
-    """An image, cast per channel, read by two Flattens, one of them an output, and made again from the flat codes."""
+    """An image cast per channel, scaled by 1, cast to its own format, and made again from its flat codes."""
+    ones = Tensor(np.ones(channels, dtype=np.int64), fmt("u1.0"))
     rng = np.random.default_rng(0)
     size = channels * 6
     fracs, widths = (Tensor(np.arange(channels).reshape(-1, 1, 1) % 2 + least, fmt("u3.0")) for least in (0, 3))
@@ -196,13 +197,17 @@ def image_graph(channels: int) -> Graph:
         Relu(name="relu", inputs=("x",)),
         RequantizeEach(name="each", inputs=("x",), fracs=fracs, widths=widths, signed=True),
         Add(name="sum", inputs=("relu", "each")),
-        Flatten(name="flat", inputs=("sum",)),
+        ScaleShift(
+            name="once", inputs=("sum",), scale=ones, shift=Tensor(np.zeros(channels, dtype=np.int64), fmt("u1.0"))
+        ),
+        Requantize(name="same", inputs=("once",), format=fmt("s5.1"), rounding=Rounding.TRN, overflow=Overflow.WRAP),
+        Flatten(name="flat", inputs=("same",)),
         Dense(name="fc", inputs=("flat",), weight=random_tensor(rng, (size, size), "s3.2")),
         Reshape(name="again", inputs=("fc",), shape=(channels, 3, 2)),
         Flatten(name="row", inputs=("again",)),
         Dense(name="last", inputs=("row",), weight=random_tensor(rng, (2, size), "s3.2")),
     )
-    return Graph("image", nodes, ("last", "flat", "again", "x"))
+    return Graph("image", nodes, ("last", "flat", "again", "x", "same", "once", "sum"))
 
 
 def test_a_transposition_never_stands_behind_its_opposite():

@@ -23,6 +23,8 @@ from flow.ir import (
     Requantize,
     RequantizeEach,
     RequantizeMinifloat,
+    ScaleShift,
+    Tensor,
     interpret,
     trace,
 )
@@ -126,8 +128,10 @@ def test_hls4mls_own_compile_and_predict(tmp_path: Path, monkeypatch: pytest.Mon
     import hls4ml
 
     graph = mlp_graph(sizes=(16, 8, 8, 10))
-    nodes = (*graph.nodes, Relu(name="positive", inputs=("fc3",)))
-    graph = Graph("mlp", nodes, ("positive", "fc3", "fc2.out"))
+    ones, zeros = (Tensor(np.full(16, code), fmt("u1.0")) for code in (1, 0))
+    once = ScaleShift(name="once", inputs=("input",), scale=ones, shift=zeros)  # a layer that hls4ml drops
+    nodes = (*graph.nodes, Relu(name="positive", inputs=("fc3",)), once)
+    graph = Graph("mlp", nodes, ("positive", "fc3", "fc2.out", "once"))
     write_tree(tmp_path / "project", export_hls4ml(graph))
     monkeypatch.chdir(tmp_path / "project")
     model = hls4ml.converters.link_existing_project(".")
@@ -138,7 +142,7 @@ def test_hls4mls_own_compile_and_predict(tmp_path: Path, monkeypatch: pytest.Mon
     predicted = model.predict(np.ascontiguousarray(x))
     for name, values, expected in zip(graph.outputs, predicted, interpret(graph, codes), strict=True):
         np.testing.assert_array_equal(np.ldexp(values, graph.values[name].format.frac), expected, err_msg=name)
-    assert sum(values.size for values in predicted) == 400 * (10 + 10 + 8)
+    assert sum(values.size for values in predicted) == 400 * (10 + 10 + 8 + 16)
 
 
 @pytest.fixture(scope="module")
