@@ -1,7 +1,7 @@
 """Training in torch: trainable quantisers and layers, `quantize`, the fit loop, the networks of the demo."""
 
 from flow.training.checkpoint import pack, unpack
-from flow.training.cost import Words, bit_operations, constant_bits, words
+from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, cross_entropy, fit, seeded
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import NETS, digits_mlp, digits_resnet, resnet20
@@ -26,6 +26,7 @@ __all__ = [
     "Step",
     "Word",
     "Words",
+    "accumulator_excess",
     "accuracy",
     "bit_operations",
     "calibrating",

@@ -15,6 +15,8 @@ from flow.training.words import Word
 
 __all__ = ["FixedAccumulator"]
 
+_MARGIN = 0.9  # of the range: a sum is called back before it leaves, since outside it has no slope
+
 
 class _Bounded(torch.autograd.Function):
     """`y = overflow(x)` on the grid of `form`: dy/dx is 1 in range and 0 outside, where a wrap's own slope would lead
@@ -45,8 +47,8 @@ class FixedAccumulator(AtPoint):
         overflow: WRAP or SAT.
 
     Attributes:
-        excess: by how much the last batch left the range, as a share of the range: the mean of the squares, a scalar
-            with a gradient; `flow.training.cost.accumulator_excess` adds them up.
+        excess: of the last training batch, the sum of `max(0, |x| / highest - 0.9)` over a sample, as the mean over
+            the samples: a scalar with a gradient; `flow.training.cost.accumulator_excess` adds them up.
     """
 
     def __init__(self, word: Word, overflow: Overflow) -> None:
@@ -63,10 +65,14 @@ class FixedAccumulator(AtPoint):
             return x
         form = self.format(frac)
         if self.training and torch.is_grad_enabled():
-            high = math.ldexp(form.high, -frac)
-            self.excess = (x.abs() / high - 1.0).relu().square().mean()
+            beyond = (x.abs() * (1.0 / math.ldexp(max(form.high, 1), -frac)) - _MARGIN).relu()
+            self.excess = beyond.sum() / len(x)
         result: Tensor = _Bounded.apply(x, form, self.overflow)
         return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without `excess`: a copy has seen no batch."""
+        return {**self.__dict__, "excess": None}
 
     def extra_repr(self) -> str:
         """What print(model) shows of it."""

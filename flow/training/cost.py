@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from flow.training.accumulators import FixedAccumulator
 from flow.training.layers import Cast, FixedConv2d, FixedDense, FixedFlatten, FixedMaxPool2d, FixedRelu, FixedScaleShift
 from flow.training.model import QuantizedModel
+from flow.training.operators import FixedReduceMax, FixedReshape
 from flow.training.quantizer import Quantizer
+from flow.training.tables import FixedTable
 
-__all__ = ["Words", "bit_operations", "constant_bits", "words"]
+__all__ = ["Words", "accumulator_excess", "bit_operations", "constant_bits", "words"]
 
-_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten)  # as wide as what they are given
+_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax)  # as wide as what they are given
 
 Held = tuple[Tensor, Quantizer]  # a constant and its quantiser
 
@@ -50,7 +53,8 @@ def bit_operations(model: QuantizedModel) -> Tensor:
     """For every constant that something is multiplied by, its bits times those of what it meets, summed: a scalar.
 
     This is the EBOPs of HGQ (arXiv 2405.00645) with every multiplier counted once, as it stands in a streaming design,
-    and not once for each position of a convolution. Its gradient reaches learned lengths on both sides.
+    and not once for each position of a convolution. Its gradient reaches learned lengths on both sides. Where a cast
+    has several words, their mean counts.
 
     Args:
         model: its casts' and constants' present words are taken.
@@ -63,12 +67,22 @@ def bit_operations(model: QuantizedModel) -> Tensor:
         pair = _multipliers(layer)
         if pair is not None:
             total = total + pair[1].bits().expand(pair[0].shape).sum() * given[0]
-        if isinstance(layer, Cast):
-            widths.append(layer.quantizer.bits())
+        if isinstance(layer, (Cast, FixedTable)):
+            widths.append(layer.quantizer.bits().mean())
         else:
             # Sums are cast before anything multiplies them; until then their width counts for nothing.
             widths.append(given[0] if isinstance(layer, _PASSING) else torch.zeros(()))
     return total
+
+
+def accumulator_excess(model: QuantizedModel) -> Tensor:
+    """By how much the sums of the last training batch came near or left the ends of their accumulators: a scalar.
+
+    It adds `max(0, |sum| / highest - 0.9)` over the sums of a sample, and takes the mean over the samples. A sum that
+    has wrapped has no slope towards its range, so this is what brings it back: `cost=accumulator_excess` of `fit`.
+    """
+    bounded = (layer for layer in model.layers.values() if isinstance(layer, FixedAccumulator))
+    return torch.stack([torch.zeros(()), *(layer.excess for layer in bounded if layer.excess is not None)]).sum()
 
 
 @dataclass(frozen=True, slots=True)
