@@ -6,6 +6,7 @@ pooling is a window with comparators or adders behind it, a join holds the short
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,10 +32,18 @@ from flow.ir import (
     Input,
     Linear,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
     ScaleShift,
+    Sub,
+    Table,
 )
 from flow.ir.value import Value
 from flow.synthesis import Family
@@ -106,14 +115,46 @@ def _gates(plan: Sketch, node: Node, family: Family) -> Found:
     return {"gates": 0.0 if free else float(bits)}, Usage()
 
 
-def _add(plan: Sketch, node: Add, family: Family) -> Found:
-    """An adder a lane, and a FIFO for the branch that arrives first, as deep as the windows of the other fill."""
+def _add(plan: Sketch, node: Add | Sub, family: Family) -> Found:
+    """An adder a lane, and a FIFO for the branch that arrives first."""
+    width, (fifo, held) = plan.lanes[node.name] * plan.graph.values[node.name].format.width, _join(plan, node, family)
+    return {"adders": float(width), "fifo": fifo}, Usage(ff=held + width)
+
+
+def _join(plan: Sketch, node: Node, family: Family) -> tuple[float, int]:
+    """LUTs and flip-flops of the FIFO of the branch that arrives first, as deep as the windows of the other fill."""
     value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
-    waits = max(plan.graph.values[node.name].shape[-1] * 2, 2)
+    waits = max((value.shape or (1,))[-1] * 2, 2)
     queue = {"Width": lanes * min(v.format.width for v in plan.graph.operands(node)), "Depth": waits}
     fifo = sum(luts("flow_fifo", queue, family).values()) + memory_luts("flow_fifo", queue, family)
-    held = registers.fifo(queue, family) + lanes * value.format.width
-    return {"adders": float(lanes * value.format.width), "fifo": fifo}, Usage(ff=held)
+    return fifo, registers.fifo(queue, family)
+
+
+def _mul(plan: Sketch, node: Mul, family: Family) -> Found:
+    """A product a lane, and the FIFO of a join."""
+    (a, b), value, lanes = plan.graph.operands(node), plan.graph.values[node.name], plan.lanes[node.name]
+    shape = {"Simd": 1, "XWidth": a.format.width, "XSigned": int(a.format.signed), "WWidth": b.format.width}
+    product = sum(luts(form_for_dot(shape), shape, family).values())
+    fifo, held = _join(plan, node, family)
+    return {"products": lanes * product, "fifo": fifo}, Usage(ff=held + lanes * value.format.width)
+
+
+def _table(plan: Sketch, node: Table, family: Family) -> Found:
+    """A ROM a lane with the entries that the input can reach."""
+    source, lanes, width = plan.graph.values[node.inputs[0]], plan.lanes[node.name], node.entries.format.width
+    depth = source.high - source.low + 1
+    rom = rom_luts(RomShape(depth, width, width if depth > 1 else 0), family)
+    return {"roms": lanes * rom}, Usage(ff=lanes * width)
+
+
+def _reduction(plan: Sketch, node: ReduceMax | ReduceSum, family: Family) -> Found:
+    """A comparator or an adder a lane, and a result in the making for every place behind the axis."""
+    source, value, lanes = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.lanes[node.name]
+    kept = math.prod(value.shape[node.axis + 1 :]) * value.format.width
+    if isinstance(node, ReduceSum):
+        return {"adders": float(lanes * value.format.width)}, Usage(ff=kept)
+    shape = {"Lanes": lanes, "Width": source.format.width, "IndexWidth": 0}
+    return {"comparators": luts("flow_argmax", shape, family)["comparators"]}, Usage(ff=kept)
 
 
 def _max_pool(plan: Sketch, node: MaxPool2d, family: Family) -> Found:
@@ -146,6 +187,24 @@ def _requantize(plan: Sketch, node: Requantize, family: Family) -> Found:
     return {"casts": casts}, Usage(ff=registers.quantize(shape, family))
 
 
+def _requantize_each(plan: Sketch, node: RequantizeEach, family: Family) -> Found:
+    """A cast a lane for every distinct format, and a ROM that says which is taken."""
+    lanes, forms = plan.lanes[node.name], node.formats()
+    found = [_requantize(plan, node.cast_to(form), family) for form in forms]
+    bits, depth = len(forms).bit_length() * lanes, max(node.fracs.codes.size // lanes, 1)
+    rom = rom_luts(RomShape(depth, bits, bits if depth > 1 else 0), family)
+    width = lanes * plan.graph.values[node.name].format.width
+    return {"casts": sum(parts["casts"] for parts, _ in found), "roms": rom}, Usage(ff=width)
+
+
+def _requantize_minifloat(plan: Sketch, node: RequantizeMinifloat, family: Family) -> Found:
+    """A lane searches the leading one, shifts down to the mantissa and back; a LUT6 shifts a bit by one of four."""
+    source, value, lanes = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.lanes[node.name]
+    stages = -(-(node.minifloat.exponent) // 2)
+    bits = source.format.width * (1 + stages) + value.format.width * (1 + stages)
+    return {"casts": float(lanes * bits)}, Usage(ff=lanes * value.format.width)
+
+
 def _argmax(plan: Sketch, node: ArgMax, family: Family) -> Found:
     source, value = plan.graph.values[node.inputs[0]], plan.graph.values[node.name]
     shape = {"Count": source.size, "Lanes": plan.lanes[node.inputs[0]], "Width": source.format.width,
@@ -171,10 +230,18 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     ScaleShift: _scale_shift,
     Relu: _gates,
     Add: _add,
+    Sub: _add,
+    Mul: _mul,
+    Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
+    ReduceMax: _reduction,
+    ReduceSum: _reduction,
     Flatten: _nothing,
+    Reshape: _nothing,
     Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
 }
 

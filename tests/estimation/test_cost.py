@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from flow.errors import ExportError
 from flow.estimation import Cost, LayerCost, LayerUsage, Measured, Usage, estimate, list_boards, load_board
 from flow.exporters.verilog import make_plan, predict
-from flow.ir import Dense, Graph, Input, Linear
+from flow.ir import OPERATORS, Dense, Graph, Input, Linear
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
+from tests.ir.every_operator import every_operator
 
 ULTRA = load_board("ultra96_v2")
 KEYS = {"design", "board", "family", "architecture", "total", "utilisation", "latency_cycles", "ii_cycles", "layers",
@@ -50,6 +52,16 @@ def test_every_operator_in_any_graph_has_a_cost(spatial):
             assert layer.usage.lut >= 0
             assert not (live and isinstance(node, Linear) and layer.usage.lut == 0), (graph.name, node.name)
     assert len(operators) == (11 if spatial else 6 - 1)
+
+
+def test_every_operator_has_a_sketch():
+    """Only wires, and what a cast swallows, may cost no logic."""
+    graph = every_operator()
+    graph = replace(graph, outputs=tuple(node.name for node in graph if not isinstance(node, Input)))
+    cost = estimate(graph, ULTRA)
+    assert {layer.op for layer in cost.layers} == set(OPERATORS)
+    assert {layer.op for layer in cost.layers if layer.usage.lut < 1} <= {"flatten", "reshape", "relu"}
+    assert all(layer.cycles > 0 for layer in cost.layers)
 
 
 def test_cycles_are_the_exporters_prediction():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,28 @@ from flow.errors import ExportError
 from flow.exporters.verilog import Folding, choose_folding, export_verilog, make_plan, predict
 from flow.exporters.verilog.layer import pack
 from flow.formats import FixedPoint
-from flow.ir import ArgMax, Conv2d, Dense, Flatten, Graph, Input, Relu, Requantize, Tensor
+from flow.ir import (
+    ArgMax,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    Mul,
+    Node,
+    ReduceMax,
+    ReduceSum,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
+    Sub,
+    Table,
+    Tensor,
+)
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
+from tests.ir.every_operator import every_operator
 
 
 def forked_graph() -> Graph:
@@ -135,6 +156,21 @@ def refusal(graph: Graph, folding=None) -> str:
     with pytest.raises(ExportError) as caught:
         export_verilog(graph, folding)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "operator", [Sub, Mul, Table, ReduceMax, ReduceSum, Reshape, RequantizeEach, RequantizeMinifloat]
+)
+def test_operators_for_tables_and_softmax_are_named(operator: type[Node]):
+    """The first of them that the design's output needs, with the layer of the model that it comes from."""
+    graph = every_operator()
+    (node, *_) = [node for node in graph if isinstance(node, operator)]
+    operands = [Input(name="x", shape=value.shape, format=value.format) for value in graph.operands(node)][:1]
+    moved = replace(node, inputs=("x",) * node.arity, origin="head.softmax")
+    assert refusal(Graph("one", (*operands, moved), (node.name,))) == (
+        f"Node {node.name!r} (from 'head.softmax') is a {operator.op}, whose streaming RTL is not there yet; "
+        "export this design with --to hls, or take the operator out."
+    )
 
 
 def test_what_has_no_streaming_rtl_is_named():
