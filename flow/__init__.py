@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["estimate", "export", "interpret", "lower", "quantize", "simulate"]
+__all__ = ["estimate", "export", "interpret", "load_onnx", "lower", "quantize", "simulate"]
 
 _HOMES = {
     "estimate": "flow.api",
     "export": "flow.api",
     "interpret": "flow.ir",
+    "load_onnx": "flow.lowering.from_onnx",
     "lower": "flow.lowering",
     "quantize": "flow.training",
     "simulate": "flow.api",

@@ -31,6 +31,13 @@ def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
+def _sizes(text: str | None) -> tuple[int, ...]:
+    parts = _split(text)
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise FlowError(f"A shape is positive integers between commas, as 1,28,28, not {text!r}.")
+    return tuple(int(part) for part in parts)
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     try:
@@ -151,6 +158,18 @@ def study(
     show.study(_out, outcome, machine())
     if json is not None:
         write_rows(json, outcome.rows, outcome.packages)
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="A recipe, an ONNX file, or file.py:function that makes a model.")],
+    shape: Annotated[str | None, typer.Option(help="One sample's shape for file.py:function, as 1,28,28.")] = None,
+    scales: Annotated[str, typer.Option(help="ONNX scales that are no powers of two: error, or dyadic.")] = "error",
+) -> None:
+    """Say whether every node of a model is supported; list all that are not, and exit 1, before any work is done."""
+    from flow.stages.check import check_model
+
+    show.checked(_out, check_model(model, _sizes(shape), scales))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -16,7 +16,10 @@ from flow.doctor import Finding
 from flow.project import Project
 from flow.studies import Outcome
 
-__all__ = ["boards", "cost", "everything", "findings", "ladder", "plain", "progress", "study", "training"]
+if TYPE_CHECKING:  # it brings torch along
+    from flow.stages.check import Checked
+
+__all__ = ["boards", "checked", "cost", "everything", "findings", "ladder", "plain", "progress", "study", "training"]
 
 _RESOURCES = ("lut", "ff", "dsp", "bram")
 
@@ -121,6 +124,17 @@ def study(console: Console, outcome: Outcome, machine: str) -> None:
     for verdict in outcome.verdicts:
         console.print(verdict, highlight=False, soft_wrap=True)
     console.print(f"Measured on {machine}.", highlight=False, soft_wrap=True)
+
+
+def checked(console: Console, result: Checked) -> None:
+    """What a supported model consists of, and which factors were rounded."""
+    listed = ", ".join(f"{count} {name}" for name, count in result.operators.items())
+    console.print(f"Every node of {plain(repr(result.model))} is supported: {listed}.", highlight=False)
+    for factor in result.factors:
+        console.print(
+            f"{plain(factor.node)}: {factor.used} stands for {factor.wanted:.9g}, off by {factor.error:.2g}.",
+            highlight=False,
+        )
 
 
 def boards(console: Console, known: Sequence[Any]) -> None:

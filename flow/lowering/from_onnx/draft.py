@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import Input, Node, Relu, Requantize, Reshape, ScaleShift, Tensor, Value
 from flow.lowering.from_onnx.exact import dyadic_tensor, exponents, nearest_dyadic
@@ -36,6 +37,17 @@ class Scales:
 
     dyadic: bool = False
     bits: int = 16
+
+    @classmethod
+    def named(cls, name: str) -> Scales:
+        """What a user writes.
+
+        Raises:
+            DataError: neither `error` nor `dyadic`.
+        """
+        if name not in ("error", "dyadic"):
+            raise DataError(f"Scales that are no powers of two are 'error' or 'dyadic', not {name!r}.")
+        return cls(dyadic=name == "dyadic")
 
 
 @dataclass(frozen=True, slots=True)

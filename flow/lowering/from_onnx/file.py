@@ -87,7 +87,7 @@ def read_file(model: str | Path | bytes) -> OnnxFile:
     proto = _parsed(model)
     if proto.functions:
         proto = inliner.inline_local_functions(proto)
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    constants = _constants(proto)
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     calls = []
     for node in proto.graph.node:
@@ -104,12 +104,24 @@ def read_file(model: str | Path | bytes) -> OnnxFile:
 def _parsed(model: str | Path | bytes) -> onnx.ModelProto:
     try:
         proto = onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(model)
+    except onnx.checker.ValidationError as error:
+        raise DataError(f"The ONNX file {str(model)!r} cannot be read: {error}.") from None
     except OSError as error:
         raise DataError(f"The ONNX file {str(model)!r} cannot be read: {error.strerror or error}.") from None
     except DecodeError:
         place = "The bytes given" if isinstance(model, bytes) else repr(str(model))
         raise DataError(f"{place} are no ONNX model; export the network once more.") from None
     return proto
+
+
+def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    try:
+        return {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    except onnx.checker.ValidationError:
+        raise DataError(
+            f"ONNX graph {proto.graph.name!r} keeps its weights in a file beside it, which bytes do not have; pass the "
+            "path, or export with the weights inside."
+        ) from None
 
 
 def _source(inputs: list[onnx.ValueInfoProto]) -> Source:

@@ -85,9 +85,9 @@ def load_onnx(model: str | Path | bytes, scales: Literal["error", "dyadic"] = "e
 
     Raises:
         UnsupportedError: one message lists all nodes that have no form here, with module path and source line.
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or `scales` is neither of the two.
     """
-    return read_onnx(model, Scales(dyadic=scales == "dyadic")).graph
+    return read_onnx(model, Scales.named(scales)).graph
 
 
 def read_onnx(model: str | Path | bytes, scales: Scales | None = None) -> Loaded:
@@ -103,16 +103,24 @@ def read_onnx(model: str | Path | bytes, scales: Scales | None = None) -> Loaded
 
 
 def _message(file: OnnxFile, walk: _Walk) -> str:
-    rounded = "; train with scales that are powers of two, or load with scales='dyadic'" if walk.draft.tainted else ""
-    return f"ONNX graph {file.name!r} uses what has no fixed-point form: {'; '.join(walk.refused)}{rounded}."
+    """What was refused, and each way out once."""
+    advice = []
+    if walk.unknown:
+        advice.append(f"supported are {', '.join(sorted(kind.removeprefix('qonnx.') for kind in HANDLERS))}")
+    if walk.unquantised:
+        advice.append("a float model goes through flow.quantize first")
+    if walk.draft.tainted:
+        advice.append("train with scales that are powers of two, or load with scales='dyadic'")
+    listed = "; ".join([*walk.refused, *advice])
+    return f"ONNX graph {file.name!r} uses what has no fixed-point form: {listed}."
 
 
 def _named(graph: Graph, outputs: tuple[str, ...]) -> Graph:
-    """The same graph, its outputs called as in the file where a node that changes nothing stood between."""
+    """The same graph, its outputs called as in the file, whatever was put behind the node that had the name."""
     names: dict[str, str] = {}
     for node, wanted in zip(graph.outputs, outputs, strict=True):
-        if wanted not in graph.values and node not in outputs and node != graph.input.name:
-            names.setdefault(node, wanted)
+        if node not in (*outputs, *names, graph.input.name) and wanted not in graph.outputs:
+            names |= {wanted: f"{wanted}/before", node: wanted}
     nodes = tuple(
         replace(node, name=names.get(node.name, node.name), inputs=tuple(names.get(i, i) for i in node.inputs))
         for node in graph
@@ -127,6 +135,7 @@ class _Walk:
         self.file, self.draft = file, draft
         self.known: dict[str, Tracked] = {name: Constant(array) for name, array in file.constants.items()}
         self.refused: list[str] = []
+        self.unknown = self.unquantised = False
         self.outputs: tuple[str, ...] = ()
 
     def all(self) -> None:
@@ -153,7 +162,8 @@ class _Walk:
         since = len(self.draft.nodes)
         try:
             if call.kind not in HANDLERS and call.kind not in constants.FOLDED:
-                raise RefusedError("")
+                self.unknown = True
+                raise RefusedError
             result = self._lowered(call, operands)
             self._take_notes(call)
         except (RefusedError, GraphError, FormatError) as error:
@@ -183,6 +193,7 @@ class _Walk:
             raise RefusedError("it is supported for constants only")
         for x, name in zip(operands, call.inputs, strict=True):
             if isinstance(x, Raw) and call.kind not in _THROUGH:
+                self.unquantised = True
                 raise RefusedError(f"it reads {name!r}, which is not quantised: put a Quant behind it")
             if isinstance(x, Pending) and call.kind not in _QUANTISERS:
                 raise RefusedError(f"it reads {name!r}, a function without a grid: put a Quant behind it")

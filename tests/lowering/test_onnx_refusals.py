@@ -1,0 +1,241 @@
+"""What a file cannot say: one message with every node, its module, its line, and the way out."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+from torch import nn
+from torch.nn import functional
+
+import flow
+from flow.errors import DataError, FlowError, UnsupportedError
+from flow.ir import Conv2d, Dense, Requantize, interpret
+from flow.lowering.from_onnx import HANDLERS, load_onnx
+from tests.lowering.onnx_models import Model
+
+SUPPORTED = ", ".join(sorted(kind.removeprefix("qonnx.") for kind in HANDLERS))
+
+
+def refused(model: Model | bytes, **options: Any) -> str:
+    with pytest.raises(UnsupportedError) as caught:
+        load_onnx(model if isinstance(model, bytes) else model.content(), **options)
+    return str(caught.value)
+
+
+def test_all_refusals_come_at_once_and_those_behind_them_too():
+    model = Model((4,))
+    model.quant(0.25)
+    model.op("LpNormalization", axis=1)
+    model.op("Relu")
+    model.op("Softmax", axis=1)
+    model.quant(0.3, source="v0")
+    model.op("Einsum", model.last, equation="bi,bi->bi")
+    assert refused(model) == (
+        "ONNX graph 'hand' uses what has no fixed-point form: LpNormalization 'n1'; Softmax 'n3'; "
+        "qonnx.Quant 'n4' (its scale 0.300000012 is no power of two); Einsum 'n5'; "
+        f"supported are {SUPPORTED}; train with scales that are powers of two, or load with scales='dyadic'."
+    )
+
+
+WEIGHT, STEP = np.eye(4), 2.0**-4
+UNQUANTISED = np.full((4, 4), 1 / 3)
+
+# What is built on a quantised input [4] (or as given), and what is said of it.
+REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
+    "weight": (
+        (4,), lambda m: m.op("MatMul", np.array([[1 / 3, 1e-9]] * 4)),
+        "MatMul 'n1' (its weight is not quantised (it needs more than 24 bits); put a Quant on it)",
+    ),
+    "product": (
+        (4,), lambda m: m.op("Gemm", m.last),
+        "Gemm 'n1' (its second factor is no constant; products of two values of the network are Mul only)",
+    ),
+    "alpha": ((4,), lambda m: m.op("Gemm", WEIGHT, alpha=0.5),
+              "Gemm 'n1' (only alpha=1, beta=1 and transA=0 are supported)"),
+    "axes": ((2, 4), lambda m: m.op("MatMul", WEIGHT),
+             "MatMul 'n1' (it needs one axis behind the batch and a matrix, not [2, 4]; flatten before it)"),
+    "auto_pad": ((1, 4, 4), lambda m: m.op("Conv", np.ones((1, 1, 3, 3)), auto_pad="SAME_UPPER"),
+                 "Conv 'n1' (auto_pad=SAME_UPPER leaves the padding open; write pads)"),
+    "pads": ((1, 4, 4), lambda m: m.op("Conv", np.ones((1, 1, 3, 3)), pads=[0, 1, 1, 1]),
+             "Conv 'n1' (pads=[0, 1, 1, 1] differ between the two ends; pad both alike)"),
+    "pool_pads": ((1, 4, 4), lambda m: m.op("MaxPool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]),
+                  "MaxPool 'n1' (pads=[1, 1] or dilations of a pooling are not supported; pad before it)"),
+    "ceil": ((1, 5, 5), lambda m: m.op("MaxPool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+             "MaxPool 'n1' (ceil_mode=1 lets the window hang over the edge; use sizes that it fits)"),
+    "transpose": ((2, 3), lambda m: m.op("Transpose", perm=[0, 2, 1]),
+                  "Transpose 'n1' (perm=[0, 2, 1] changes the order of [2, 3]; keep channels first)"),
+    "reshape": ((2, 3), lambda m: m.op("Reshape", np.array([2, 3])),
+                "Reshape 'n1' (its shape [2, 3] does not keep the batch apart from samples of [2, 3])"),
+    "rounding": ((4,), lambda m: m.quant(0.5, 4.0, mode="UP"),
+                 "qonnx.Quant 'n1' (rounding mode UP has no counterpart in ap_fixed for values of both signs; "
+                 "use HALF_UP)"),
+    "rounding_name": ((4,), lambda m: m.quant(0.5, 4.0, mode="SIDEWAYS"),
+                      "qonnx.Quant 'n1' (QONNX has no rounding mode 'SIDEWAYS'; choose among ROUND, CEIL, FLOOR, UP, "
+                      "DOWN, HALF_UP, HALF_DOWN)"),
+    "zero_point": ((4,), lambda m: m.quant(0.5, 4.0, 0.5),
+                   "qonnx.Quant 'n1' (its zero point and bit width must be integers)"),
+    "width": ((4,), lambda m: m.quant(0.5, 63.0), "qonnx.Quant 'n1' (its bit width must lie in 1..62, not 63)"),
+    "scale": ((4,), lambda m: m.quant(-0.5), "qonnx.Quant 'n1' (its scale must be positive and finite, not -0.5)"),
+    "argmax": ((2, 4), lambda m: m.op("ArgMax", axis=2),
+               "ArgMax 'n1' (it must pick the first highest value along the only axis behind the batch)"),
+    "channels": ((2, 3), lambda m: m.op("Add", np.array([1.0, 2.0, 4.0])),
+                 "Add 'n1' (its constant of shape [3] varies along other axes than the channels)"),
+    "shapes": ((2, 2), lambda m: m.op("Sub", m.op("Flatten"), source="v0"),
+               "Sub 'n2' (Sub 'v2/sub': input shapes (2, 2) and (4,) do not match; each axis must agree or be 1)"),
+    "table_width": ((4,), lambda m: (m.quant(2.0**-10, 16.0), m.op("Sigmoid"), m.quant(2.0**-7)),
+                    "qonnx.Quant 'n3' (its table would serve codes -16384..16256 of s16.10; put a Quant of at most 12 "
+                    "bits, with one scale, before and after it)"),
+    "function": ((4,), lambda m: (m.op("Tanh"), m.op("Relu")),
+                 "Relu 'n2' (it reads 'v1', a function without a grid: put a Quant behind it)"),
+    "infinity": ((4,), lambda m: m.op("MatMul", np.full((4, 4), np.inf)),
+                 "MatMul 'n1' (its constant holds NaN or infinity; train the network again)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_is_said_of_each(name: str):
+    shape, build, wanted = REFUSALS[name]
+    model = Model(shape)
+    model.quant(STEP if name != "table_width" else 2.0**-3)
+    build(model)
+    assert refused(model) == f"ONNX graph 'hand' uses what has no fixed-point form: {wanted}."
+
+
+def test_factors_that_are_no_powers_of_two_are_refused_by_name():
+    model = Model((1, 3, 3))
+    model.quant(0.25)
+    model.op("AveragePool", kernel_shape=[3, 3])
+    assert refused(model) == (
+        "ONNX graph 'hand' uses what has no fixed-point form: AveragePool 'n1' (its mean of 9 values, a factor of "
+        "0.111111111 is no power of two); train with scales that are powers of two, or load with scales='dyadic'."
+    )
+    assert load_onnx(model.content(), scales="dyadic").outputs == ("v1",)
+
+
+def test_an_input_that_is_quantised_twice_is_refused():
+    model = Model((4,))
+    model.quant(0.25)
+    model.quant(0.5, source="x")
+    assert refused(model) == (
+        "ONNX graph 'hand' uses what has no fixed-point form: qonnx.Quant 'n1' (the input 'x' is quantised twice, as "
+        "s8.2 and as s8.1; quantise it once)."
+    )
+
+
+def test_an_output_that_is_not_quantised_is_refused():
+    model = Model((4,))
+    model.quant(0.25)
+    model.op("Sigmoid")
+    assert refused(model) == (
+        "Output 'v1' of ONNX graph 'hand' is not a quantised value that depends on the input; put a Quant on it."
+    )
+
+
+def test_two_inputs_are_refused():
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("a", "b", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["y"])], "two", infos[:2], infos[2:])
+    content = helper.make_model(graph).SerializeToString()
+    assert refused(content) == "A design has one input, but the ONNX file has 2 ('a', 'b'); join them."
+
+
+def test_an_input_of_unknown_size_is_refused():
+    model = Model((0,))
+    model.quant(0.25)
+    assert refused(model) == (
+        "Input 'x' needs a batch axis and fixed sizes behind it, but the file says [1, 0] (0: unknown); export with a "
+        "static shape."
+    )
+
+
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match=r"^The ONNX file 'no.onnx' cannot be read: No such file or directory\.$"):
+        load_onnx("no.onnx")
+    (tmp_path / "text.onnx").write_text("no protobuf")
+    with pytest.raises(DataError, match=r"text.onnx' are no ONNX model; export the network once more\.$"):
+        load_onnx(tmp_path / "text.onnx")
+    with pytest.raises(DataError, match=r"^The bytes given are no ONNX model; export the network once more\.$"):
+        load_onnx(b"no protobuf")
+    message = r"^Scales that are no powers of two are 'error' or 'dyadic', not 'round'\.$"
+    with pytest.raises(FlowError, match=message):
+        load_onnx(b"", scales="round")
+
+
+class Float(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        x = torch.cumsum(x, 1)
+        return self.fc(x.flatten(1))
+
+
+class FakeQuantised(nn.Module):
+    """Quantised by torch alone: what its exporter writes is QCDQ."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = self.cast(x, 2.0**-4, -128, 127)
+        x = torch.relu(functional.conv2d(x, self.cast(self.conv.weight, 2.0**-6, -128, 127), padding=1))
+        x = self.cast(x, 2.0**-5, 0, 255)
+        return functional.linear(x.flatten(1), self.cast(self.fc.weight, 2.0**-7, -128, 127))
+
+    @staticmethod
+    def cast(x, scale, low, high):
+        return torch.fake_quantize_per_tensor_affine(x, scale, 0, low, high)
+
+
+def exported(model: nn.Module, shape: tuple[int, ...], path: Path, dynamo: bool) -> Path:
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = (torch.zeros(1, *shape),)
+        torch.onnx.export(model.eval(), example, path, dynamo=dynamo, verbose=False, opset_version=18 if dynamo else 17)
+    return path
+
+
+def test_a_float_model_of_torch_onnx_is_refused_with_its_lines(tmp_path: Path):
+    path = exported(Float(), (1, 4, 4), tmp_path / "float.onnx", dynamo=True)
+    with pytest.raises(UnsupportedError) as caught:
+        load_onnx(path)
+    text = str(caught.value)
+    start = "ONNX graph 'main_graph' uses what has no fixed-point form: Conv 'node_conv2d' in 'conv' at `"
+    assert text.startswith(start)
+    assert "test_onnx_refusals.py:" in text
+    with pytest.raises(
+        DataError, match="keeps its weights in a file beside it, which bytes do not have; pass the path"
+    ):
+        load_onnx(path.read_bytes())
+    assert "x = torch.relu(self.conv(x))` (it reads 'x', which is not quantised: put a Quant behind it); CumSum" in text
+    assert "x = torch.cumsum(x, 1)`; Gemm 'node_linear' in 'fc' at `" in text
+    assert text.endswith(f"; supported are {SUPPORTED}; a float model goes through flow.quantize first.")
+
+
+@pytest.mark.parametrize("dynamo", [True, False], ids=["export", "script"])
+def test_a_fake_quantised_model_of_torch_onnx_is_exact(tmp_path: Path, dynamo: bool):
+    torch.manual_seed(0)
+    model = FakeQuantised()
+    graph = flow.load_onnx(exported(model, (1, 4, 4), tmp_path / "qcdq.onnx", dynamo))
+    assert [type(node) for node in graph if isinstance(node, Conv2d | Dense | Requantize)] == [
+        Conv2d,
+        Requantize,
+        Dense,
+    ]
+    codes = np.random.default_rng(0).integers(-128, 128, (200, 1, 4, 4))
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(np.ldexp(codes, -4).astype(np.float32))).numpy()
+    found = np.ldexp(interpret(graph, codes)[0].astype(np.float64), -graph.values[graph.outputs[0]].format.frac)
+    assert np.array_equal(found, wanted)
+    assert found.size == 600
