@@ -1,4 +1,4 @@
-"""Fused kernels of the trainable quantisers, compiled on first use; where they cannot run, eager torch does the same."""
+"""Fused kernels of the trainable quantisers, compiled on first use; eager torch does the same where none can run."""
 
 from flow.training.kernels.autograd import fused
 from flow.training.kernels.library import library
