@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.errors import ExportError
+from flow.errors import ExportError, GraphError
 from flow.exporters.hls.types import fixed_type
 from flow.exporters.hls4ml import export_hls4ml, node_layers, reasons
 from flow.exporters.hls4ml.layers import HANDLERS, plan
@@ -280,6 +280,13 @@ def test_every_reason_is_in_one_message():
         " - so change them, or export without hls4ml."
     )
     assert list(reasons(graph)) == ["fold", "bit", "each", "mini", "fc"]
+
+
+def test_several_inputs_are_refused():
+    nodes = tuple(Input(name=name, shape=(3,), format=fmt("s4.1")) for name in "ab")
+    with pytest.raises(GraphError) as caught:
+        export_hls4ml(Graph("two", (*nodes, Add(name="y", inputs=("a", "b"))), ("y",)))
+    assert str(caught.value) == "Graph 'two' has 2 inputs where one is needed."
 
 
 def test_ports_wider_than_a_double_are_refused():

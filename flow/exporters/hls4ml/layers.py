@@ -84,6 +84,12 @@ class Plan:
     plain: dict[str, Layer] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
 
+    @property
+    def source(self) -> Layer:
+        """The layer through which the inputs come."""
+        name = self.graph.input.name
+        return self.plain.get(name, self.holder[name])
+
     def add(self, name: str, kind: str, inputs: tuple[str, ...], result: str, **attributes: Any) -> Layer:
         """One more layer with a result type only."""
         return self.put(Layer(name, kind, inputs, {"result": result}, attributes))

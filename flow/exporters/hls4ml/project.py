@@ -58,6 +58,7 @@ def model_graph(graph: Graph, folder: Path) -> Any:
 
     Raises:
         ExportError: nodes that hls4ml cannot compute exactly, all of them and why.
+        GraphError: several inputs.
     """
     check(graph)
     from hls4ml.model.graph import ModelGraph
@@ -72,7 +73,7 @@ def model_graph(graph: Graph, folder: Path) -> Any:
     }
     with _quietly():
         entries = [_layer_entry(layer) for layer in made.layers]
-        return ModelGraph.from_layer_list(config, entries, [made.layers[0].name], made.outputs)
+        return ModelGraph.from_layer_list(config, entries, [made.source.name], made.outputs)
 
 
 def _stamp(graph: Graph) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.formats import FixedPoint, Overflow, Rounding, encode_integers
+from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
     Add,
     AvgPool2d,
@@ -173,10 +173,7 @@ def _word(node: RequantizeEach, name: str, source: str, x_frac: int, places: _Pl
     fracs, here = places.fracs, places.widths == width
     least, most = int(fracs[here].min()), int(fracs[here].max())
     lifted, rounded = f"{name}.lifted", f"{name}.cast"
-    cast = Requantize(
-        name=rounded, inputs=(lifted,), origin=node.origin, format=FixedPoint(width, least, node.signed),
-        rounding=node.rounding, overflow=node.overflow,
-    )  # fmt: skip
+    cast = replace(node.cast_to(FixedPoint(width, least, node.signed)), name=rounded, inputs=(lifted,))
     return [
         _scaled(node, lifted, source, _powers(fracs - least, here, 0), x_frac),
         cast,
@@ -223,8 +220,7 @@ def _requantize_minifloat(node: RequantizeMinifloat, types: tuple[Value, ...]) -
     """A table over every code that the input can have."""
     (x,) = types
     codes = np.arange(x.low, x.high + 1, dtype=np.int64)
-    rounded = node.minifloat.integers(encode_integers(codes, x.format.frac, node.minifloat, node.rounding))
-    entries = Tensor(rounded, node.minifloat.fixed_point)
+    entries = Tensor(node.of(codes, x.format.frac), node.minifloat.fixed_point)
     return [Table(name=node.name, inputs=node.inputs, origin=node.origin, entries=entries, first=x.low)]
 
 
