@@ -28,6 +28,7 @@ from flow.ir import (
     ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
@@ -38,6 +39,7 @@ from flow.ir import (
 from flow.training import layers, operators
 from flow.training.accumulators import FixedAccumulator
 from flow.training.block_words import BlockQuantizer
+from flow.training.cast_points import GroupedCast
 from flow.training.fracs import AtPoint
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
@@ -82,10 +84,21 @@ def _block_cast(held: BlockQuantizer, common: Common) -> Node:
     )
 
 
+def _grouped_cast(held: GroupedCast, common: Common) -> Node:
+    fracs, widths = (codes.cpu().numpy().astype(np.int64) for codes in (held.positions(), held.widths()))
+    modes = {"signed": held.word.signed, "rounding": held.rounding, "overflow": held.overflow}
+    return RequantizeEach(fracs=_whole(fracs), widths=_whole(widths), **modes, **common)
+
+
+def _whole(numbers: NDArray[np.int64]) -> Tensor:
+    return Tensor(numbers, FixedPoint.holding(int(numbers.min()), int(numbers.max()), 0))
+
+
 # How a cast lowers where its quantiser is none of fixed point.
 _CASTS: dict[type[Quantizer], Callable[[Any, Common], Node]] = {
     MinifloatQuantizer: _minifloat_cast,
     BlockQuantizer: _block_cast,
+    GroupedCast: _grouped_cast,
 }
 
 

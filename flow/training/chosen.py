@@ -8,6 +8,7 @@ from typing import Any
 
 from flow.formats import Overflow, Rounding
 from flow.training.block_words import BlockQuantizer
+from flow.training.cast_points import GroupedCast
 from flow.training.constants import ConstantQuantizer
 from flow.training.khot import digit_projection
 from flow.training.minifloats import MinifloatQuantizer
@@ -51,9 +52,20 @@ _CONSTANTS: dict[type[Any], Callable[[Spec, str, tuple[int, ...], str], Quantize
 }
 
 
-def cast_quantizer(spec: Spec, word: AnyWord, place: str) -> Quantizer:
-    """The quantiser of a cast between layers, or of the input."""
-    made = _CASTS[type(word)](spec, word, place)
+def cast_quantizer(spec: Spec, word: AnyWord, place: str, shape: tuple[int, ...] = ()) -> Quantizer:
+    """The quantiser of a cast between layers, or of the input.
+
+    Args:
+        spec: words and options.
+        word: of the cast.
+        place: the cast, for messages.
+        shape: of one sample, where its channels or elements may have points of their own.
+    """
+    if shape and isinstance(word, Word) and spec.cast_granularity is not Granularity.TENSOR:
+        learned = spec.lengths is Lengths.LEARNED
+        made: Quantizer = GroupedCast(word, spec.rounding, spec.overflow, place, shape, spec.cast_granularity, learned)
+    else:
+        made = _CASTS[type(word)](spec, word, place)
     made.stochastic = spec.stochastic
     return made
 

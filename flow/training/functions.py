@@ -74,7 +74,7 @@ _FORMULAS: dict[str, _Formula] = {
     "selu": _Formula(lambda x: _elu(x, *_SELU), functional.selu),
     "softplus": _Formula(_softplus, functional.softplus, True),
     # Those of a softmax: of the distance to the maximum, and of the sum, which is no smaller than its largest term.
-    "decay": _Formula(lambda x: math.exp(-x), lambda x: torch.exp(-x), True),
+    "decay": _Formula(lambda x: math.exp(-max(x, 0.0)), lambda x: torch.exp(-x), True),
     "reciprocal": _Formula(lambda x: 1.0 / x, _reciprocal, True),
 }
 

@@ -173,8 +173,9 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     spec = builder.specs.of(call)
     if call.overflow is not None:
         spec = replace(spec, overflow=call.overflow)
-    make = address_quantizer if call.role == "tables" else cast_quantizer
-    return kind(make(spec, call.word, call.name))
+    if call.role == "tables":
+        return kind(address_quantizer(spec, call.word, call.name))
+    return kind(cast_quantizer(spec, call.word, call.name, call.shape))
 
 
 def _table(builder: _Builder, call: calls.Table) -> nn.Module:

@@ -52,7 +52,7 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     BatchNorm: lambda call, spec: ("scales", "shifts", *_of_constant(spec)),
     AvgPool2d: _of_average,
     Table: lambda call, spec: (call.role, "lengths"),
-    Cast: lambda call, spec: (call.role, "rounding", "overflow", "lengths", "stochastic"),
+    Cast: lambda call, spec: (call.role, "rounding", "overflow", "lengths", "stochastic", "cast_granularity"),
 }
 
 

@@ -52,6 +52,7 @@ _ENUMS: dict[str, type[Enum]] = {
     "accumulator_overflow": Overflow,
     "batchnorm": BatchNormMode,
     "granularity": Granularity,
+    "cast_granularity": Granularity,
     "lengths": Lengths,
 }
 
@@ -84,8 +85,9 @@ class Spec:
         rounding: of every cast.
         overflow: of every cast, but for those inside a softmax, which saturate.
         batchnorm: "fixed" or "folded".
-        granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element". Casts
-            have one binary point each.
+        granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element".
+        cast_granularity: of the binary points of fixed-point casts between layers, and of their lengths where those are
+            learned: "tensor", "channel" or "element" of a sample. The input and what addresses a table have one.
         khot: at most so many digits that are not zero in each code of weights and scales, so that a product is so many
             shifts; None for any number. The words of both are then at most 16 bits.
         signed_digits: whether digits may be -1, as in 7 = 8 - 1.
@@ -117,6 +119,7 @@ class Spec:
     overflow: Overflow = Overflow.SAT
     batchnorm: BatchNormMode = BatchNormMode.FIXED
     granularity: Granularity = Granularity.TENSOR
+    cast_granularity: Granularity = Granularity.TENSOR
     khot: int | None = None
     signed_digits: bool = True
     lengths: Lengths = Lengths.FIXED

@@ -94,3 +94,50 @@ class Random(nn.Module):
             x = layer(x) + x if join else layer(x)
         x = self.fc(x.flatten(1))
         return functional.relu(x) if self.last else x
+
+
+ACTIVATIONS = (
+    nn.Sigmoid, nn.Tanh, nn.SiLU, nn.GELU, nn.Mish, nn.Hardtanh, nn.ReLU6, nn.Hardsigmoid, nn.Hardswish, nn.LeakyReLU,
+    nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.ReLU,
+)  # fmt: skip
+
+
+class Mixed(nn.Module):
+    """A random chain on [C, L]: convolutions, BatchNorm, activations, softmax, pools and gates, then a vector."""
+
+    def __init__(self, seed):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        channels, length = int(rng.integers(1, 4)), int(rng.integers(5, 9))
+        self.shape, self.layers, self.gates = (channels, length), nn.ModuleList(), []
+        for _ in range(int(rng.integers(2, 5))):
+            layer, (channels, length), gate = self._line(rng, channels, length)
+            self.layers.append(layer)
+            self.gates.append(gate)
+        self.fc = nn.Linear(channels * length, int(rng.integers(2, 5)), bias=bool(rng.integers(2)))
+        self.last = [nn.Identity(), nn.Softmax(1), nn.Sigmoid()][rng.integers(3)]
+
+    @staticmethod
+    def _line(rng, channels, length):
+        choice, same = rng.integers(6), (channels, length)
+        gate = ["", "mul", "sub", "add"][rng.integers(4)]
+        if choice == 0:
+            out, stride = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+            layer = nn.Conv1d(channels, out, 3, stride=stride, padding=1, bias=bool(rng.integers(2)))
+            return layer, (out, (length - 1) // stride + 1), ""
+        if choice == 1:
+            return nn.Conv1d(channels, channels, 3, padding="same", groups=channels), same, gate
+        if choice == 2:
+            return nn.BatchNorm1d(channels), same, gate
+        if choice == 3 and length >= 3:
+            pool = nn.MaxPool1d(2, 1) if rng.integers(2) else nn.AvgPool1d(2, 1)
+            return pool, (channels, length - 1), ""
+        if choice == 4:
+            return nn.Softmax(int(rng.integers(1, 3))), same, gate
+        return ACTIVATIONS[rng.integers(len(ACTIVATIONS))](), same, gate
+
+    def forward(self, x):
+        joined = {"mul": torch.mul, "sub": torch.sub, "add": torch.add}
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            x = joined[gate](layer(x), x) if gate else layer(x)
+        return self.last(self.fc(x.flatten(1)))

@@ -133,6 +133,7 @@ def test_extremes_of_the_functions_are_numbers():
         values = Function(name, arguments).values(wide)
         assert np.isfinite(values).all(), name
     assert Function("decay").values(FixedPoint(8, -20, signed=False))[:2].tolist() == [1.0, 0.0]
+    assert np.isfinite(Function("decay").values(wide)).all()
 
 
 def test_a_reciprocal_has_a_value_at_zero():
