@@ -27,6 +27,7 @@ from flow.tools import program, run
 __all__ = ["compile_library", "simulate_hls4ml", "tool"]
 
 Codes = NDArray[np.int64]
+Values = dict[str, NDArray[np.float64]]
 
 _CONFIG = "hls4ml_config.yml"
 _CHILD = Path(__file__).with_name("hls4ml_library.py")
@@ -79,14 +80,14 @@ def compile_library(project: Path, *, extra: Sequence[str] = (), timeout: float 
     return built
 
 
-def _values(graph: Graph, project: Path, codes: Codes, extra: Sequence[str], timeout: float) -> dict[str, Codes]:
+def _values(graph: Graph, project: Path, codes: Codes, extra: Sequence[str], timeout: float) -> Values:
     """float64[N, size] of the outputs and of every layer, as `hls4ml_library` names them."""
     library, top = compile_library(project, extra=extra, timeout=timeout), _top(project)
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
         source, target = Path(name) / "x.npy", Path(name) / "y.npz"
         np.save(source, np.ldexp(codes.reshape(len(codes), -1).astype(np.float64), -graph.input.format.frac))
-        child = [sys.executable, "-P", _CHILD, library, project / f"{top}_bridge.cpp", top, source, target]
-        run(child, cwd=project / "firmware", timeout=timeout)  # where `weights/` is
+        child: list[str | Path] = [sys.executable, "-P", _CHILD, library, project / f"{top}_bridge.cpp", top]
+        run([*child, source, target], cwd=project / "firmware", timeout=timeout)  # where `weights/` is
         with np.load(target) as written:
             return dict(written)
 

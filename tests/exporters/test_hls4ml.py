@@ -295,5 +295,10 @@ def test_ports_wider_than_a_double_are_refused():
     assert reasons(Graph("wide", nodes, ("fc",))) == {
         "fc": "it needs 59 bits, and hls4ml's host passes doubles, which hold 53"
     }
+    fracs = Tensor(np.array([0, 60, 1]), fmt("u6.0"))
+    apart = RequantizeEach(name="y", inputs=("fc",), fracs=fracs, widths=fracs, signed=True)
+    assert reasons(Graph("apart", (*nodes, apart), ("fc",)))["y"] == (
+        "its binary points lie 59 bits apart, and factors of hls4ml hold 53"
+    )
     narrow = Requantize(name="y", inputs=("fc",), format=fmt("s40.10"))
     assert reasons(Graph("wide", (*nodes, narrow), ("y",))) == {}

@@ -22,6 +22,9 @@ def _cast(node: Requantize | RequantizeEach, types: tuple[Value, ...]) -> Found:
         return "hls4ml has no overflow mode WRAP_SM"
     if node.overflow is Overflow.SAT_SYM and any(form.signed and form.width == 1 for form in formats):
         return "ap_fixed lets -1 through under SAT_SYM where one signed bit has the code 0 only"
+    apart = max((form.frac for form in formats), default=0) - min((form.frac for form in formats), default=0)
+    if apart > DOUBLE_BITS:
+        return f"its binary points lie {apart} bits apart, and factors of hls4ml hold {DOUBLE_BITS}"
     return None
 
 
