@@ -4,13 +4,14 @@ BIN := .venv/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint wheel clean
+.PHONY: help peers setup demo test test-all lint wheel clean
 
 help:
 	@echo "make demo      train two nets on real digits, export, simulate on every rung, estimate, report"
 	@echo "make test      all tests but the long campaigns"
 	@echo "make test-all  the long campaigns too"
 	@echo "make lint      ruff and mypy"
+	@echo "make peers     the frameworks that benchmarks compare with, into .venv-peers"
 	@echo "make wheel     build the wheel into dist/"
 	@echo "make clean     remove .venv, build and dist"
 
@@ -37,8 +38,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+peers: .venv-peers/.ready
+
+.venv-peers/.ready: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement $<
+	@touch $@
+
 wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-peers build dist
