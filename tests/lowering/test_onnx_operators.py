@@ -13,7 +13,7 @@ from onnx import TensorProto
 from qonnx.custom_op.general.floatquant import float_quant
 from qonnx.custom_op.general.intquant import int_quant
 
-from flow.ir import RequantizeEach, RequantizeMinifloat, Table, interpret
+from flow.ir import Relu, Requantize, RequantizeEach, RequantizeMinifloat, Table, interpret
 from flow.lowering.from_onnx import HANDLERS, Scales, load_onnx, read_onnx
 from flow.lowering.from_onnx.constants import FOLDED
 from tests.lowering.onnx_models import Model, executed, interpreted
@@ -228,6 +228,17 @@ def test_functions_between_two_quants_are_tables(name: str):
     assert np.array_equal(found, np.clip(np.rint(FUNCTIONS[name](x) * 64), -128, 127) / 64)
     tables = [node for node in load_onnx(model.content((1,))) if isinstance(node, Table)]
     assert [table.entries.shape for table in tables] == [(256,)]
+
+
+@pytest.mark.parametrize(("low", "high", "text"), [(0, 4 - 2**-4, "u6.4"), (-2, 2 - 2**-4, "s6.4"), (0, 100, None)])
+def test_a_clip_to_a_format_is_one_cast(low: float, high: float, text: str | None):
+    model = Model((1,))
+    model.quant(2.0**-4)
+    model.op("Clip", float(low), float(high))
+    nodes = load_onnx(model.content((1,))).nodes
+    assert len(nodes) == 2
+    assert isinstance(nodes[1], Relu if text is None else Requantize)
+    assert text is None or str(nodes[1].format) == text
 
 
 def test_argmax_picks_the_first():

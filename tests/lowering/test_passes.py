@@ -256,6 +256,22 @@ def test_points_move_only_where_a_cast_hides_them():
     assert same(hidden, narrow_widths(hidden)) == 80
 
 
+def test_points_stay_where_the_cast_that_hides_them_goes():
+    """Both casts change nothing; only one of them may take the other's binary point along."""
+    graph = chain(
+        Requantize(name="finer", inputs=("x",), format=fmt("u7.5")),
+        MaxPool2d(name="middle", inputs=("finer",), kernel=(1, 2), stride=(1, 2)),
+        Requantize(name="idle", inputs=("middle",), format=fmt("s9.5"), rounding=Rounding.TRN),
+        Flatten(name="flat", inputs=("idle",)),
+        Dense(name="y", inputs=("flat",), weight=Tensor(np.array([[3, -1]]), fmt("s3.0"))),
+        source="u3.4",
+        shape=(2, 1, 2),
+    )
+    after = fuse_requantizers(graph)
+    assert [node.name for node in after] == ["x", "finer", "middle", "flat", "y"]
+    assert same(graph, after) == 40
+
+
 def test_dead_nodes_go_and_the_input_stays():
     graph = replace(mlp_graph(), outputs=("fc1",))
     assert [node.name for node in remove_dead(graph)] == ["input", "fc1"]

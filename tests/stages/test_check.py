@@ -30,7 +30,7 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_recipe_is_checked_with_its_data():
-    assert check_model("digits_mlp").operators == {"dense": 3, "relu": 2}
+    assert check_model("digits_mlp").operators == {"flatten": 1, "dense": 3, "relu": 2}
 
 
 def test_a_function_is_checked_with_a_shape(nets: str):

@@ -18,6 +18,7 @@ _ROUNDINGS = (
     Rounding.TRN, Rounding.RND, Rounding.RND_MIN_INF, Rounding.TRN_ZERO, Rounding.RND_ZERO, Rounding.RND_INF,
     Rounding.RND_CONV,
 )  # fmt: skip
+_SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
 _OF_POSITIVE = {
     Rounding.TRN_ZERO: Rounding.TRN,
     Rounding.RND_INF: Rounding.RND,
@@ -51,7 +52,7 @@ def relaxed(node: Requantize, value: Value) -> Requantize:
         node = replace(node, rounding=Rounding.TRN)
     if never_overflows(node, value):
         node = replace(node, overflow=Overflow.WRAP)
-    elif not node.format.signed and node.overflow in (Overflow.SAT, Overflow.SAT_SYM):
+    elif not node.format.signed and node.overflow in _SATURATING:
         # What is negative becomes 0 however it is rounded, and there is no lowest code to leave out.
         node = replace(node, overflow=Overflow.SAT, rounding=_OF_POSITIVE.get(node.rounding, node.rounding))
     result = node.infer(value)
@@ -72,7 +73,7 @@ def relaxed(node: Requantize, value: Value) -> Requantize:
 
 def _modes(node: Requantize) -> tuple[Overflow, ...]:
     """What may replace the overflow mode: only what saturates, so that the range stays as tight as it is."""
-    saturating = node.overflow in (Overflow.SAT, Overflow.SAT_SYM)
+    saturating = node.overflow in _SATURATING
     return tuple(dict.fromkeys((Overflow.SAT, node.overflow))) if saturating else (node.overflow,)
 
 
@@ -88,7 +89,5 @@ def narrowed(node: Requantize, value: Value) -> Requantize:
         return node
     if form.holds(low, high):
         return replace(node, format=form, overflow=Overflow.WRAP)
-    saturates = node.overflow in (Overflow.SAT, Overflow.SAT_SYM)
-    below = low >= result.low or form.low == result.low
-    above = high <= result.high or form.high == result.high
-    return replace(node, format=form, overflow=Overflow.SAT) if saturates and below and above else node
+    # What saturates, saturates at an end of the old format; a narrower one that holds this end has it as its own.
+    return replace(node, format=form, overflow=Overflow.SAT) if node.overflow in _SATURATING else node
