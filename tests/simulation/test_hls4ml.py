@@ -77,13 +77,15 @@ def test_every_operator_and_every_mode(tmp_path: Path, flags: list[str]):
     assert {node.name for node in graph} - shown == {"flat", "grid", "top", "sum"}  # which are arrays' other names
 
 
-def test_a_small_residual_net(tmp_path: Path, flags: list[str]):
-    graph = resnet_graph(channels=3, size=4)
+@pytest.mark.slow
+@pytest.mark.parametrize(("channels", "size"), [(3, 4), (8, 8)])
+def test_residual_nets(channels: int, size: int, tmp_path: Path, flags: list[str]):
+    graph = resnet_graph(channels=channels, size=size)
     assert set(graph.values) - assert_exact(graph, tmp_path, 200, flags) == {"input", "flat"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [mlp_graph, resnet_graph, lambda: every_mode(lambda node: True)])
+@pytest.mark.parametrize("make", [mlp_graph, lambda: every_mode(lambda node: True)])
 def test_large_graphs(make: Callable[[], Graph], tmp_path: Path, flags: list[str]):
     assert_exact(make(), tmp_path, 200, flags)
 
