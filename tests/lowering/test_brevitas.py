@@ -10,7 +10,7 @@ import pytest
 
 from flow.errors import UnsupportedError
 from flow.formats import Overflow, Rounding, encode
-from flow.ir import Requantize, interpret
+from flow.ir import Requantize, interpret, to_text
 from flow.lowering.from_onnx import Loaded, Scales, load_onnx, read_onnx
 from flow.lowering.passes import simplify
 
@@ -98,6 +98,12 @@ def test_a_changed_rounding_is_seen():
     floor = replace(graph, nodes=tuple(replace(n, rounding=Rounding.TRN) if n is cast else n for n in graph.nodes))
     wanted, found = outputs(replace(loaded, graph=floor), path)
     assert not np.array_equal(wanted, found)
+
+
+@pytest.mark.parametrize("name", ["residual_qonnx", "mlp_qcdq_script"])
+def test_the_text_of_what_was_loaded(name: str):
+    graph = load_onnx(DATA / f"{name}.onnx")
+    assert to_text(graph) == (DATA / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def test_modules_and_lines_come_from_the_metadata():
