@@ -2,8 +2,8 @@
 
 Run it where brevitas[export]==0.13.4 and torch==2.13.0 are installed, which flow's own environment is not made for:
 
-    python -m venv /tmp/brevitas && /tmp/brevitas/bin/pip install 'brevitas[export]==0.13.4' torch==2.13.0
-    /tmp/brevitas/bin/python tests/lowering/data/make_brevitas.py
+    python -m venv brevitas-venv && brevitas-venv/bin/pip install 'brevitas[export]==0.13.4' torch==2.13.0
+    brevitas-venv/bin/python tests/lowering/data/make_brevitas.py
 
 Each NAME.onnx has a NAME.npz beside it: `x` float32[32, ...], inputs of all sizes, and `y` float32[32, ...], the
 outputs of the Brevitas model in eval mode. Of the metadata, machine paths are cut to the file's name.
