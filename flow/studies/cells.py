@@ -72,6 +72,7 @@ class Settings:
         batch: samples a step.
         point_rate: Adam's rate of binary points.
         frozen_from: share of the epochs after which binary points stand still.
+        taught: whether quantised nets learn the float net's answers instead of the labels.
         samples: training samples that calibrate.
         judged: training samples that choose between two starts.
     """
@@ -85,6 +86,7 @@ class Settings:
     batch: int
     point_rate: float = 1e-2
     frozen_from: float = 0.6
+    taught: bool = False
     samples: int = 512
     judged: int = 2048
 

@@ -12,7 +12,7 @@ from flow.datasets import Dataset, load
 from flow.exporters.writer import write_file
 from flow.project import Project
 from flow.studies.cells import Cell, Settings, digest_of, words
-from flow.training import NETS, QuantizedModel, accuracy, cross_entropy, fit, pack, quantize, seeded, unpack
+from flow.training import NETS, QuantizedModel, accuracy, answers, cross_entropy, fit, pack, quantize, seeded, unpack
 from flow.training.ptq import apply
 
 __all__ = ["Bench"]
@@ -68,7 +68,7 @@ class Bench:
         post = (base, words(cell.bits), held.methods, held.samples, held.judged)
         if cell.method == "ptq":
             return digest_of(post)
-        learned = (post, held.course(replace(cell, method="learned")), held.point_rate, held.frozen_from)
+        learned = (post, held.course(replace(cell, method="learned")), held.point_rate, held.frozen_from, held.taught)
         if cell.khot is None:
             return digest_of(learned)
         return digest_of(learned, words(cell.bits, cell.khot), held.course(cell))
@@ -91,7 +91,7 @@ class Bench:
         held, course = self.settings, self.settings.course(cell)
         fit(
             model,
-            self.data.train,
+            self._lesson(cell),
             self.data.test,
             epochs=course.epochs,
             seed=cell.seed,
@@ -101,6 +101,12 @@ class Bench:
             frozen_from=held.frozen_from,
         )
         return model
+
+    def _lesson(self, cell: Cell) -> tuple[Any, Any]:
+        """Training samples with their labels, or with what the float net of the seed makes of them."""
+        x, y = self.data.train
+        taught = self.settings.taught and cell.bits is not None
+        return x, answers(self._network(cell.seed), x) if taught else y
 
     def _best(self, models: dict[str, QuantizedModel]) -> tuple[QuantizedModel, dict[str, Any]]:
         """The model of the lowest loss on training samples: nothing is chosen on the test set."""

@@ -2,7 +2,7 @@
 
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
-from flow.training.fit import Data, Epoch, FitResult, accuracy, cross_entropy, fit, seeded
+from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import NETS, digits_mlp, digits_resnet, resnet20
 from flow.training.oscillation import Oscillation
@@ -28,6 +28,7 @@ __all__ = [
     "Words",
     "accumulator_excess",
     "accuracy",
+    "answers",
     "bit_operations",
     "calibrating",
     "constant_bits",

@@ -19,9 +19,10 @@ from flow.training.guard import check_parameters, check_samples, diverged
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
 
-__all__ = ["Data", "Epoch", "FitResult", "accuracy", "cross_entropy", "fit", "seeded"]
+__all__ = ["Data", "Epoch", "FitResult", "accuracy", "answers", "cross_entropy", "fit", "seeded"]
 
-Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]  # samples float[N, ...] and labels int[N]
+# Samples float[N, ...] and labels int[N], to train also float[N, classes].
+Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]
 
 Cost = Callable[[Any], Tensor]  # a model -> a scalar that training lowers besides the loss
 
@@ -81,10 +82,11 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _tensors(model: nn.Module, data: Data) -> tuple[Tensor, Tensor]:
-    """Samples and labels, where the model's parameters are."""
+    """Samples and labels, where the model's parameters are; labels are indices or shares of every class."""
     x, y = data
     device = next(model.parameters()).device
-    return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device).long()
+    labels = torch.as_tensor(y, device=device)
+    return torch.as_tensor(x, device=device), labels if labels.is_floating_point() else labels.long()
 
 
 def _outputs(model: nn.Module, x: Tensor) -> Tensor:
@@ -95,6 +97,15 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
         parts = [model(part) for part in x.split(_EVALUATION_BATCH)]
     model.train(training)
     return torch.cat(parts)
+
+
+def answers(model: nn.Module, x: Tensor | NDArray[Any]) -> Tensor:
+    """The model's share of every class for each sample, float[N, classes]: what a student may learn in labels' place.
+
+    Distillation at temperature 1 (arXiv 1503.02531).
+    """
+    samples = torch.as_tensor(x, device=next(model.parameters()).device)
+    return functional.softmax(_outputs(model, samples), dim=1)
 
 
 def accuracy(model: nn.Module, data: Data) -> float:
@@ -214,7 +225,8 @@ def fit(
 
     Args:
         model: float or quantised.
-        train: samples and labels.
+        train: samples and labels, or float[N, classes] in their place: shares of every class that sum to 1, such as the
+            `answers` of a float model.
         test: samples and labels; only measured, nothing is chosen by it.
         epochs: of the whole training, those before `resume_state` included.
         seed: of the order of the samples and of dropout.

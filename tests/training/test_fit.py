@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from flow.training import accuracy, cross_entropy, fit, quantize, seeded
+from flow.training import accuracy, answers, cross_entropy, fit, quantize, seeded
 from flow.training.quantizer import quantizers
 
 
@@ -140,3 +140,19 @@ def test_cross_entropy_is_the_mean_of_the_samples():
     expected = float((logits.logsumexp(1) - logits[torch.arange(90), torch.as_tensor(TEST[1])]).mean())
     assert cross_entropy(model.train(), TEST) == pytest.approx(expected, rel=1e-12)
     assert model.training
+
+
+def test_shares_of_classes_teach_as_labels_do():
+    shares = np.eye(3, dtype=np.float32)[TRAIN[1]]
+    by_labels, by_shares = (fit(network(), lesson, TEST, epochs=6, seed=3) for lesson in (TRAIN, (TRAIN[0], shares)))
+    assert [epoch.accuracy for epoch in by_labels.epochs] == [epoch.accuracy for epoch in by_shares.epochs]
+    flat = np.full_like(shares, 1 / 3)
+    assert fit(network(), (TRAIN[0], flat), TEST, epochs=6, seed=3).accuracy < by_labels.accuracy
+
+
+def test_answers_are_shares_of_every_class():
+    model = network()
+    shares = answers(model, TRAIN[0])
+    assert shares.shape == (len(TRAIN[0]), 3)
+    assert torch.equal(shares.argmax(dim=1), model.eval()(torch.as_tensor(TRAIN[0])).argmax(dim=1))
+    assert float((shares.sum(dim=1) - 1).abs().max()) < 1e-6
