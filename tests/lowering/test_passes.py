@@ -179,6 +179,19 @@ def test_other_offsets_stay(offset: float):
     assert fuse_requantizers(graph) == graph
 
 
+@pytest.mark.parametrize("target", ["s4.1", "s4.2", "s4.3", "s5.4", "s6.5"])
+def test_every_offset_before_a_floor_keeps_every_code(target: str):
+    """From -1 to 1 in halves of a place; the cast drops two bits, fewer, none, or adds some."""
+    codes, compared = np.arange(-64, 64).reshape(-1, 2), 0
+    for sixteenths in range(-16, 17):
+        cast = Requantize(name="y", inputs=("o",), format=fmt(target), rounding=Rounding.TRN)
+        graph = chain(plus("o", "x", sixteenths / 16, "s10.8"), cast, source="s7.3")
+        wanted, found = interpret(graph, codes)[0], interpret(fuse_requantizers(graph), codes)[0]
+        assert np.array_equal(wanted, found), to_text(graph)
+        compared += wanted.size
+    assert compared == 33 * 128
+
+
 def test_two_casts_join_only_where_every_code_agrees():
     """All pairs of modes on all codes: whatever is joined computes the same, and enough is."""
     joined = 0

@@ -63,13 +63,14 @@ def _rounded(node: Requantize, view: View) -> Requantize | None:
 def _mode(offset: Fraction, value: Value, node: Requantize) -> Rounding | None:
     """The mode whose floor is that of the value plus `offset`, of which a floor sees whole places only.
 
-    None adds nothing, RND half a step, RND_MIN_INF half a step less the last place.
+    TRN adds nothing, RND half a step, RND_MIN_INF half a step less the last place; without bits to drop none adds any.
     """
     places, dropped = floor(offset / value.format.step), value.format.frac - node.format.frac
     if not 0 <= dropped <= _WIDEST:
         return None
     half = (1 << dropped) // 2
-    return {half: Rounding.RND, half - 1: Rounding.RND_MIN_INF, 0: Rounding.TRN}.get(places)
+    nearest = {half: Rounding.RND, half - 1: Rounding.RND_MIN_INF} if dropped else {}
+    return {**nearest, 0: Rounding.TRN}.get(places)
 
 
 def _offset(node: Node) -> Fraction | None:
