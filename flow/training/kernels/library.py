@@ -28,8 +28,6 @@ _POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
 _ARGUMENTS = {
     "flow_forward": [*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 3, _INT],
     "flow_backward": [*[_POINTER] * 3, *[_SIZE] * 2, *[_POINTER] * 5, _INT],
-    "flow_scale_shift": [*[_POINTER] * 4, *[_SIZE] * 3, _INT],
-    "flow_scale_shift_backward": [*[_POINTER] * 6, *[_SIZE] * 3, _INT],
 }
 
 
