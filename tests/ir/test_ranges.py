@@ -7,10 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from flow.errors import GraphError
 from flow.formats import FixedPoint, Overflow
 from flow.ir import (
     AvgPool2d,
     Conv2d,
+    Dense,
     Graph,
     Input,
     MaxPool2d,
@@ -19,8 +21,10 @@ from flow.ir import (
     ReduceSum,
     Relu,
     Requantize,
+    ScaleShift,
     Sub,
     Tensor,
+    interpret,
     trace,
 )
 from tests.graphs import fmt
@@ -153,6 +157,27 @@ def test_ranges_are_those_of_the_constants_not_of_their_formats():
         "[1, 1, 1] u5.3 [0, 23]",
         "[1, 1, 1] u4.1 [0, 6]",
     ]
+
+
+def test_ranges_beyond_int64_are_exact_and_refused():
+    """Sums of wide weights, and a bias far left of the products: neither may wrap into a range that looks narrow."""
+    wide = np.array([[2**61 - 1] * 8, [-(2**61)] * 8])
+    x, one = Input(name="x", shape=(8,), format=fmt("s8.32")), Tensor(np.ones((2, 8), dtype=int), fmt("s8.31"))
+    shallow = Tensor(np.array([2, -3]), fmt("s8.0"))
+    sums = Dense(name="y", inputs=("x",), weight=Tensor(wide, fmt("s62.0")))
+    lifted = Dense(name="y", inputs=("x",), weight=one, bias=shallow)
+    scaled = ScaleShift(name="y", inputs=("x",), scale=Tensor(np.ones(8, dtype=int), fmt("s8.31")),
+                        shift=Tensor(np.full(8, 2), fmt("s8.0")))  # fmt: skip
+    ends = {}
+    for name, node in (("sums", sums), ("lifted", lifted), ("scaled", scaled)):
+        graph = Graph("wide", (x, node), ("y",))
+        ends[name] = graph.values["y"].low, graph.values["y"].high
+        with pytest.raises(GraphError, match=r"^Value 'y' needs \d+ bits; the interpreter holds 62 at most\.$"):
+            interpret(graph, np.zeros((1, 8), dtype=int))
+    assert sums.partial_bound(graph.values["x"]) == 128 * 8 * 2**61
+    assert ends["sums"] == (-128 * 8 * (2**61 - 1), 128 * 8 * 2**61)
+    assert ends["lifted"] == (-(3 << 63) - 128 * 8, (2 << 63) + 127 * 8)
+    assert ends["scaled"] == ((2 << 63) - 128, (2 << 63) + 127)
 
 
 @pytest.mark.parametrize(("low", "padded", "expected"), [(-8, True, (-24, 21)), (0, True, (0, 21))])

@@ -15,14 +15,25 @@ from flow.ir.value import Tensor, Value
 __all__ = ["Conv2d", "Dense", "Linear", "ScaleShift"]
 
 
+def _row_sums(codes: NDArray[np.int64]) -> list[int]:
+    """Sums of the rows of int64[O, K], of any width: both halves of a code apart, since int64 would wrap."""
+    halves = zip((codes >> 32).sum(axis=1).tolist(), (codes & 0xFFFFFFFF).sum(axis=1).tolist(), strict=True)
+    return [(high << 32) + low for high, low in halves]
+
+
 def _dot_range(weight: NDArray[np.int64], x: Value, padded: bool) -> tuple[list[int], list[int]]:
     """Exact lowest and highest sum per output row of `weight` (int64[O, K]) over inputs anywhere in their range."""
     low, high = (min(x.low, 0), max(x.high, 0)) if padded else (x.low, x.high)
-    positive = np.maximum(weight, 0).sum(axis=1).tolist()
-    negative = np.minimum(weight, 0).sum(axis=1).tolist()
+    positive, negative = _row_sums(np.maximum(weight, 0)), _row_sums(np.minimum(weight, 0))
     lows = [p * low + n * high for p, n in zip(positive, negative, strict=True)]
     highs = [p * high + n * low for p, n in zip(positive, negative, strict=True)]
     return lows, highs
+
+
+def _lifted(constant: Tensor, frac: int) -> list[int]:
+    """The codes with `frac` fractional bits, of any width."""
+    lift = frac - constant.format.frac
+    return [code << lift for code in constant.codes.tolist()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +60,31 @@ class Linear(Node):
         return self.frac(x) - x.format.frac - self.weight.format.frac
 
     def bias_codes(self, x: Value) -> NDArray[np.int64]:
-        """The bias at the result's binary point, int64[O]; zeros where there is none."""
+        """The bias at the result's binary point, int64[O]; zeros where there is none.
+
+        Codes beyond int64 wrap, which changes no result that fits 62 bits.
+        """
         if self.bias is None:
             return np.zeros(self.weight.shape[0], dtype=np.int64)
         return self.bias.codes << (self.frac(x) - self.bias.format.frac)
 
     def partial_bound(self, x: Value) -> int:
         """A magnitude that no partial sum exceeds, in whatever order the terms are added, bias included."""
-        rows = np.abs(self.weight.codes.reshape(self.weight.shape[0], -1)).sum(axis=1)
-        largest = max(abs(x.low), abs(x.high))
-        biases, lift = np.abs(self.bias_codes(x)).tolist(), self.product_shift(x)
-        return max((int(row) * largest << lift) + int(bias) for row, bias in zip(rows.tolist(), biases, strict=True))
+        rows = _row_sums(np.abs(self.weight.codes.reshape(self.weight.shape[0], -1)))
+        largest, lift = max(abs(x.low), abs(x.high)), self.product_shift(x)
+        return max((row * largest << lift) + abs(bias) for row, bias in zip(rows, self._biases(x), strict=True))
+
+    def _biases(self, x: Value) -> list[int]:
+        """As `bias_codes`, of any width."""
+        if self.bias is None:
+            return [0] * self.weight.shape[0]
+        return _lifted(self.bias, self.frac(x))
 
     def _result(self, x: Value, shape: tuple[int, ...], padded: bool) -> Value:
         if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
             raise self._reject(f"bias shape {self.bias.shape} is not ({self.weight.shape[0]},)")
         lows, highs = _dot_range(self.weight.codes.reshape(self.weight.shape[0], -1), x, padded)
-        shift, biases = self.product_shift(x), self.bias_codes(x).tolist()
+        shift, biases = self.product_shift(x), self._biases(x)
         low = min((v << shift) + b for v, b in zip(lows, biases, strict=True))
         high = max((v << shift) + b for v, b in zip(highs, biases, strict=True))
         return Value.exact(shape, self.frac(x), low, high)
@@ -139,7 +158,7 @@ class ScaleShift(Node):
         return self.frac(x) - x.format.frac - self.scale.format.frac
 
     def shift_codes(self, x: Value) -> NDArray[np.int64]:
-        """The shift term at the result's binary point, int64[C]."""
+        """The shift term at the result's binary point, int64[C]; it wraps as `Linear.bias_codes` does."""
         return self.shift.codes << (self.frac(x) - self.shift.format.frac)
 
     def infer(self, *inputs: Value) -> Value:
@@ -150,6 +169,6 @@ class ScaleShift(Node):
         ends = [
             (end * s << lift) + t
             for end in (x.low, x.high)
-            for s, t in zip(self.scale.codes.tolist(), self.shift_codes(x).tolist(), strict=True)
+            for s, t in zip(self.scale.codes.tolist(), _lifted(self.shift, self.frac(x)), strict=True)
         ]
         return Value.exact(x.shape, self.frac(x), min(ends), max(ends))
