@@ -77,20 +77,14 @@ def _elements(quotients: Tensor, form: BlockFormat, drawing: bool) -> Tensor:
     return rounded.clamp(-element.high, element.high) * 2.0**-element.frac
 
 
-def _finest(factors: Tensor, element_frac: int) -> int:
-    """The fractional bits with which every element times its factor is whole; 0 without a factor above 0."""
-    mantissa, exponent = torch.frexp(factors[factors > 0].double())
+def _finest(values: Tensor) -> int:
+    """The fewest fractional bits with which every value is whole; 0 where all are 0."""
+    mantissa, exponent = torch.frexp(values[values != 0].double())
     if not mantissa.numel():
         return 0
     digits = (mantissa * 2.0**53).long()
     trailing = torch.frexp((digits & -digits).double())[1] - 1
-    return element_frac + 53 - int((exponent + trailing).amin())
-
-
-def _common_zeros(codes: NDArray[np.int64]) -> int:
-    """The bits at the low end that are 0 in every code."""
-    held = int(np.bitwise_or.reduce(codes, axis=None))
-    return (held & -held).bit_length() - 1 if held else 0
+    return 53 - int((exponent + trailing).amin())
 
 
 class _Straight(torch.autograd.Function):
@@ -145,15 +139,14 @@ class BlockQuantizer(Quantizer):
         usable = blocks.factors > 0
         quotients = torch.where(usable, blocks.values, 0.0) / torch.where(usable, blocks.factors, 1.0)
         values = _elements(quotients, form, drawing) * blocks.factors
-        self._hold(values, blocks.factors[blocks.values.abs().amax(dim=-1, keepdim=True) > 0])
+        self._hold(values)
         return values.flatten(-2)[..., : x.shape[1]].movedim(-1, 1)
 
-    def _hold(self, values: Tensor, factors: Tensor) -> None:
-        """Remember the format of values that are elements times these factors."""
-        largest = float(values.abs().amax()) if values.numel() else 0.0
-        frac = _finest(factors[factors.isfinite()], self.word.form.element.frac)
-        if largest < float("inf"):  # NaN and infinity have no format, and training names them itself
-            high = int(largest * 2.0**frac)
+    def _hold(self, values: Tensor) -> None:
+        """Remember the narrowest format of these values; NaN and infinity have none, and training names them itself."""
+        if values.numel() and bool(values.isfinite().all()):
+            frac = _finest(values)
+            high = int(float(values.abs().amax()) * 2.0**frac)
             self.held.copy_(torch.tensor([FixedPoint.holding(-max(high, 1), high, frac).width, frac]))
 
     def move_to_best(self, x: Tensor) -> None:
@@ -174,10 +167,7 @@ class BlockQuantizer(Quantizer):
                 f"A constant has at most {_CODE_BITS} bits in fixed point, but the scales of {self.word} lie so far "
                 f"apart in {self.place!r} that it needs {form.width}; choose a narrower format or clip the weights."
             )
-        codes = np.ldexp(values, form.frac).astype(np.int64)
-        spare = _common_zeros(codes)
-        self.held -= spare  # the fine end of an element's range is often unused, and so are bits of both
-        return codes >> spare
+        return np.ldexp(values, form.frac).astype(np.int64)
 
     def points(self) -> list[torch.nn.Parameter]:
         """None."""

@@ -5,10 +5,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from flow.errors import DataError, UnsupportedError
 from flow.formats import FloatRounding, block_scales, decode_blocks, encode_elements
-from flow.training import calibrating, freeze_points
+from flow.ir import to_text
+from flow.lowering import lower
+from flow.training import calibrating, freeze_points, quantize
 from flow.training.block_words import BlockQuantizer
 from flow.training.words import BlockWord
 
@@ -134,7 +137,7 @@ def test_scales_too_far_apart_for_one_fixed_point_tensor_are_refused():
     x[0, 0], x[0, 40] = 1e12, 1e-12
     message = (
         "A constant has at most 62 bits in fixed point, but the scales of mxe2m1b32 lie so far apart in 'fc.weight' "
-        "that it needs 84; choose a narrower format or clip the weights."
+        "that it needs 81; choose a narrower format or clip the weights."
     )
     with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
         made("mxfp4").codes(x)
@@ -146,3 +149,16 @@ def test_nan_has_no_code_and_shows_in_the_values():
     message = "Blocks hold finite numbers only, but 'fc.weight' holds NaN or infinity."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         made("mxfp4").codes(x)
+
+
+def test_lowering_moves_no_format():
+    """Weights whose fine bits are unused: the format of the cast is that of the codes, so that accumulators stay."""
+    model = nn.Sequential(nn.Linear(64, 4, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.from_numpy(drawn((4, 64))).sign() * 4)
+    qmodel = quantize(model, torch.from_numpy(drawn((8, 64), 1)), weights="mxfp8_e4m3", accumulators="s9")
+    before = {place: str(form) for place, form in qmodel.formats().items()}
+    first = lower(qmodel)
+    assert {place: str(form) for place, form in qmodel.formats().items()} == before
+    assert to_text(first) == to_text(lower(qmodel))
+    assert str(first.values["0"].format.frac) == before["0.acc"].partition(".")[2]
