@@ -264,7 +264,7 @@ def export_onnx(graph: Graph, trace: bool = False) -> Files:
             result = HANDLERS[type(node)](b, node, graph.operands(node), *node.inputs)
             b.name_result(result, node.name)
     infos = {name: _info(name, value) for name, value in graph.values.items()}
-    shown = tuple(name for name in infos if name != graph.input.name) if trace else tuple(dict.fromkeys(graph.outputs))
+    shown = tuple(name for name in infos if name != graph.input.name) if trace else graph.outputs
     inner = [info for name, info in infos.items() if name not in (graph.input.name, *shown)]
     model = b.model(graph.name, _DOC, [infos[graph.input.name]], [infos[name] for name in shown], inner)
     return {MODEL: model}

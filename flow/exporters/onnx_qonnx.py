@@ -290,5 +290,5 @@ def export_qonnx(graph: Graph, batch: int = 1) -> Files:
     inner = _body(graph, b, batch)
     infos = {name: _info(name, value, batch) for name, value in graph.values.items()}
     inner += [info for name, info in infos.items() if name not in (source, *graph.outputs)]
-    outputs = [infos[name] for name in dict.fromkeys(graph.outputs)]
+    outputs = [infos[name] for name in graph.outputs]
     return {MODEL: b.model(graph.name, _DOC, [infos[source]], outputs, inner, (DOMAIN,))}

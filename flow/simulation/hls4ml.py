@@ -138,7 +138,7 @@ def simulate_hls4ml(
         if f"layer {layer}" in values and graph.values[name].format.width <= DOUBLE_BITS:
             image = len(graph.values[name].shape) == 3
             shown[name] = _codes(graph, name, values[f"layer {layer}"], image)
-    for place, name in enumerate(dict.fromkeys(graph.outputs)):
+    for place, name in enumerate(graph.outputs):
         if f"output{place}" not in values:
             raise SimulationError(
                 f"The hls4ml project of {graph.name!r} has no output for {name!r}; "

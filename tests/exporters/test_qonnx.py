@@ -304,8 +304,3 @@ def test_an_input_that_is_also_an_output_is_refused():
         "QONNX knows every tensor once, but 'input' is both input and output; take it out of the outputs, "
         "or export integer ONNX."
     )
-
-
-def test_an_output_named_twice_is_written_once():
-    graph = replace(mlp_graph(), outputs=("fc3", "fc3"))
-    assert check(graph, random_codes(graph, 2)) > 0

@@ -138,7 +138,7 @@ def _check(part: str, clock_ns: float, reuse: int) -> None:
 def _fields(design: _Design) -> Fields:
     graph = design.graph
     source = _port(design, graph.input, "s")
-    sinks = [_port(design, graph[name], "m") for name in dict.fromkeys(graph.outputs)]
+    sinks = [_port(design, graph[name], "m") for name in graph.outputs]
     computed = [node for node in graph if not isinstance(node, (Input, *WIRES))]
     wiring = wire(graph, design.name)
     return {

@@ -48,7 +48,7 @@ def _readers(graph: Graph, sources: dict[str, str]) -> dict[str, int]:
     """How often each computed value is read, by layers and by output ports."""
     reads = [name for node in graph if not isinstance(node, WIRES) for name in node.inputs]
     counts = dict.fromkeys(sources.values(), 0)
-    for name in [*reads, *dict.fromkeys(graph.outputs)]:
+    for name in [*reads, *graph.outputs]:
         counts[sources[name]] += 1
     return counts
 
@@ -95,7 +95,7 @@ def wire(graph: Graph, design: str) -> Wiring:
         else:
             wiring.calls.append(f"{design}_layers::{name}({', '.join([*taken, f'value_{name}'])})")
         wiring.calls.extend(forks)
-    for output in dict.fromkeys(graph.outputs):
+    for output in graph.outputs:
         name, source, size = names[output], names[sources[output]], graph.values[output].size
         array = copies.take(source)
         wiring.calls.append(f"::flow::write_stream<{design}_types::{source}, {size}>({array}, m_axis_{name})")

@@ -332,5 +332,5 @@ def plan(graph: Graph) -> Plan:
     made = Plan(graph, identifiers(graph))
     for node in graph:
         made.holder[node.name] = HANDLERS[type(node)](made, node, graph.operands(node), graph.values[node.name])
-    made.outputs = [_output(made, name) for name in dict.fromkeys(graph.outputs)]
+    made.outputs = [_output(made, name) for name in graph.outputs]
     return made

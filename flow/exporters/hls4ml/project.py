@@ -91,7 +91,7 @@ def _numbers(codes: NDArray[np.int64], value: Value) -> str:
 def _testbench(graph: Graph, codes: NDArray[np.int64]) -> Files:
     """`tb_data/`: the inputs, and on one line for each sample all outputs that the interpreter makes of them."""
     values = trace(graph, codes)
-    outputs = [_numbers(values[name], graph.values[name]).splitlines() for name in dict.fromkeys(graph.outputs)]
+    outputs = [_numbers(values[name], graph.values[name]).splitlines() for name in graph.outputs]
     lines = (" ".join(parts) + "\n" for parts in zip(*outputs, strict=True))
     return {
         "tb_data/tb_input_features.dat": _numbers(codes, graph.values[graph.input.name]),

@@ -78,8 +78,8 @@ class Plan:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The graph's outputs, each once."""
-        return tuple(dict.fromkeys(self.graph.outputs))
+        """The graph's outputs."""
+        return self.graph.outputs
 
     def axis(self, output: str) -> str:
         """Prefix of the AXI-Stream port of an output."""
