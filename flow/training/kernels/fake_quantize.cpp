@@ -1,7 +1,8 @@
 // Fake quantisation in one pass each way: y from x, then dx and the slopes of the binary points from x and dy.
 //
 // The twin of the eager code in flow/training: y and dx have its bits, since each value goes through the same float
-// operations. Slopes are summed in double over parts of fixed length, so they do not depend on the number of threads.
+// operations. Slopes are summed in float within blocks of fixed length and in double beyond, always in the same order, so
+// they do not depend on the number of threads.
 // Compile without -ffast-math and with -ffp-contract=off: a fused multiplication and addition has other bits.
 
 #include <cmath>
@@ -15,7 +16,7 @@ namespace {
 
 constexpr int64_t kPart = 1 << 14;      // values whose slopes are summed before they meet those of other parts
 constexpr int64_t kParallel = 1 << 16;  // values below which a second thread costs more than it saves
-constexpr int64_t kBlock = 256;          // values whose words are made before they are used
+constexpr int64_t kBlock = 256;         // values whose words are made before they are used, or slopes before their sum
 constexpr float kLn2 = 0.69314718055994530942f;
 
 enum Rounding { TRN, TRN_ZERO, RND, RND_ZERO, RND_INF, RND_MIN_INF, RND_CONV, MINIFLOAT };
@@ -161,6 +162,20 @@ FLOW_INLINE Slopes slopes(float x, const Word& w, const Shape& shape) {
   return s;
 }
 
+// The sum of a block by halves, always in the same order: on vectors of any length, so nobody needs -ffast-math.
+template <int64_t Half = kBlock / 2>
+FLOW_INLINE float halved(float* __restrict terms) {
+  for (int64_t i = 0; i < Half; ++i) terms[i] += terms[i + Half];
+  if constexpr (Half > 1) return halved<Half / 2>(terms);
+  return terms[0];
+}
+
+// The sum of the first `count` terms of a block, which is lost.
+FLOW_INLINE double folded(float* __restrict terms, int64_t count) {
+  for (int64_t i = count; i < kBlock; ++i) terms[i] = 0.0f;
+  return static_cast<double>(halved(terms));
+}
+
 struct Call {
   const float *x, *upstream, *frac, *integer;
   float *y, *by_frac, *by_whole;
@@ -216,16 +231,19 @@ void backward_group(const Call& c, int64_t group, int64_t from, int64_t to, doub
   float* __restrict by_x = c.y;
   const Shape shape = shape_of(*c.options);
   const Word w = group_word(c, group);
-  double by_frac = 0.0, by_whole = 0.0;
-#pragma omp simd reduction(+ : by_frac, by_whole)
-  for (int64_t i = from; i < to; ++i) {
-    const Slopes s = slopes<R>(x[i], w, shape);
-    by_x[i] = upstream[i] * s.x;
-    by_frac += static_cast<double>(upstream[i]) * static_cast<double>(s.frac);
-    if constexpr (Learned) by_whole += static_cast<double>(upstream[i]) * static_cast<double>(s.whole);
+  float by_frac[kBlock], by_whole[kBlock];
+  for (int64_t start = from; start < to; start += kBlock) {
+    const int64_t count = to - start < kBlock ? to - start : kBlock;
+    for (int64_t i = 0; i < count; ++i) {
+      const float slope = upstream[start + i];
+      const Slopes s = slopes<R>(x[start + i], w, shape);
+      by_x[start + i] = slope * s.x;
+      by_frac[i] = slope * s.frac;
+      if constexpr (Learned) by_whole[i] = slope * s.whole;
+    }
+    sums[0] += folded(by_frac, count);
+    if constexpr (Learned) sums[1] += folded(by_whole, count);
   }
-  sums[0] += by_frac;
-  sums[1] += by_whole;
 }
 
 // A point for each value: constants only, which round to nearest and saturate.
