@@ -1,4 +1,4 @@
-"""The kernels against their eager twins: the same bits forward and to `x`, the same sums to the points where they are exact."""
+"""The kernels against their eager twins: the same bits forward and to `x`, and to the points where sums are exact."""
 
 import itertools
 import math
