@@ -134,19 +134,19 @@ class GroupedCast(Quantizer):
                 found = torch.where(widths == width, overflow_codes(rounded, form, self.overflow), found)
         return found
 
-    def _rows(self, x: Tensor) -> Tensor:
+    def rows(self, x: Tensor) -> Tensor:
         """float[groups, N]: the values that share a point."""
         return x.detach().movedim(0, -1).reshape(self.frac.numel(), -1)
 
     def _follow(self, x: Tensor) -> None:
-        rows, at = self._rows(x), self.positions().reshape(-1, 1)
+        rows, at = self.rows(x), self.positions().reshape(-1, 1)
         largest = round_codes(rows * power_of_two(at, x.dtype), Rounding.RND).abs().amax(1, keepdim=True)
         needed = torch.frexp(largest)[1] - at
         self.integer.copy_(torch.maximum(self.integer, needed.view_as(self.integer).to(self.integer.dtype)))
 
     def move_to_best(self, x: Tensor) -> None:
         """Set every point to where its values lose least, the smallest of equals; lengths start as given."""
-        values, magnitude = self._rows(x).double(), self.word.width - self.word.signed
+        values, magnitude = self.rows(x).double(), self.word.width - self.word.signed
         form = FixedPoint(self.word.width, 0, self.word.signed)
         largest = values.abs().amax(1, keepdim=True)
         highest = magnitude - torch.frexp(largest)[1]

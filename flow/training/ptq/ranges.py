@@ -13,15 +13,18 @@ from torch import Tensor
 
 from flow.errors import RecipeError
 from flow.formats import FixedPoint
+from flow.training.cast_points import GroupedCast
 from flow.training.grid import limits, round_codes
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.ptq.reference import evaluating
 from flow.training.quantizer import Quantizer, quantizers
+from flow.training.widths import LearnedCast, LearnedConstant
 
 __all__ = ["RangeMethod", "calibrate_ranges", "max_position", "percentile_position"]
 
 _FAR = 32  # as Quantizer clamps its points
+_LEARNED = (LearnedCast, LearnedConstant, GroupedCast)
 
 
 class RangeMethod(Enum):
@@ -89,15 +92,29 @@ _POSITIONS: dict[RangeMethod, Callable[[Tensor, Quantizer, float], int]] = {
 }
 
 
-def _move(quantizer: Quantizer, x: Tensor, method: RangeMethod, percentile: float) -> None:
-    """Set the points of one quantiser: per channel where it has one a channel, else all to one position."""
+def _move(quantizer: Any, x: Tensor, method: RangeMethod, percentile: float) -> None:
+    """Set the points of one quantiser: group by group, but those of single values of a constant all to one position."""
     if method is RangeMethod.MSE or not quantizer.points():
         quantizer.move_to_best(x)
-    elif 1 < quantizer.frac.numel() < x.numel():
-        rows = [_POSITIONS[method](row, quantizer, percentile) for row in x]
-        quantizer.frac.copy_(quantizer.frac.new_tensor(rows).view_as(quantizer.frac))
+    elif isinstance(quantizer, GroupedCast) or 1 < quantizer.frac.numel() < x.numel():
+        groups = list(quantizer.rows(x) if isinstance(quantizer, GroupedCast) else x)
+        found = [_POSITIONS[method](group, quantizer, percentile) for group in groups]
+        if isinstance(quantizer, GroupedCast):
+            found = _without_empty(found, groups)
+        quantizer.frac.copy_(quantizer.frac.new_tensor(found).view_as(quantizer.frac))
     else:
         quantizer.frac.fill_(_POSITIONS[method](x, quantizer, percentile))
+    if isinstance(quantizer, _LEARNED) and hasattr(quantizer, "integer"):
+        # A learned word starts with the length that was given, wherever its point lies.
+        at = quantizer.frac if isinstance(quantizer, LearnedCast) else quantizer.positions()
+        quantizer.integer.copy_(_length(quantizer) - at)
+
+
+def _without_empty(found: list[int], groups: list[Tensor]) -> list[int]:
+    """Groups that are 0 throughout take the leftmost point of the others, which widens no format."""
+    held = [bool(group.any()) for group in groups]
+    leftmost = min((at for at, some in zip(found, held, strict=True) if some), default=found[0])
+    return [at if some else leftmost for at, some in zip(found, held, strict=True)]
 
 
 def calibrate_ranges(

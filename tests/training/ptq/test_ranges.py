@@ -6,11 +6,14 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from flow.errors import RecipeError
 from flow.formats import FixedPoint, Overflow, Rounding, encode
-from flow.training import Quantizer, Word
+from flow.training import Quantizer, Word, quantize
 from flow.training.ptq.ranges import RangeMethod, calibrate_ranges, max_position, percentile_position
+from flow.training.ptq.reference import step_values
+from flow.training.quantizer import quantizers
 from tests.training.models import DIGIT_NETS
 from tests.training.ptq.common import BATCH, assert_same_bits, assert_untouched, quantised, state_of
 
@@ -92,6 +95,29 @@ def test_points_of_constants_are_set_channel_by_channel(granularity):
     )
     assert points == expected
     assert len(points) == (8 if granularity == "channel" else 1)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "element"])
+@pytest.mark.parametrize("lengths", ["fixed", "learned"])
+def test_points_of_casts_are_set_group_by_group_and_no_value_saturates(granularity, lengths):
+    """As many samples as channels, so that a mistaken axis would fit; a channel of zeros widens nothing."""
+    model = nn.Sequential(nn.Conv2d(4, 4, 1, groups=4, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    batch = torch.rand((4, 4, 3, 3), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([1.0, 0.2, 0.04, -1.0]).view(4, 1, 1, 1))
+    qmodel = quantize(model, batch, weights="s12", cast_granularity=granularity, lengths=lengths)
+    with torch.no_grad():
+        for quantizer in quantizers(qmodel).values():
+            quantizer.frac.add_(3)
+    ranged = calibrate_ranges(qmodel, batch, RangeMethod.MAX)
+    values, cast = step_values(ranged, batch), ranged.layers["0_out"].quantizer
+    largest, at = values["0.relu"].amax(0), cast.positions().expand(4, 3, 3)
+    for place in itertools.product(range(3), range(3), range(3)):
+        within = largest[place] if granularity == "element" else largest[place[0]].max()
+        assert round(float(within) * 2.0 ** int(at[place])) <= 63 < round(float(within) * 2.0 ** (int(at[place]) + 1))
+    assert bool((at[3] == at[0].min()).all())
+    assert bool((cast.bits() == 6).all())
+    assert bool((quantizers(ranged)["layers.0.weight_quantizer"].bits() == 12).all())
 
 
 @pytest.mark.parametrize("percentile", [0.0, 100.5])
