@@ -15,10 +15,10 @@ __all__ = ["check_idle"]
 _DEFAULTS = {entry.name: entry.default for entry in fields(Spec)}
 
 
-def _given(spec: Spec, option: str) -> bool:
-    """Whether an option differs from its default, for the whole model or for a layer."""
+def _given(spec: Spec, option: str) -> list[str]:
+    """Values of an option that differ from its default, for the whole model or for a layer, as text."""
     held = [getattr(spec, option), *(options[option] for options in spec.layers.values() if option in options)]
-    return any(value != _DEFAULTS[option] for value in held)
+    return [repr(getattr(value, "value", value)) for value in held if value != _DEFAULTS[option]]
 
 
 def check_idle(spec: Spec) -> None:
@@ -29,13 +29,14 @@ def check_idle(spec: Spec) -> None:
     """
     if _given(spec, "signed_digits") and not _given(spec, "khot"):
         raise RecipeError("signed_digits=False says which digits khot counts, but khot is not given; give it too.")
-    if _given(spec, "accumulator_overflow") and not _given(spec, "accumulators"):
+    overflows, shifts = _given(spec, "accumulator_overflow"), _given(spec, "shifts")
+    if overflows and not _given(spec, "accumulators"):
         raise RecipeError(
-            f"accumulator_overflow={spec.accumulator_overflow.value!r} says how accumulators overflow, but "
+            f"accumulator_overflow={overflows[0]} says how accumulators overflow, but "
             "accumulators is not given; give it too."
         )
-    if _given(spec, "shifts") and spec.batchnorm is BatchNormMode.FOLDED:
+    if shifts and spec.batchnorm is BatchNormMode.FOLDED:
         raise RecipeError(
-            f"shifts={spec.shifts!r} is the word of BatchNorm's addition, which batchnorm='folded' leaves none of; set "
+            f"shifts={shifts[0]} is the word of BatchNorm's addition, which batchnorm='folded' leaves none of; set "
             "biases instead."
         )

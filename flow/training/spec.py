@@ -45,6 +45,7 @@ _WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input
 _CASTS = ("activations", "sums", "input")
 _BLOCKED = ("weights", "activations", "input")
 _SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
+_TO_EVEN = (Rounding.RND, Rounding.RND_CONV)  # which both mean that for minifloats, in blocks too
 _HADAMARD = (None, 4, 16, 64)  # sizes whose root, by which the matrix is divided, is a power of two
 _ENUMS: dict[str, type[Enum]] = {
     "rounding": Rounding,
@@ -181,6 +182,10 @@ def _check_kind(spec: Spec, key: str) -> None:
     if key in _CASTS and spec.rounding not in FLOAT_ROUNDING:
         known = ", ".join(mode.value for mode in FLOAT_ROUNDING)
         raise RecipeError(f"Minifloats round by {known}, not by rounding={spec.rounding.value!r}, as {given} would.")
+    if isinstance(word, BlockWord) and key in _CASTS and spec.rounding not in _TO_EVEN:
+        raise RecipeError(
+            f"Blocks round to nearest even, not by rounding={spec.rounding.value!r}, as {given} would; use RND."
+        )
     if key in _CASTS and spec.overflow not in _SATURATING:
         raise RecipeError(f"Minifloats saturate, not overflow={spec.overflow.value!r}, as {given} would; use SAT.")
 

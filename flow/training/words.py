@@ -16,8 +16,8 @@ __all__ = ["FLOAT_ROUNDING", "AnyWord", "BlockWord", "MinifloatWord", "Word", "p
 _MAX_WORD = 32
 _MINIFLOAT_BITS = (3, 8)
 _MAX_EXPONENT = 7  # bits; values stay within float32's exponents wherever the binary point lies
-_FIXED = re.compile(r"(?P<sign>[su])(?P<width>\d+)")
-_MINIFLOAT = re.compile(r"u?e\d+m\d+(ieee|fnuz|fn|)")
+_FIXED = re.compile(r"(?P<sign>[su])(?P<width>[1-9][0-9]*)")
+_MINIFLOAT = re.compile(r"u?e(0|[1-9][0-9]*)m(0|[1-9][0-9]*)(ieee|fnuz|fn|)")
 _BLOCK = re.compile(r"(mx|nv|bk).+")
 # What a cast to a minifloat does where a recipe names a mode of ap_fixed. IEEE 754 has no ties towards plus infinity:
 # RND, to nearest, is to nearest even there.

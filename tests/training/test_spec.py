@@ -87,6 +87,10 @@ def test_a_spec_is_a_spec():
             "signed_digits=False says which digits khot counts, but khot is not given; give it too.",
         ),
         (
+            {"layers": {"fc": {"accumulator_overflow": "SAT"}}},
+            "accumulator_overflow='SAT' says how accumulators overflow, but accumulators is not given; give it too.",
+        ),
+        (
             {"accumulator_overflow": "SAT"},
             "accumulator_overflow='SAT' says how accumulators overflow, but accumulators is not given; give it too.",
         ),

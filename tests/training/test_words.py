@@ -61,6 +61,21 @@ REFUSED = [
         "A word is s or u and a width of 1..32 bits like s8, a minifloat like e4m3 or a block format like mxfp4, not "
         "weights='e4m3b5'.",
     ),
+    *(
+        (
+            {"weights": text},
+            "A word is s or u and a width of 1..32 bits like s8, a minifloat like e4m3 or a block format like mxfp4, "
+            f"not weights='{text}'.",
+        )
+        for text in ("s08", "s0", "s\u0663", "e04m3", "e4m03")
+    ),
+    *(
+        (
+            {"activations": "mxfp4", "rounding": mode},
+            f"Blocks round to nearest even, not by rounding='{mode}', as activations='mxfp4' would; use RND.",
+        )
+        for mode in ("TRN", "TRN_ZERO", "RND_INF")
+    ),
     (
         {"weights": "e0m3ieee"},
         "The minifloat weights='e0m3ieee' does not exist: IEEE specials need an exponent bit and a mantissa bit, which "
