@@ -16,11 +16,11 @@ from typing import Any
 from flow.errors import RecipeError
 from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Network, Table
 from flow.training.spec import Lengths, Spec
+from flow.training.words import Word
 
 __all__ = ["LayerSpecs", "check_layers", "constant_options"]
 
 _FEW = 20  # names that one message lists whole
-_CONSTANT = ("granularity", "khot", "signed_digits", "lengths", "overflow")
 
 
 def _of_weighted(call: Any, spec: Spec) -> tuple[str, ...]:
@@ -37,12 +37,23 @@ def _of_weighted(call: Any, spec: Spec) -> tuple[str, ...]:
 
 def _of_average(call: Any, spec: Spec) -> tuple[str, ...]:
     """A power of two needs no digits for its reciprocal."""
-    return () if math.prod(call.kernel).bit_count() == 1 else ("scales", "khot", "signed_digits")
+    return () if math.prod(call.kernel).bit_count() == 1 else ("scales", *_of_digits(spec))
+
+
+def _of_digits(spec: Spec) -> tuple[str, ...]:
+    """Which digits there are says something only where they are counted."""
+    return ("khot",) if spec.khot is None else ("khot", "signed_digits")
 
 
 def _of_constant(spec: Spec) -> tuple[str, ...]:
     """A constant saturates whatever `overflow` says, unless its length is learned."""
-    return _CONSTANT if spec.lengths is Lengths.LEARNED else _CONSTANT[:-1]
+    return ("granularity", *_of_digits(spec), "lengths", *(("overflow",) if spec.lengths is Lengths.LEARNED else ()))
+
+
+def _of_cast(call: Any, spec: Spec) -> tuple[str, ...]:
+    """What addresses a table has one word of given length, and what is no fixed point has one point of its own."""
+    single = call.role == "tables" or not isinstance(call.word, Word)
+    return (call.role, "rounding", "overflow", "stochastic", *(() if single else ("lengths", "cast_granularity")))
 
 
 # The fields of a spec that a call depends on.
@@ -52,7 +63,7 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     BatchNorm: lambda call, spec: ("scales", "shifts", *_of_constant(spec)),
     AvgPool2d: _of_average,
     Table: lambda call, spec: (call.role, "lengths"),
-    Cast: lambda call, spec: (call.role, "rounding", "overflow", "lengths", "stochastic", "cast_granularity"),
+    Cast: _of_cast,
 }
 
 
@@ -153,4 +164,5 @@ def _idle(key: str, spec: Spec, used: Iterable[str]) -> str:
 
 def constant_options(spec: Spec, role: str) -> tuple[Any, ...]:
     """All that the quantiser of a constant depends on: what layers that share it must agree in."""
-    return (getattr(spec, role), *(getattr(spec, option) for option in _of_constant(spec)))
+    drawn = role == "weights" and spec.stochastic
+    return (getattr(spec, role), drawn, *(getattr(spec, option) for option in _of_constant(spec)))

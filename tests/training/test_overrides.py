@@ -146,6 +146,17 @@ def test_options_that_do_nothing_are_refused():
     assert said({"pool": {"scales": "s4"}}).startswith("Options in layers do nothing: ")  # 1/16 has one digit
 
 
+def test_options_that_another_one_makes_idle_are_refused():
+    """What addresses a table has one point, and digits that are not counted have no sign."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2))
+    assert said({"1": {"cast_granularity": "channel"}}, model, (4,)).endswith(
+        "but no cast_granularity; leave them out."
+    )
+    idle = said({"0": {"signed_digits": False}, "2": {"khot": 2}}, model, (4,))
+    assert idle.startswith("Options in layers do nothing: what '0' names has weights, biases, granularity, khot, ")
+    assert idle.endswith("but no signed_digits; leave them out.")
+
+
 def test_keys_that_contradict_each_other_are_named():
     assert said({"block.*": {"weights": "s4"}, "*.conv1": {"weights": "s5"}}) == (
         "layers['block.*'] and layers['*.conv1'] want different weights for layer 'block.conv1'; narrow one of them, "
@@ -171,6 +182,7 @@ def test_layers_that_share_a_weight_agree():
         "'0.weight' and '2.weight' are one constant, but layers asks for different options of them; name both layers "
         "alike."
     )
+    assert said({"2": {"stochastic": True}}, model, (4,)).startswith("'0.weight' and '2.weight' are one constant, but ")
     assert changed(model, (4,), {"[02]": {"weights": "s4"}, "0": {"biases": "s4"}}) == {"0.weight": 4, "0.bias": 4}
 
 
