@@ -57,8 +57,9 @@ class FixedTable(AtPoint):
         if frac is None:
             return soft
         with torch.no_grad():
+            values = self._values(frac).to(x.device, x.dtype)
             places = (x * math.ldexp(1.0, frac)).long() - self.source(frac).low
-            hard = self._values(frac).to(x.device, x.dtype)[places]
+            hard = values[places.clamp_(0, len(values) - 1)]  # only NaN has no place, and goes on as `soft`
             correction = hard - soft
         return soft + correction
 

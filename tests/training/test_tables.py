@@ -14,6 +14,9 @@ from flow.ir import Table
 from flow.lowering import encode_input, lower
 from flow.training import quantize
 from flow.training.functions import Function
+from flow.training.quantizer import Quantizer
+from flow.training.tables import FixedTable
+from flow.training.words import Word
 from tests.graphs import random_codes
 from tests.lowering.test_from_torch import compare
 from tests.training.models import example, randomized
@@ -182,3 +185,9 @@ def test_a_softmax_of_equal_and_of_far_values():
     far = qmodel(torch.tensor([[-8.0, -8.0, 8.0, -8.0]])).detach()
     assert float(far[0, 2]) > 1 - 1 / 128
     assert math.isclose(float(far.sum()), 1.0, abs_tol=1 / 128)
+
+
+def test_nan_goes_on_so_that_training_names_it():
+    table = FixedTable(Function("sigmoid"), Word(6, True), Quantizer(Word(8, False)))
+    found = table(torch.tensor([float("nan"), 0.0]), 3)
+    assert found.isnan().tolist() == [True, False]
