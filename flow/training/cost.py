@@ -46,7 +46,7 @@ def _constants(model: QuantizedModel) -> Iterator[Held]:
 
 def constant_bits(model: QuantizedModel) -> Tensor:
     """The bits of all constants, a scalar with a gradient to learned word lengths; folding is not counted."""
-    return torch.stack([held.bits().expand(values.shape).sum() for values, held in _constants(model)]).sum()
+    return sum((held.bits().expand(values.shape).sum() for values, held in _constants(model)), torch.zeros(()))
 
 
 def bit_operations(model: QuantizedModel) -> Tensor:
@@ -82,7 +82,8 @@ def accumulator_excess(model: QuantizedModel) -> Tensor:
     has wrapped has no slope towards its range, so this is what brings it back: `cost=accumulator_excess` of `fit`.
     """
     bounded = (layer for layer in model.layers.values() if isinstance(layer, FixedAccumulator))
-    return torch.stack([torch.zeros(()), *(layer.excess for layer in bounded if layer.excess is not None)]).sum()
+    # Added one by one: zeros of the CPU and scalars of a GPU cannot be stacked.
+    return sum((layer.excess for layer in bounded if layer.excess is not None), torch.zeros(()))
 
 
 @dataclass(frozen=True, slots=True)
