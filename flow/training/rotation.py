@@ -100,12 +100,12 @@ def _sizes(network: Network, specs: LayerSpecs) -> dict[str, int]:
     return found
 
 
-def _before(call: Weighted, size: int, taken: set[str]) -> Rotate:
-    """The rotation of what a layer reads, with a name of its own, which is taken from then on."""
+def _before(call: Weighted, size: int, taken: set[str], shape: tuple[int, ...]) -> Rotate:
+    """The rotation of what a layer reads, a value of that shape; its name is taken from then on."""
     name = distinct(f"{call.name}.hadamard", taken)
     taken.add(name)
-    groups = getattr(call, "groups", 1)
-    return Rotate(name=name, inputs=call.inputs, origin=call.origin, size=size, weight=call.weight, groups=groups)
+    held = {"weight": call.weight, "groups": getattr(call, "groups", 1), "origin": call.origin, "shape": shape}
+    return Rotate(name=name, inputs=call.inputs, size=size, **held)
 
 
 def rotate(network: Network, specs: LayerSpecs) -> Network:
@@ -123,12 +123,13 @@ def rotate(network: Network, specs: LayerSpecs) -> Network:
     sizes = _sizes(network, specs)
     made: dict[tuple[str, int, bool], Rotate] = {}
     calls: list[Call] = []
+    shapes = {call.name: call.shape for call in network.calls}
     taken = {SOURCE, *(call.name for call in network.calls)}
     for call in network.calls:
         if isinstance(call, Weighted) and call.weight in sizes:
             key = (call.inputs[0], sizes[call.weight], network.state[call.weight].ndim == 4)
             if key not in made:
-                made[key] = _before(call, key[1], taken)
+                made[key] = _before(call, key[1], taken, shapes.get(call.inputs[0], ()))
                 calls.append(made[key])
             calls.append(replace(call, inputs=(made[key].name,)))
         else:

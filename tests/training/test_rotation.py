@@ -88,6 +88,16 @@ def test_the_cast_follows_the_turn():
     assert np.array_equal(turn.weight.codes, np.kron(np.eye(2), hadamard_signs(4).numpy()))
 
 
+def test_the_cast_behind_a_turn_keeps_its_granularity():
+    model = randomized(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)), 0)
+    qmodel = quantize(model, example((8,)), hadamard=4, cast_granularity="channel")
+    graph = lower(qmodel)
+    assert [(node.name, node.fracs.shape) for node in graph if node.op == "requantize_each"] == [
+        ("2.hadamard.out", (8,))
+    ]
+    assert compare(graph, qmodel, random_codes(graph, 12)) == 12 * sum(v.size for v in graph.values.values())
+
+
 def test_one_turn_serves_all_that_read_a_value_and_others_read_it_as_it_was():
     class Branches(nn.Module):
         def __init__(self):
