@@ -33,6 +33,7 @@ __all__ = [
     "Table",
     "Weighted",
     "distinct",
+    "keeps_channels",
 ]
 
 SOURCE = "input"  # the name of what the model is given
@@ -230,6 +231,11 @@ class Network:
                 needed.update(call.inputs)
                 kept.append(call)
         return Network(tuple(reversed(kept)), self.output, self.state)
+
+
+def keeps_channels(call: Call, before: Call) -> bool:
+    """Whether a call only reshapes what `before` made, and leaves its first axis, that of the channels."""
+    return isinstance(call, Reshape) and call.shape[:1] == before.shape[:1]
 
 
 def distinct(name: str, taken: Iterable[str]) -> str:

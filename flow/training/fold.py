@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flow.errors import UnsupportedError
-from flow.training.calls import BatchNorm, Call, Network, Reshape, Weighted
+from flow.training.calls import BatchNorm, Call, Network, Weighted, keeps_channels
 
 __all__ = ["fold_batchnorm", "scale_and_shift"]
 
@@ -26,11 +26,8 @@ def scale_and_shift(call: BatchNorm, state: dict[str, Tensor]) -> tuple[Tensor, 
 def _reshaped(calls: dict[str, Call], name: str) -> list[Call]:
     """The call that made the value `name`, and those before it as far as they only reshape and keep the channels."""
     found = [calls[name]] if name in calls else []
-    while found and isinstance(found[-1], Reshape) and found[-1].inputs[0] in calls:
-        before = calls[found[-1].inputs[0]]
-        if before.shape[:1] != found[-1].shape[:1]:
-            break
-        found.append(before)
+    while found and found[-1].inputs[0] in calls and keeps_channels(found[-1], calls[found[-1].inputs[0]]):
+        found.append(calls[found[-1].inputs[0]])
     return found
 
 

@@ -1,7 +1,8 @@
 """Pairs of layers between which a positive factor per channel can move without changing what the network computes.
 
 A producer (Linear, Conv2d, BatchNorm) divides its channel by the factor, the only reader of its value (Linear, Conv2d,
-BatchNorm) multiplies by it; what stands between (ReLU, pooling, Flatten) is homogeneous: f(x / s) = f(x) / s.
+BatchNorm) multiplies by it; what stands between (ReLU, pooling, Flatten, a reshape that keeps the channels) is
+homogeneous: f(x / s) = f(x) / s.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Flatten, MaxPool2d, Network, Relu, Weighted
+from flow.training.calls import AvgPool2d, BatchNorm, Call, Flatten, MaxPool2d, Network, Relu, Weighted, keeps_channels
 from flow.training.fold import scale_and_shift
 
 __all__ = ["Pair", "consumer_range", "positive", "producer_range", "rescaled", "scalable_pairs"]
@@ -61,17 +62,24 @@ def scalable_pairs(network: Network) -> tuple[Pair, ...]:
             uses[key] = uses.get(key, 0) + 1
     found = []
     for producer in (call for call in network.calls if _own(call, uses)):
-        consumer = _only_reader(producer, readers, network.output)
-        if consumer is not None and _own(consumer, uses):
-            found.append(Pair(producer, consumer, len(network.state[_keys(producer)[0]])))
+        consumer, channels = _only_reader(producer, readers, network.output), _channels(producer, network.state)
+        if consumer is None or not _own(consumer, uses):
+            continue
+        # Behind a Flatten a BatchNorm has a constant for each place of a channel.
+        if isinstance(consumer, Weighted) or _channels(consumer, network.state) == channels:
+            found.append(Pair(producer, consumer, channels))
     return tuple(found)
 
 
+def _channels(call: Call, state: State) -> int:
+    return len(state[_keys(call)[0]])
+
+
 def _only_reader(call: Call, readers: dict[str, list[Call]], output: str) -> Call | None:
-    """Who reads the value behind ReLU, pooling and Flatten, if it is one call and nobody else sees the value."""
+    """Who reads the value behind what stands between a pair, if it is one call and nobody else sees the value."""
     while call.name != output and len(readers[call.name]) == 1:
-        call = readers[call.name][0]
-        if not isinstance(call, _HOMOGENEOUS):
+        before, call = call, readers[call.name][0]
+        if not isinstance(call, _HOMOGENEOUS) and not keeps_channels(call, before):
             return call
     return None
 

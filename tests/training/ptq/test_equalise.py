@@ -64,6 +64,21 @@ def test_ranges_become_equal():
         assert float((first / second)[used].log().abs().max()) < 0.01
 
 
+def test_pairs_reach_through_reshapes_that_keep_the_channels():
+    """Conv1d stands between two of them; behind a Flatten a BatchNorm has a factor for each place, and is no pair."""
+    line = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Conv1d(4, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    plane = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 3))
+    for model, shape, expected in (
+        (line, (2, 8), [("0", "2", 4), ("2", "4", 4)]),
+        (plane, (2, 4, 4), [("2", "3", 16)]),
+    ):
+        batch = example(shape).double()
+        network = float_network(randomized(model, 0).double().eval(), batch, Spec())
+        assert [(pair.producer.name, pair.consumer.name, pair.channels) for pair in scalable_pairs(network)] == expected
+        found, wanted = outputs(equalise(network), batch, Spec()), model(batch).detach()
+        assert float((found - wanted).abs().max()) <= 1e-9 * float(wanted.abs().max())
+
+
 def test_pairs_of_the_residual_network():
     network = float_network(trained("digits_resnet"), BATCH, Spec())
     assert [(pair.producer.name, pair.consumer.name) for pair in scalable_pairs(network)] == [
