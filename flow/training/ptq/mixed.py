@@ -132,8 +132,14 @@ def mixed_precision(
         widths: to choose from; None means from two bits below the narrowest to two above the widest, at least 2.
 
     Raises:
-        RecipeError: even the smallest widths exceed the budget.
+        RecipeError: even the smallest widths exceed the budget, or the spec gives the weights of a layer a word.
     """
+    given = [key for key, options in model.spec.layers.items() if "weights" in options]
+    if given:
+        raise RecipeError(
+            f"Mixed precision chooses the width of all weights, but layers[{given[0]!r}] gives weights="
+            f"{model.spec.layers[given[0]]['weights']!r}; leave one of them out."
+        )
     layers = plain_layers(model)
     held = {key: layer.weight_quantizer.word.width for key, layer in layers.items()}
     sizes = {key: layer.weight.numel() for key, layer in layers.items()}

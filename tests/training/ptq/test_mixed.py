@@ -6,12 +6,14 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from flow.errors import RecipeError
 from flow.training import accuracy
+from flow.training.ptq.apply import apply
 from flow.training.ptq.mixed import allocate, mixed_precision, sensitivities
 from flow.training.ptq.reference import step_values, weighted_layers
-from tests.training.models import DIGIT_NETS
+from tests.training.models import DIGIT_NETS, example
 from tests.training.ptq.common import BATCH, DATA, assert_same_bits, assert_untouched, quantised, state_of
 
 
@@ -69,6 +71,15 @@ def test_the_sensitivity_is_the_change_of_the_outputs():
         trial.layers["fc2"].weight.copy_(layer.weight_quantizer(layer.weight))
     change = step_values(trial, BATCH)["fc3"].double() - step_values(twin, BATCH)["fc3"].double()
     assert found["fc2"][5] == float(change.square().mean())
+
+
+def test_a_word_of_a_layer_is_not_overridden():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    message = (
+        "Mixed precision chooses the width of all weights, but layers['0'] gives weights='s3'; leave one of them out."
+    )
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        apply(model, example((4,)), ["mixed_precision"], layers={"0": {"weights": "s3"}})
 
 
 def test_a_larger_budget_loses_no_more():
