@@ -65,7 +65,7 @@ class Recipe:
         name: of the design and of its folder under `build/`.
         dataset: a name that `flow.datasets` knows.
         model: a built-in net, or `file.py:function` relative to the recipe.
-        seed: of the split, the initial weights and the order of the samples.
+        seed: of the initial weights and of the order of the samples; the split is the same for all.
         train: see `Training`.
         quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.

@@ -52,7 +52,9 @@ def _drawn(face: str) -> list[Image.Image]:
         # By its bytes: given a path that does not exist, Pillow looks for a font of that name elsewhere.
         font = ImageFont.truetype(BytesIO(path.read_bytes()), _HEIGHT * _FINE)
     except OSError:
-        raise DataError(f"The glyphs need the font {str(path)!r}, which is missing; reinstall matplotlib.") from None
+        raise DataError(
+            f"The glyphs need matplotlib's font {path.name!r}, which is missing; reinstall matplotlib."
+        ) from None
     pictures = []
     for character in CHARACTERS:
         picture = Image.new("L", (side, side))

@@ -27,7 +27,7 @@ def recipe_of(project: Project) -> Recipe:
 
 
 def dataset_of(recipe: Recipe) -> Dataset:
-    """The recipe's data in the shape its network takes."""
+    """The recipe's data; the split between training and test is the same for every seed."""
     return load(recipe.dataset, seed=0)
 
 

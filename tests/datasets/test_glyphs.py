@@ -57,6 +57,6 @@ def test_missing_fonts_are_named(monkeypatch, tmp_path):
         load("glyphs", seed=2)
     found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
-    message = r"^The glyphs need the font '.*DejaVuSans\.ttf', which is missing; reinstall matplotlib\.$"
+    message = r"^The glyphs need matplotlib's font 'DejaVuSans\.ttf', which is missing; reinstall matplotlib\.$"
     with pytest.raises(DataError, match=message):
         load("glyphs", seed=2)
