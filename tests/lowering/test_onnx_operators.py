@@ -71,6 +71,38 @@ def test_quantize_linear_of_every_code(number: type, zero: int, power: int):
     assert len(np.unique(found)) > 10
 
 
+def test_shapes_before_the_first_quant():
+    """The input keeps the shape of the file, and its Quant is that behind the moves."""
+    model = Model((2, 3, 1))
+    model.op("Cast", to=TensorProto.DOUBLE)
+    model.op("Squeeze", np.array([3]))
+    model.op("Flatten")
+    model.quant(2.0**-4)
+    model.op("Add", np.arange(6.0))
+    graph = load_onnx(model.content())
+    assert graph.input.shape == (2, 3, 1)
+    x = np.random.default_rng(0).integers(-128, 128, (50, 2, 3, 1))
+    assert np.array_equal(interpreted(graph, x), np.ldexp(x.reshape(50, 6), -4) + np.arange(6))
+
+
+@pytest.mark.parametrize(("power", "number"), [(0, TensorProto.INT8), (-1, TensorProto.INT16), (3, TensorProto.FLOAT)])
+def test_casts_that_hold_every_value(power: int, number: int):
+    model = Model((1,))
+    model.quant(2.0**-power)
+    model.op("Cast", to=number)
+    assert np.array_equal(interpreted(load_onnx(model.content()), S8[:, None]), np.ldexp(S8[:, None], -power))
+
+
+def test_a_constant_cast_to_integers_loses_its_fraction():
+    model = Model((4,))
+    model.quant(2.0**-4)
+    added = model.op("Cast", np.array([-1.5, 0.5, 2.0, 3.9]), source="", to=TensorProto.INT64)
+    model.op("Add", added, source="v0")
+    codes = np.random.default_rng(0).integers(-128, 128, (20, 4))
+    found = interpreted(load_onnx(model.content()), codes)
+    assert np.array_equal(found, np.ldexp(codes, -4) + np.array([-1, 0, 2, 3]))
+
+
 def test_bipolar_of_every_code():
     model = Model((1,))
     model.quant(2.0**-4)

@@ -95,6 +95,8 @@ REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
                     "bits, with one scale, before and after it)"),
     "function": ((4,), lambda m: (m.op("Tanh"), m.op("Relu")),
                  "Relu 'n2' (it reads 'v1', a function without a grid: put a Quant behind it)"),
+    "cast": ((4,), lambda m: m.op("Cast", to=TensorProto.INT8),
+             "Cast 'n1' (int8 does not hold every value of s8.4; put a Quant before it)"),
     "infinity": ((4,), lambda m: m.op("MatMul", np.full((4, 4), np.inf)),
                  "MatMul 'n1' (its constant holds NaN or infinity; train the network again)"),
 }  # fmt: skip
@@ -128,6 +130,31 @@ def test_an_input_that_is_quantised_twice_is_refused():
         "ONNX graph 'hand' uses what has no fixed-point form: qonnx.Quant 'n1' (the input 'x' is quantised twice, as "
         "s8.2 and as s8.1; quantise it once)."
     )
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (
+            lambda m: m.quant(0.25, zero=np.array([[1.0, 2.0, 3.0]])),
+            "n0' (the input needs one scale and one zero point for all channels; quantise it per tensor).",
+        ),
+        (lambda m: m.quant(0.25, 1.0, 1.0), "n0' (a sign with a zero point has no cast; use zero point 0)."),
+        (
+            lambda m: (m.op("Relu"), m.quant(0.25)),
+            "n1' (it reads what is computed from real numbers; put a Quant right behind the input).",
+        ),
+        (
+            lambda m: (m.op("Cast", to=TensorProto.INT32), m.quant(0.25)),
+            "n1' (it reads what is computed from real numbers; put a Quant right behind the input).",
+        ),
+    ],
+    ids=["zero points", "sign", "relu", "integers"],
+)
+def test_the_quant_of_the_input(build: Callable[[Model], Any], reason: str):
+    model = Model((3,))
+    build(model)
+    assert refused(model) == f"ONNX graph 'hand' uses what has no fixed-point form: qonnx.Quant '{reason}"
 
 
 def test_an_output_that_is_not_quantised_is_refused():

@@ -61,6 +61,12 @@ _SUMS: dict[str, Callable[..., Array]] = {
 FOLDED = frozenset((*_MOVES, *_SUMS, "Cast"))
 
 
+def _cast(call: Call, x: Constant) -> Constant:
+    """Integers lose what stands behind the point; floats are taken as exact."""
+    number = call.attributes["to"]
+    return Constant(x.values.astype(number)) if number.kind in "iu" else x
+
+
 def fold(call: Call, operands: tuple[Constant, ...]) -> Constant:
     """The result, which keeps its grid where only order or shape change.
 
@@ -71,7 +77,7 @@ def fold(call: Call, operands: tuple[Constant, ...]) -> Constant:
         if call.kind in _MOVES:
             return operands[0].mapped(_MOVES[call.kind](call, operands))
         if call.kind == "Cast":
-            return operands[0]
+            return _cast(call, operands[0])
         return Constant(np.asarray(_SUMS[call.kind](*(x.values for x in operands))))
     except (ValueError, KeyError) as error:
         raise RefusedError(f"its constants do not fit ({error})") from None

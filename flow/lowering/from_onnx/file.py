@@ -33,7 +33,7 @@ class Call:
         name: the node's name, or that of its first result.
         inputs: names of values; empty where an optional input is left out.
         outputs: names of the results.
-        attributes: as Python values; tensors as arrays.
+        attributes: as Python values; tensors as arrays, `to` as a number type.
         origin: module path in the user's model, where the file tells it.
         line: the line of the source, with a leading blank, where the file tells it.
     """
@@ -156,6 +156,8 @@ def _call(node: onnx.NodeProto, versions: dict[str, int]) -> Call:
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:
     value = helper.get_attribute_value(attribute)
+    if attribute.name == "to":
+        return helper.tensor_dtype_to_np_dtype(value)
     if isinstance(value, onnx.TensorProto):
         return numpy_helper.to_array(value)
     return value.decode() if isinstance(value, bytes) else value

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from flow.errors import FormatError, GraphError, UnsupportedError
 from flow.formats import FixedPoint
@@ -52,10 +52,11 @@ HANDLERS: dict[str, Handler] = {
     "ArgMax": shapes.argmax,
     "Identity": shapes.same,
     "Dropout": shapes.same,
-    "Cast": shapes.same,
+    "Cast": shapes.cast,
     **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
 }
-_THROUGH = (*_QUANTISERS, "Relu", "Identity", "Dropout", "Cast", "Flatten", "Reshape", "MaxPool", "Transpose")
+_MOVES = ("Identity", "Dropout", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
+_THROUGH = (*_QUANTISERS, *_MOVES, "Relu", "Cast", "MaxPool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,11 @@ def _named(graph: Graph, outputs: tuple[str, ...]) -> Graph:
     return Graph(graph.name, nodes, tuple(names.get(name, name) for name in graph.outputs))
 
 
+def _is_move(call: Call) -> bool:
+    """Whether the node gives codes another shape or place only, or casts floats to floats."""
+    return call.kind in _MOVES or (call.kind == "Cast" and call.attributes["to"].kind == "f")
+
+
 class _Walk:
     """`known` says what each value of the file is; `refused` what is said of each node that was not taken."""
 
@@ -153,7 +159,7 @@ class _Walk:
         """Integers are codes already; floats wait for their Quant."""
         number = self.file.source.number
         if number.kind not in "iu" or number.itemsize * 8 > _WIDEST_INPUT:
-            return Raw(self.file.source.name)
+            return Raw(self.file.source.name, ())
         form = FixedPoint(number.itemsize * 8, 0, number.kind == "i")
         return Signal(self.draft.read_input(form), ONE)
 
@@ -182,10 +188,24 @@ class _Walk:
         if call.kind in constants.FOLDED and all(isinstance(x, Constant) for x in present):
             return constants.fold(call, present)
         self._check_operands(call, operands)
-        raw = next((x for x in operands if isinstance(x, Raw)), None)
-        if raw is not None and call.kind not in _QUANTISERS:
-            return Raw(call.outputs[0])
-        return HANDLERS[call.kind](self.draft, call, operands)
+        raw = operands[0] if operands else None
+        if not isinstance(raw, Raw):
+            return HANDLERS[call.kind](self.draft, call, operands)
+        if call.kind in _QUANTISERS:
+            return self._quantised(call, operands, raw)
+        moves = None if raw.moves is None or not _is_move(call) else (*raw.moves, (call, operands))
+        return Raw(call.outputs[0], moves)
+
+    def _quantised(self, call: Call, operands: tuple[Any, ...], raw: Raw) -> Tracked:
+        """The network's input behind its first Quant, then in the shape that the file gives it before."""
+        if raw.moves is None:
+            if self.refused:  # and thereby said
+                return Lost()
+            raise RefusedError("it reads what is computed from real numbers; put a Quant right behind the input")
+        made = HANDLERS[call.kind](self.draft, call, (self._source(), *operands[1:]))
+        for move, others in raw.moves:
+            made = HANDLERS[move.kind](self.draft, move, (made, *others[1:]))
+        return made
 
     def _check_operands(self, call: Call, operands: tuple[Tracked, ...]) -> None:
         """Real numbers pass through what keeps them, and nothing else."""

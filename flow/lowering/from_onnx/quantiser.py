@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -198,8 +198,10 @@ def _plus_minus(d: Draft, bit: str, step: Fraction, offset: int) -> str:
 
 def _input(d: Draft, q: Quantiser) -> Signal:
     """The network's input as the codes of its first Quant; the host rounds."""
-    if q.scale.size > 1:
-        raise RefusedError("the input needs one scale for all channels; quantise it per tensor")
+    if max(q.scale.size, q.zero.size) > 1:
+        raise RefusedError("the input needs one scale and one zero point for all channels; quantise it per tensor")
+    if q.bipolar and q.zero.any():
+        raise RefusedError("a sign with a zero point has no cast; use zero point 0")
     step = fractions(q.scale.astype(np.float64)).reshape(())
     power = exponents(step)
     _need_powers(d, step)
@@ -237,4 +239,4 @@ def _table(d: Draft, x: Pending, q: Quantiser) -> Signal:
 def _table_format(q: Quantiser, codes: NDArray[np.int64], frac: int) -> FixedPoint:
     if q.zero.any() or q.bipolar:
         return FixedPoint.holding(int(codes.min()), int(codes.max()), frac)
-    return replace(FixedPoint(q.one_width(), 0, q.signed), frac=frac)
+    return FixedPoint(q.one_width(), frac, q.signed)

@@ -19,7 +19,7 @@ from flow.lowering.from_onnx.quant_nodes import parameter
 from flow.lowering.from_onnx.tracked import RefusedError, Signal, Tracked
 
 __all__ = [
-    "argmax", "average_pool", "flatten", "global_average_pool", "max_pool", "reduce_mean", "reshape", "same",
+    "argmax", "average_pool", "cast", "flatten", "global_average_pool", "max_pool", "reduce_mean", "reshape", "same",
     "squeeze", "transpose", "unsqueeze",
 ]  # fmt: skip
 
@@ -27,8 +27,27 @@ Shape = tuple[int, ...]
 
 
 def same(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """Identity, Dropout in inference, and casts between number types that hold the codes."""
+    """Identity, and Dropout in inference."""
     return operands[0]
+
+
+def cast(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
+    """ONNX Cast to floats, which are taken as exact, and to integers that hold every value."""
+    x, number = signal(operands), call.attributes["to"]
+    if number.kind != "f" and not _are_integers(d, x, number):
+        raise RefusedError(f"{number} does not hold every value of {d.value(x).format}; put a Quant before it")
+    return x
+
+
+def _are_integers(d: Draft, x: Signal, number: np.dtype[Any]) -> bool:
+    """Whether the values are integers of a number type."""
+    if number.kind not in "iu":
+        return False
+    value, limits = d.value(x), np.iinfo(number)
+    steps = [unit * value.format.step for unit in x.unit.reshape(-1)]
+    return all(
+        step.denominator == 1 and limits.min <= value.low * step and value.high * step <= limits.max for step in steps
+    )
 
 
 def _shaped(d: Draft, x: Signal, shape: Shape) -> Signal:

@@ -60,9 +60,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Real numbers that no Quant has put on a grid yet; `name` is the value to quantise."""
+    """Real numbers that no Quant has put on a grid yet.
+
+    Attributes:
+        name: the value.
+        moves: the nodes that gave the network's input this shape, with their operands; None where a node computed.
+    """
 
     name: str
+    moves: tuple[tuple[Any, tuple[Any, ...]], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
