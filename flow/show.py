@@ -94,7 +94,7 @@ def cost(console: Console, content: dict[str, Any]) -> None:
     """Estimate, and the measurement beside it where there is one."""
     measured = content["measured"]
     title = f"{content['design']} on {content['board']}: estimate" + (" / measured" if measured else "")
-    alone = "estimate only; --measure synthesises the RTL where it was exported"
+    alone = "estimate only; --measure synthesises the RTL beside it, where that was exported"
     table = Table(title=title, caption=measured["tool"] if measured else alone)
     table.add_column("layer")
     for key in (*_RESOURCES, "cycles"):

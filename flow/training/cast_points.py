@@ -14,7 +14,7 @@ from flow.training.grid import limits, overflow_codes, round_codes, round_random
 from flow.training.points import SEARCH, point_shape, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity
-from flow.training.widths import SATURATING, _ends, _LearnedWord
+from flow.training.widths import SATURATING, LearnedWord, word_ends
 from flow.training.words import Word
 
 __all__ = ["GroupedCast"]
@@ -115,12 +115,12 @@ class GroupedCast(Quantizer):
             y = self._overflown(rounded) * ends[2]
         # A word of given length loses an integer bit with each fractional bit it wins.
         integer = self.integer if self.learned else self.word.width - self.word.signed - self.frac
-        result: Tensor = _LearnedWord.apply(x, self.frac, integer, y, rounded, ends)
+        result: Tensor = LearnedWord.apply(x, self.frac, integer, y, rounded, ends)
         return result
 
     def _ends(self, at: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         if self.learned:
-            return _ends(at, self.magnitudes(), self.word.signed, self.overflow is Overflow.SAT_SYM, dtype)
+            return word_ends(at, self.magnitudes(), self.word.signed, self.overflow is Overflow.SAT_SYM, dtype)
         low, high = limits(FixedPoint(self.word.width, 0, self.word.signed), self.overflow)
         step = power_of_two(-at, dtype)
         return torch.full_like(step, low), torch.full_like(step, high), step

@@ -21,7 +21,7 @@ from flow.training.points import FAR, group_max, grouped_sum, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
 
-__all__ = ["SATURATING", "LearnedCast", "LearnedConstant"]
+__all__ = ["SATURATING", "LearnedCast", "LearnedConstant", "LearnedWord", "word_ends"]
 
 _LN2 = math.log(2.0)
 _LONGEST = 24  # magnitude bits of a learned word, so that folded codes of two points fit int64
@@ -29,7 +29,7 @@ _PRUNED = -2 * FAR - 1  # no sum of two points is less: magnitude bits may be an
 SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
 
 
-class _LearnedWord(torch.autograd.Function):
+class LearnedWord(torch.autograd.Function):
     """Passes `y` on, the cast of `x`, with straight-through gradients to `x`, `f` and `i` per group.
 
     In range: dy/dx = 1, dy/df = ln2 * (x - y). Above it the nearest value is 2**i - 2**-f: dy/di = ln2 * 2**i and
@@ -75,7 +75,7 @@ def _slopes(error: Tensor, rounded: Tensor, ends: tuple[Tensor, ...], at: tuple[
     return error.index_put(at, side * moves * step), side * ((side > 0) | (low < 0)) * (high + 1) * step
 
 
-def _ends(at: Tensor, magnitude: Tensor, signed: bool, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, ...]:
+def word_ends(at: Tensor, magnitude: Tensor, signed: bool, symmetric: bool, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The lowest and the highest code of words of so many magnitude bits, both 0 for a pruned one, and the step."""
     high = power_of_two(magnitude.clamp(min=0), dtype) - 1
     low = torch.where(magnitude > 0, -high - int(not symmetric), high) if signed else torch.zeros_like(high)
@@ -162,7 +162,7 @@ class LearnedConstant(ConstantQuantizer):
 
     def eager(self, x: Tensor) -> Tensor:
         codes, rounded, ends = self._cast(x.detach())
-        result: Tensor = _LearnedWord.apply(x, self.frac, self.integer, codes * ends[2], rounded, ends)
+        result: Tensor = LearnedWord.apply(x, self.frac, self.integer, codes * ends[2], rounded, ends)
         return result
 
     def move_to_best(self, x: Tensor) -> None:
@@ -176,7 +176,7 @@ class LearnedConstant(ConstantQuantizer):
 
     def _cast(self, x: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         at = self.positions()
-        ends = _ends(at, self.magnitudes(), self.word.signed, symmetric=False, dtype=x.dtype)
+        ends = word_ends(at, self.magnitudes(), self.word.signed, symmetric=False, dtype=x.dtype)
         rounded = round_codes(x * power_of_two(at, x.dtype), Rounding.RND)
         return torch.minimum(torch.maximum(rounded, ends[0]), ends[1]), rounded, ends
 
@@ -256,9 +256,9 @@ class LearnedCast(Quantizer):
         with torch.no_grad():
             at, magnitude = self._word()
             rounded = round_codes(x * power_of_two(at, x.dtype), self.rounding)
-            ends = _ends(at, magnitude, self.word.signed, self.overflow is Overflow.SAT_SYM, x.dtype)
+            ends = word_ends(at, magnitude, self.word.signed, self.overflow is Overflow.SAT_SYM, x.dtype)
             y = overflow_codes(rounded, self.format, self.overflow) * ends[2]
-        result: Tensor = _LearnedWord.apply(x, self.frac, self.integer, y, rounded, ends)
+        result: Tensor = LearnedWord.apply(x, self.frac, self.integer, y, rounded, ends)
         return result
 
     def freeze(self) -> None:
