@@ -1,4 +1,4 @@
-"""HGQ2 with Keras on torch: the same MLP with its layers; learned lengths are what it is."""
+"""HGQ2 with Keras on torch: the same MLP with its layers; learned lengths, which start at its default of 8 bits."""
 
 from __future__ import annotations
 

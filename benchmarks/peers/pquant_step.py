@@ -1,4 +1,4 @@
-"""PQuantML on torch: its own conversion of the same nets, quantisation without pruning."""
+"""PQuantML on torch: its own conversion of the same nets, without pruning; its default words have a sign and 7 bits."""
 
 from __future__ import annotations
 
