@@ -149,6 +149,9 @@ class BlockQuantizer(Quantizer):
             high = int(float(values.abs().amax()) * 2.0**frac)
             self.held.copy_(torch.tensor([FixedPoint.holding(-max(high, 1), high, frac).width, frac]))
 
+    def follow(self, x: Tensor) -> None:
+        self._cast(x.detach(), drawing=False)
+
     def move_to_best(self, x: Tensor) -> None:
         """Nothing: the scales follow from the values."""
 

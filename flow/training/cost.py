@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flow.training.accumulators import FixedAccumulator
-from flow.training.layers import Cast, FixedConv2d, FixedDense, FixedFlatten, FixedMaxPool2d, FixedRelu, FixedScaleShift
+from flow.training.layers import Cast, FixedFlatten, FixedMaxPool2d, FixedRelu
 from flow.training.model import QuantizedModel
 from flow.training.operators import FixedReduceMax, FixedReshape
-from flow.training.quantizer import Quantizer
 from flow.training.tables import FixedTable
 
 __all__ = ["Words", "accumulator_excess", "bit_operations", "constant_bits", "words"]
 
 _PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax)  # as wide as what they are given
 
-Held = tuple[Tensor, Quantizer]  # a constant and its quantiser
-
-
-def _multipliers(layer: nn.Module) -> Held | None:
-    """The constant that a layer multiplies by."""
-    if isinstance(layer, (FixedDense, FixedConv2d)):
-        return layer.weight, layer.weight_quantizer
-    if isinstance(layer, FixedScaleShift):
-        return layer.scale, layer.scale_quantizer
-    return None
-
-
-def _constants(model: QuantizedModel) -> Iterator[Held]:
-    """Every constant with its quantiser, each pair once."""
-    seen: set[int] = set()
-    for layer in model.layers.values():
-        added = (layer.shift, layer.shift_quantizer) if isinstance(layer, FixedScaleShift) else None
-        if isinstance(layer, (FixedDense, FixedConv2d)) and layer.bias is not None:
-            added = layer.bias, layer.bias_quantizer
-        for pair in (_multipliers(layer), added):
-            if pair is not None and id(pair[1]) not in seen:
-                seen.add(id(pair[1]))
-                yield pair
-
 
 def constant_bits(model: QuantizedModel) -> Tensor:
     """The bits of all constants, a scalar with a gradient to learned word lengths; folding is not counted."""
-    return sum((held.bits().expand(values.shape).sum() for values, held in _constants(model)), torch.zeros(()))
+    return sum((held.bits().expand(values.shape).sum() for values, held in model.constants()), torch.zeros(()))
 
 
 def bit_operations(model: QuantizedModel) -> Tensor:
@@ -64,9 +38,8 @@ def bit_operations(model: QuantizedModel) -> Tensor:
     for step in model.steps:
         layer = model.layers[step.layer]
         given = [widths[index] for index in step.inputs]
-        pair = _multipliers(layer)
-        if pair is not None:
-            total = total + pair[1].bits().expand(pair[0].shape).sum() * given[0]
+        for values, held in layer.constants()[:1]:
+            total = total + held.bits().expand(values.shape).sum() * given[0]
         if isinstance(layer, (Cast, FixedTable)):
             widths.append(layer.quantizer.bits().mean())
         else:
@@ -111,7 +84,8 @@ class Words:
 def words(model: QuantizedModel) -> dict[str, Words]:
     """The words of every constant by its place, such as `fc1.weight`."""
     found: dict[str, Words] = {}
-    for values, held in _constants(model):
+    model.settle()
+    for values, held in model.constants():
         bits = held.bits().detach().expand(values.shape)
         mean, pruned = float(bits.double().mean()), int((bits == 0).sum())
         found[held.place] = Words(values.numel(), pruned, mean, held.format.width)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from flow.training.quantizer import Quantizer
 
-__all__ = ["AtPoint", "Frac", "Layer", "finest", "point_of", "summed"]
+__all__ = ["AtPoint", "Constant", "Frac", "Layer", "finest", "point_of", "summed"]
 
 Frac = int | None
+Constant = tuple[Tensor, Quantizer]  # values and what casts them
 
 
 def point_of(quantizer: nn.Module | None) -> Frac:
@@ -33,6 +34,10 @@ def finest(*fracs: Frac) -> Frac:
 
 class Layer(nn.Module):
     """What computes one value from others."""
+
+    def constants(self) -> tuple[Constant, ...]:
+        """Its trained values with their quantisers, first what it multiplies by; here none."""
+        return ()
 
     def point(self, *given: Frac) -> Frac:
         """Fractional bits of the result from those of the inputs; here it has those of the first."""

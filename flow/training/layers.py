@@ -13,7 +13,7 @@ from fractions import Fraction
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flow.training.fracs import Frac, Layer, finest, point_of, summed
+from flow.training.fracs import Constant, Frac, Layer, finest, point_of, summed
 from flow.training.quantizer import Quantizer
 
 __all__ = [
@@ -61,7 +61,11 @@ class _Weighted(Layer):
         self.weight, self.bias = weight, bias
         self.weight_quantizer, self.bias_quantizer = weight_word, bias_word
 
-    def constants(self) -> tuple[Tensor, Tensor | None]:
+    def constants(self) -> tuple[Constant, ...]:
+        bias = () if self.bias is None else ((self.bias, self.bias_quantizer),)
+        return (self.weight, self.weight_quantizer), *bias
+
+    def on_grid(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias on their grids."""
         bias = None if self.bias_quantizer is None else self.bias_quantizer(self.bias)
         return self.weight_quantizer(self.weight), bias
@@ -75,7 +79,7 @@ class FixedDense(_Weighted):
     """float[B, I] -> float[B, O]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x, *self.constants())
+        return functional.linear(x, *self.on_grid())
 
 
 class FixedConv2d(_Weighted):
@@ -95,7 +99,7 @@ class FixedConv2d(_Weighted):
         self.stride, self.padding, self.groups = stride, padding, groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv2d(x, *self.constants(), stride=self.stride, padding=self.padding, groups=self.groups)
+        return functional.conv2d(x, *self.on_grid(), stride=self.stride, padding=self.padding, groups=self.groups)
 
 
 class FixedScaleShift(Layer):
@@ -109,6 +113,9 @@ class FixedScaleShift(Layer):
     def forward(self, x: Tensor) -> Tensor:
         shape = (-1, *([1] * (x.ndim - 2)))
         return x * self.scale_quantizer(self.scale).view(shape) + self.shift_quantizer(self.shift).view(shape)
+
+    def constants(self) -> tuple[Constant, ...]:
+        return (self.scale, self.scale_quantizer), (self.shift, self.shift_quantizer)
 
     def point(self, *given: Frac) -> Frac:
         return finest(summed(point_of(self.scale_quantizer), *given), point_of(self.shift_quantizer))

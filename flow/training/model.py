@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from flow.training.accumulators import FixedAccumulator
 from flow.training.calls import Call, Network, distinct
 from flow.training.chosen import address_quantizer, cast_quantizer, constant_quantizer, entry_quantizer
 from flow.training.fold import scale_and_shift
-from flow.training.fracs import AtPoint, Frac
+from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.khot import few_digits
 from flow.training.operators import FixedMul, FixedReduceMax, FixedReduceSum, FixedReshape, FixedSub
 from flow.training.overrides import LayerSpecs, constant_options
@@ -86,8 +86,23 @@ class QuantizedModel(nn.Module):
                 points.append(layer.point(*given))
         return done
 
+    def constants(self) -> Iterator[Constant]:
+        """Every constant with its quantiser, each pair once, first what its layer multiplies by."""
+        seen: set[int] = set()
+        for layer in self.layers.values():
+            for values, held in layer.constants():
+                if id(held) not in seen:
+                    seen.add(id(held))
+                    yield values, held
+
+    def settle(self) -> None:
+        """Make words that follow from the values of constants those of the present values, as the next cast would."""
+        for values, held in self.constants():
+            held.follow(values)
+
     def points(self) -> dict[str, Frac]:
         """Fractional bits of every value by the name of its step, as the model stands."""
+        self.settle()
         found: list[Frac] = []
         for step in self.steps:
             layer: Any = self.layers[step.layer]
@@ -99,6 +114,7 @@ class QuantizedModel(nn.Module):
 
     def formats(self) -> dict[str, FixedPoint]:
         """The present format of every quantised tensor by its place, such as `fc1.weight` and `fc1.out`."""
+        self.settle()
         held = (module for module in self.modules() if isinstance(module, Quantizer))
         return {**{quantizer.place: quantizer.format for quantizer in held}, **self._accumulators()}
 

@@ -167,6 +167,9 @@ class Quantizer(nn.Module):
         whole = round_codes(x.detach().double() * math.ldexp(1.0, form.frac), self.rounding)
         return overflow_codes(whole, form, self.overflow).to(torch.int64).cpu().numpy()
 
+    def follow(self, x: Tensor) -> None:
+        """Make what follows from the constant `x` itself, such as a word's length, that of its present values."""
+
     def points(self) -> list[nn.Parameter]:
         """The parameters that a training moves at the rate of binary points."""
         return [self.frac]

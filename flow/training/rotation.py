@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flow.errors import RecipeError
 from flow.training.calls import SOURCE, Call, Network, Weighted, distinct
+from flow.training.fracs import Frac, Layer
 from flow.training.overrides import LayerSpecs
 
 __all__ = ["FixedRotation", "Rotate", "hadamard_signs", "rotate"]
@@ -46,7 +47,7 @@ def hadamard_signs(size: int) -> Tensor:
     return signs
 
 
-class FixedRotation(nn.Module):
+class FixedRotation(Layer):
     """float[B, K, ...] -> same shape, K a multiple of `size`; exact.
 
     Attributes:
@@ -67,8 +68,7 @@ class FixedRotation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return _turned(x, self.signs)
 
-    def point(self, *given: int | None) -> int | None:
-        """Fractional bits of the result from those of the input."""
+    def point(self, *given: Frac) -> Frac:
         return None if given[0] is None else given[0] + self.frac
 
 

@@ -151,7 +151,7 @@ class LearnedConstant(ConstantQuantizer):
         if self.calibrate:
             with torch.no_grad():
                 self.move_to_best(x)
-        self._cover(x)
+        self.follow(x)
         # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
         integer = self.integer if self.trained else self.integer.clone()
         return fused(x, self.frac, integer, self.options(), self.eager)
@@ -169,7 +169,7 @@ class LearnedConstant(ConstantQuantizer):
         super().move_to_best(x)
         self.integer.copy_(self.word.width - self.word.signed - self.frac)
 
-    def _cover(self, x: Tensor) -> None:
+    def follow(self, x: Tensor) -> None:
         if not self.trained:
             with torch.no_grad():
                 self.integer.copy_(_covering(x, self.positions()))
@@ -182,7 +182,7 @@ class LearnedConstant(ConstantQuantizer):
 
     def own_codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Codes before folding, int64 of the shape of `x`, and their fractional bits; those of pruned values are 0."""
-        self._cover(x)
+        self.follow(x)
         codes = self._cast(x.detach().double())[0].long()
         # A pruned group may lie right of the format's point; its zeros are of any position.
         return codes, self.positions().clamp(max=self.format.frac)

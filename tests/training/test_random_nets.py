@@ -46,7 +46,7 @@ def assert_same_bits(seed):
     assert compare(graph, qmodel, codes) == 12 * sum(v.size for v in graph.values.values())
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(40), 5586, 8971])  # the last two: words narrower than lowering found them
 def test_random_nets_equal_the_interpreter_on_every_node(seed):
     assert_same_bits(seed)
 
