@@ -23,6 +23,7 @@ _INTERRUPTED = 130
 
 Build = Annotated[Path, typer.Option("--build", help="Folder that holds one folder per design.")]
 Name = Annotated[str, typer.Argument(help="Design: a folder under --build.")]
+Scales = Annotated[str, typer.Option(help="ONNX scales that are no powers of two: error, or dyadic.")]
 RecipeArgument = Annotated[str, typer.Argument(help="A YAML file, or the name of a built-in recipe.")]
 _BUILD = Path("build")
 
@@ -74,19 +75,21 @@ def train(recipe: RecipeArgument, build: Build = _BUILD) -> None:
 
 @app.command()
 def export(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="Design: a folder under --build, or an ONNX file that becomes one.")],
     to: Annotated[
         str | None, typer.Option(help="Comma-separated: onnx, hls, hls4ml, verilog. Default: the recipe's.")
     ] = None,
+    scales: Scales = "error",
+    inputs: Annotated[Path | None, typer.Option(help="Samples for an ONNX file's vectors: a .npy file.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""
-    from flow.project import Project
-    from flow.stages.export import export_stage
+    from flow.stages.export import export_stage, project_of
 
     with _progress() as report:
-        graph = export_stage(Project(build / name), _split(to), report)
-    _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(build / name)!r}.", highlight=False)
+        project = project_of(name, build, scales, inputs)
+        graph = export_stage(project, _split(to), report)
+    _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(project.folder)!r}.", highlight=False)
 
 
 @app.command()
@@ -164,7 +167,7 @@ def study(
 def check(
     model: Annotated[str, typer.Argument(help="A recipe, an ONNX file, or file.py:function that makes a model.")],
     shape: Annotated[str | None, typer.Option(help="One sample's shape for file.py:function, as 1,28,28.")] = None,
-    scales: Annotated[str, typer.Option(help="ONNX scales that are no powers of two: error, or dyadic.")] = "error",
+    scales: Scales = "error",
 ) -> None:
     """Say whether every node of a model is supported; list all that are not, and exit 1, before any work is done."""
     from flow.stages.check import check_model

@@ -130,6 +130,8 @@ def checked(console: Console, result: Checked) -> None:
     """What a supported model consists of, and which factors were rounded."""
     listed = ", ".join(f"{count} {name}" for name, count in result.operators.items())
     console.print(f"Every node of {plain(repr(result.model))} is supported: {listed}.", highlight=False)
+    if result.input_unit != 1:
+        console.print(f"One unit of the input is worth {float(result.input_unit):.9g}.", highlight=False)
     for factor in result.factors:
         console.print(
             f"{plain(factor.node)}: {factor.used} stands for {factor.wanted:.9g}, off by {factor.error:.2g}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ class Checked:
         model: as the user named it.
         operators: how often each kind occurs.
         factors: real factors that dyadic ones would stand for; of an ONNX file with `scales='dyadic'` only.
+        input_unit: what one unit of the input is worth; 1 unless an ONNX file's input scale is no power of two.
     """
 
     model: str
     operators: dict[str, int]
     factors: tuple[Factor, ...] = ()
+    input_unit: Fraction = Fraction(1)
 
 
 def check_model(model: str, shape: tuple[int, ...] = (), scales: str = "error") -> Checked:
@@ -43,11 +46,13 @@ def check_model(model: str, shape: tuple[int, ...] = (), scales: str = "error") 
 
     Raises:
         UnsupportedError: one message that lists every node without a form here, with its module and source line.
-        RecipeError: no such recipe, file or function, or no shape where one is needed.
+        RecipeError: no such recipe, file or function, no shape where one is needed, or scales where they say nothing.
     """
     if model.endswith(".onnx"):
         loaded = read_onnx(model, Scales.named(scales))
-        return Checked(model, dict(Counter(node.op for node in loaded.graph)), loaded.factors)
+        return Checked(model, dict(Counter(node.op for node in loaded.graph)), loaded.factors, loaded.input_unit)
+    if scales != "error":
+        raise RecipeError(f"--scales says how to read an ONNX file, but {model!r} is none; leave it out.")
     from flow.training.supported import operators_of
 
     return Checked(model, operators_of(*_torch_model(model, shape)))

@@ -1,9 +1,10 @@
-"""`flow export`: the trained model becomes a stored graph, projects for other tools, and golden vectors."""
+"""`flow export`: the model becomes a stored graph, projects for other tools, and golden vectors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flow.errors import FlowError
@@ -17,10 +18,10 @@ from flow.ir import Graph, dump, to_text
 from flow.progress import Report, silent
 from flow.project import Project
 from flow.recipe import EXPORTS
-from flow.stages.models import recipe_of
-from flow.stages.trained import lowered
+from flow.stages.imported import import_onnx
+from flow.stages.origin import origin_of
 
-__all__ = ["EXPORTERS", "export_stage"]
+__all__ = ["EXPORTERS", "export_stage", "project_of"]
 
 # Name on the command line -> folder under build/NAME, and what fills it from the graph and its vectors.
 EXPORTERS: Mapping[str, tuple[str, Callable[[Graph, Any], Files]]] = {
@@ -43,21 +44,21 @@ def export_stage(project: Project, to: Sequence[str] = (), report: Report = sile
     """Write `design.json`, `design.npz`, `design.txt`, `vectors/` and the folder of every exporter in `to`.
 
     Args:
-        project: trained.
-        to: names out of `EXPORTERS`; those of the recipe where empty.
+        project: trained, or imported by `import_onnx`.
+        to: names out of `EXPORTERS`; those of the recipe where empty, and ONNX and HLS of an imported file.
         report: told of each exporter.
 
     Raises:
         FlowError: not trained yet, an unknown exporter, or a graph that a backend cannot express.
     """
-    recipe = recipe_of(project)
-    chosen = tuple(to) or recipe.exports
+    origin = origin_of(project)
+    chosen = tuple(to or origin.exports)
     unknown = [name for name in chosen if name not in EXPORTERS]
     if unknown:
         raise FlowError(f"There is no exporter {unknown[0]!r}; choose among {', '.join(EXPORTS)}.")
-    digest = project.digest(["checkpoint.pt"], recipe.argmax)
+    digest = origin.digest()
     report("export", 0, len(chosen) + 1)
-    graph, codes = lowered(project, recipe)
+    graph, codes = origin.lowered()
     exported = {EXPORTERS[name][0]: EXPORTERS[name][1](graph, codes) for name in chosen}
     for name, content in {**dump(graph), "design.txt": to_text(graph)}.items():
         write_file(project.path(name), content)
@@ -79,3 +80,22 @@ def _manifest(files: Files) -> str:
         for name, content in sorted(files.items())
     }
     return json.dumps(hashes, indent=1) + "\n"
+
+
+def project_of(name: str, build: Path, scales: str = "error", inputs: Path | None = None) -> Project:
+    """The design that is called so, or a new one from an ONNX file.
+
+    Args:
+        name: a folder under `build`, or a path that ends in .onnx.
+        build: the parent of the design's folder.
+        scales: of an ONNX file, see `import_onnx`.
+        inputs: of an ONNX file, see `import_onnx`.
+
+    Raises:
+        FlowError: options of an ONNX file beside a design's name, or what `import_onnx` raises.
+    """
+    if name.endswith(".onnx"):
+        return import_onnx(Path(name), build, scales, inputs)
+    if inputs is not None or scales != "error":
+        raise FlowError(f"--inputs and --scales belong to an ONNX file, but {name!r} is a design; leave them out.")
+    return Project(build / name)

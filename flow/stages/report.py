@@ -9,6 +9,7 @@ from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_file
 from flow.project import Project
 from flow.reporting import render_report
+from flow.stages.imported import IMPORT
 
 __all__ = ["report_stage"]
 
@@ -25,7 +26,7 @@ def report_stage(project: Project) -> Path:
         project.folder.glob("estimate.*.json"), key=lambda path: (path.name != f"estimate.{main}.json", path)
     )
     page = render_report(
-        train=project.read_json("train.json", "train"),
+        train=None if project.path(IMPORT).is_file() else project.read_json("train.json", "train"),
         simulate=project.find_json("simulate.json"),
         estimates=[project.read_json(path.name, "estimate") for path in found],
         design=text.read_text() if text.is_file() else None,

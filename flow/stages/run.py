@@ -11,6 +11,7 @@ from flow.project import Project
 from flow.recipe import Recipe
 from flow.stages.estimate import estimate_stage
 from flow.stages.export import EXPORTERS, export_stage
+from flow.stages.origin import origin_of
 from flow.stages.report import report_stage
 from flow.stages.simulate import passed, simulate_stage
 from flow.stages.train import train_stage
@@ -46,7 +47,7 @@ def run_stages(recipe: Recipe, source: str, build: Path, report: Report = silent
 
 
 def _exported(project: Project, recipe: Recipe) -> bool:
-    fresh = project.is_fresh("export", project.digest(["checkpoint.pt"], recipe.argmax))
+    fresh = project.is_fresh("export", origin_of(project).digest())
     return fresh and all((project.path(EXPORTERS[name][0]) / "manifest.json").is_file() for name in recipe.exports)
 
 

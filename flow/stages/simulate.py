@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from flow.errors import FlowError
-from flow.ir import Graph
 from flow.progress import Report, silent
 from flow.project import Project
 from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
-from flow.stages.models import recipe_of
-from flow.stages.trained import lowered, trained_model
+from flow.stages.imported import read_inputs
+from flow.stages.origin import SOURCES, origin_of
 
 __all__ = ["simulate_stage"]
 
-_DESIGN = ("design.json", "design.npz", "vectors", "checkpoint.pt")
-
-
-def _read_codes(project: Project, graph: Graph) -> NDArray[np.int64]:
-    try:
-        flat = np.loadtxt(project.path("vectors") / "input.dat", dtype=np.int64, ndmin=2)
-    except (OSError, ValueError):
-        raise FlowError(f"The vectors of {project.name!r} are missing or damaged; run `flow export` again.") from None
-    return flat.reshape(len(flat), *graph.input.shape)
+_DESIGN = ("design.json", "design.npz", "vectors", *SOURCES)
 
 
 def _digest(project: Project, name: str) -> str:
@@ -49,22 +36,22 @@ def simulate_stage(
 
     Args:
         project: exported.
-        rungs: names of rungs; those of the recipe where empty.
+        rungs: names of rungs; those of the recipe where empty, or all but RTL of an imported file.
         report: told of each rung.
         again: run rungs that already passed on the same files once more.
 
     Returns:
         The content of `simulate.json`.
     """
-    recipe, stored = recipe_of(project), project.graph()
-    chosen = tuple(rungs) or recipe.rungs
-    codes = _read_codes(project, stored)
+    origin, stored = origin_of(project), project.graph()
+    chosen = tuple(rungs or origin.rungs)
+    codes = read_inputs(project, stored)
     done: list[dict[str, Any]] = []
     fresh = {} if again else _fresh(project)
-    model = trained_model(project, recipe) if "torch" in chosen and "torch" not in fresh else None
+    model = origin.model() if "torch" in chosen and "torch" not in fresh else None
     summary = {"design": stored.name, "vectors": len(codes)}
-    # The arbiter is what the checkpoint lowers to now, so that a stored graph that was changed turns its rung red.
-    graph = lowered(project, recipe)[0] if set(chosen) - set(fresh) else stored
+    # The arbiter is what its origin lowers to now, so that a stored graph that was changed turns its rung red.
+    graph = origin.lowered()[0] if set(chosen) - set(fresh) else stored
     context = Context(graph, codes, project.folder, model, stored)
     for name in chosen:
         report(f"simulate: {name}", 0, 1)

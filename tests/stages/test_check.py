@@ -65,10 +65,18 @@ def test_an_onnx_file_with_odd_scales_shows_what_stands_for_them():
     path = str(DATA / "mlp_float_qonnx.onnx")
     with pytest.raises(UnsupportedError, match="uses what has no fixed-point form"):
         check_model(path)
-    factors = check_model(path, scales="dyadic").factors
+    found = check_model(path, scales="dyadic")
+    factors = found.factors
+    assert found.input_unit != 1
     assert len(factors) == 2
     assert [factor.node.split()[0] for factor in factors] == ["qonnx.Quant", "Output"]
     assert all(0 < factor.error < 2.0**-15 for factor in factors)
+
+
+def test_scales_belong_to_onnx_files():
+    message = r"^--scales says how to read an ONNX file, but 'digits_mlp' is none; leave it out\.$"
+    with pytest.raises(RecipeError, match=message):
+        check_model("digits_mlp", scales="dyadic")
 
 
 def run(*arguments: str) -> int:

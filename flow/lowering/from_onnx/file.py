@@ -16,7 +16,7 @@ from onnx import helper, inliner, numpy_helper
 from flow.errors import DataError, UnsupportedError
 from flow.training.source_lines import line_of_trace
 
-__all__ = ["Call", "OnnxFile", "Source", "nowhere", "read_file"]
+__all__ = ["Call", "OnnxFile", "Source", "nowhere", "read_file", "self_contained"]
 
 _QUANT_DOMAINS = {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"}
 _LIBRARIES = re.compile(r"[\"/\\](site|dist)-packages[/\\]")  # where no line is the user's
@@ -99,6 +99,12 @@ def read_file(model: str | Path | bytes) -> OnnxFile:
     source = _source([info for info in proto.graph.input if info.name not in constants])
     outputs = tuple(info.name for info in proto.graph.output)
     return OnnxFile(proto.graph.name or "design", source, tuple(calls), constants, outputs)
+
+
+def self_contained(file: Path) -> bytes:
+    """The content of an ONNX file, with the weights inside that it may keep in a file beside it; errors as above."""
+    content: bytes = _parsed(file).SerializeToString()
+    return content
 
 
 def _parsed(model: str | Path | bytes) -> onnx.ModelProto:
