@@ -13,18 +13,17 @@ import numpy as np
 from onnx import TensorProto
 
 from flow.exporters.onnx_builder import Builder
-from flow.formats import FixedPoint, Overflow, Rounding, round_shift
+from flow.formats import INT64_BITS, FixedPoint, Overflow, Rounding, round_shift
 from flow.ir import Requantize, RequantizeEach, Value
 
 __all__ = ["lift", "requantize", "requantize_each", "rounded_range"]
 
-_WORD = 62  # the interpreter's width; one more addition still fits int64
 Range = tuple[int, int]
 
 
 def lift(b: Builder, x: str, bits: int) -> str:
     """`x << bits`; from 63 bits on the ranges leave only zeros to be lifted."""
-    return b.op("Mul", x, 1 << bits if bits <= _WORD else 0) if bits else x
+    return b.op("Mul", x, 1 << bits if bits <= INT64_BITS else 0) if bits else x
 
 
 def rounded_range(low: int, high: int, shift: int, rounding: Rounding) -> Range:
@@ -61,7 +60,7 @@ _OFFSET: dict[Rounding, Callable[[Builder, str, int], str]] = {
 
 
 def _rounded(b: Builder, x: str, bits: int, rounding: Rounding) -> str:
-    if bits <= _WORD:
+    if bits <= INT64_BITS:
         return _floor(b, _OFFSET[rounding](b, x, bits), bits)
     # Half a step exceeds every 62-bit code: all modes give zero, only the floor of a negative code is minus one.
     return b.op("Sub", 0, _negative(b, x)) if rounding is Rounding.TRN else b.op("Mul", x, 0)
@@ -121,7 +120,8 @@ def _tamed(b: Builder, x: str, bits: int, node: Requantize) -> tuple[str, int, R
         kept = width + (node.overflow is Overflow.WRAP_SM) - bits
         if kept <= 0:
             return b.op("Mul", x, 0), 0, (0, 0)
-        return _centred(b, x, (-(1 << _WORD), 1 << _WORD), 1 << kept), bits, (-(1 << (kept - 1)), (1 << (kept - 1)) - 1)
+        any_code, half = (-(1 << INT64_BITS), 1 << INT64_BITS), 1 << (kept - 1)
+        return _centred(b, x, any_code, 1 << kept), bits, (-half, half - 1)
     # What lies outside the format stays outside; from W bits on every code but zero does.
     bits = min(bits, width)
     low, high = -(-target.low >> bits) - 1, (target.high >> bits) + 1
@@ -129,7 +129,7 @@ def _tamed(b: Builder, x: str, bits: int, node: Requantize) -> tuple[str, int, R
 
 
 def _lifted(b: Builder, x: str, reach: Range, bits: int, node: Requantize) -> tuple[str, Range]:
-    if max(abs(end) for end in reach).bit_length() + bits > _WORD:
+    if max(abs(end) for end in reach).bit_length() + bits > INT64_BITS:
         x, bits, reach = _tamed(b, x, bits, node)
     return lift(b, x, bits), (reach[0] << bits, reach[1] << bits)
 

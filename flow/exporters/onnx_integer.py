@@ -22,6 +22,7 @@ from flow.exporters.onnx_builder import Builder
 from flow.exporters.onnx_cast import lift, requantize, requantize_each
 from flow.exporters.onnx_minifloat import look_up, requantize_minifloat
 from flow.exporters.writer import Files
+from flow.formats import INT64_BITS
 from flow.ir import (
     Add,
     ArgMax,
@@ -52,7 +53,6 @@ from flow.ir.ops import pooled_shape
 __all__ = ["HANDLERS", "MODEL", "export_onnx", "traced"]
 
 MODEL = "model.onnx"
-_WIDEST = 62
 _SINGLE, _DOUBLE = 1 << 24, 1 << 53
 _DOC = "int64 codes; a value is code * 2**-frac with the format in its doc string"
 
@@ -234,9 +234,9 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
 
 def _check_width(graph: Graph) -> None:
     for name, value in graph.values.items():
-        if value.format.width > _WIDEST:
+        if value.format.width > INT64_BITS:
             raise ExportError(
-                f"Integer ONNX holds {_WIDEST} bits a value, but {name!r} needs {value.format.width}; "
+                f"Integer ONNX holds {INT64_BITS} bits a value, but {name!r} needs {value.format.width}; "
                 "requantize before it."
             )
 

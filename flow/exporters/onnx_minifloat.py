@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from flow.exporters.onnx_builder import Builder
-from flow.formats import FloatRounding
+from flow.formats import INT64_BITS, FloatRounding
 from flow.ir import RequantizeMinifloat, Value
 
 __all__ = ["look_up", "requantize_minifloat"]
 
 _TABLE = 1 << 12
-_WORD = 62
 
 
 def look_up(b: Builder, entries: NDArray[np.int64], first: int, codes: str) -> str:
@@ -57,7 +56,7 @@ def _steps(b: Builder, node: RequantizeMinifloat, value: Value, x: str) -> tuple
 
 def _rounded(b: Builder, node: RequantizeMinifloat, x: str, bits: int, most: int) -> str:
     """The magnitude of the result in steps, as if the exponent had no end."""
-    if bits > _WORD:  # every code is less than half of the smallest step
+    if bits > INT64_BITS:  # every code is less than half of the smallest step
         directed = _DIRECTED.get(node.rounding)
         return b.op("Mul", x, 0) if directed is None else _flag(b, b.op(directed, x, 0))
     magnitude = b.op("Abs", x)

@@ -2,7 +2,7 @@
 
 from flow.formats.block_dots import block_dot_width, block_dots, dot_blocks
 from flow.formats.blocks import BlockFormat, BlockTensor, block_scales, decode_blocks, encode_blocks, encode_elements
-from flow.formats.cast import cast, encode
+from flow.formats.cast import INT64_BITS, cast, encode
 from flow.formats.dynamic_fixed_point import (
     DynamicFixedPoint,
     add_dynamic,
@@ -43,6 +43,7 @@ from flow.formats.two_pass import TwoPassSoftmax
 __all__ = [
     "AP_OVERFLOW",
     "AP_ROUNDING",
+    "INT64_BITS",
     "ML_DTYPES",
     "QONNX_ROUNDING",
     "BlockFormat",

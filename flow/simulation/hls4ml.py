@@ -7,6 +7,7 @@ The library is kept in `build/` inside the project under the hash of everything 
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def compile_library(project: Path, *, extra: Sequence[str] = (), timeout: float 
     parts = (part for path in read for part in (str(path.relative_to(project)), path.read_bytes()))
     built = project / "build" / f"{hash_of([*shared, *parts])}.so"
     if not built.is_file():
-        unit, staged = built.with_suffix(".cpp"), built.with_suffix(".part")
+        unit, staged = built.with_suffix(".cpp"), built.with_suffix(f".{os.getpid()}.part")
         write_file(unit, "".join(f'#include "{source}"\n' for source in sources))
         options = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}"]
         run([program("g++"), *_FLAGS, *extra, *options, unit, "-o", staged], timeout=timeout)

@@ -43,9 +43,10 @@ class Bench:
 
     def accuracy(self, cell: Cell) -> float:
         """As `stored`, computed and stored where it is not."""
-        found, cell = self.stored(cell), cell.alike
-        if found is not None:
-            return found
+        found = self.stored(cell)
+        return self._computed(cell.alike) if found is None else found
+
+    def _computed(self, cell: Cell) -> float:
         began = time.perf_counter()
         model, notes = _COMPUTE.get(cell.method, Bench._learned)(self, cell)
         if cell.method in _STARTS:
@@ -75,6 +76,8 @@ class Bench:
 
     def _state(self, cell: Cell) -> dict[str, Any]:
         self.accuracy(cell)
+        if not self.project.path(self._file(cell, "pt")).is_file():
+            self._computed(cell)  # its accuracy is stored, what others start from is not
         return unpack(self.project.path(self._file(cell, "pt")))
 
     def _fresh(self, seed: int) -> Any:

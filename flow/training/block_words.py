@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flow.errors import DataError, UnsupportedError
-from flow.formats import BlockFormat, FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
+from flow.formats import INT64_BITS, BlockFormat, FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.training.grid import round_codes, round_randomly
 from flow.training.minifloat_grid import nearest_numbers, placed
 from flow.training.points import power_of_two
@@ -25,7 +25,6 @@ from flow.training.words import BlockWord
 
 __all__ = ["BlockQuantizer"]
 
-_CODE_BITS = 62  # of a fixed-point code that holds any of the values: what int64 carries with room to spare
 _EXPONENTS = (-100, 100)  # of E8M0 scales while training, so that float32 holds what is below them
 _EVEN = FloatRounding.NEAREST_EVEN
 
@@ -165,9 +164,9 @@ class BlockQuantizer(Quantizer):
         if not bool(torch.isfinite(x).all()):
             raise DataError(f"Blocks hold finite numbers only, but {self.place!r} holds NaN or infinity.")
         values, form = self._cast(x.detach().double(), drawing=False).cpu().numpy(), self.format
-        if form.width > _CODE_BITS:
+        if form.width > INT64_BITS:
             raise UnsupportedError(
-                f"A constant has at most {_CODE_BITS} bits in fixed point, but the scales of {self.word} lie so far "
+                f"A constant has at most {INT64_BITS} bits in fixed point, but the scales of {self.word} lie so far "
                 f"apart in {self.place!r} that it needs {form.width}; choose a narrower format or clip the weights."
             )
         return np.ldexp(values, form.frac).astype(np.int64)

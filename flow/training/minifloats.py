@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flow.errors import DataError, UnsupportedError
-from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
+from flow.formats import INT64_BITS, FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.training.constants import SPREAD, whole_points
 from flow.training.kernels import Options, fused
 from flow.training.kernels.options import MINIFLOAT, OVERFLOWS
@@ -28,7 +28,6 @@ from flow.training.words import MinifloatWord
 __all__ = ["MinifloatQuantizer", "best_minifloat_points"]
 
 _LN2 = math.log(2.0)
-_CODE_BITS = 62  # of a fixed-point code that holds the number: what int64 carries with room to spare
 
 
 class _ToMinifloat(torch.autograd.Function):
@@ -179,9 +178,9 @@ class MinifloatQuantizer(Quantizer):
         form = self.format
         if not bool(torch.isfinite(x).all()):
             raise DataError(f"A minifloat holds finite numbers only, but {self.place!r} holds NaN or infinity.")
-        if form.width > _CODE_BITS:
+        if form.width > INT64_BITS:
             raise UnsupportedError(
-                f"A constant has at most {_CODE_BITS} bits in fixed point, but {self.word} needs {form.width} for "
+                f"A constant has at most {INT64_BITS} bits in fixed point, but {self.word} needs {form.width} for "
                 f"{self.place!r}; choose fewer exponent bits."
             )
         grid = placed(self.word.form, self.positions(), torch.float64)

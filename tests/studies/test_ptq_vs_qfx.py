@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -82,6 +83,13 @@ def test_an_interrupted_study_goes_on_where_it_stopped(whole, tmp_path, monkeypa
     assert outcome == whole[1]
     monkeypatch.setattr(Bench, "_trained", None)  # nothing is left to train
     assert run(CHOICE, tmp_path, silent, (TINY,)) == outcome
+
+
+def test_a_start_that_was_deleted_is_made_anew(whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+    for name in ("s0-b5-learned.pt", "s0-b5-khot1.json"):
+        (tmp_path / "digits_mlp" / name).unlink()
+    assert run(CHOICE, tmp_path, silent, (TINY,)) == whole[1]
 
 
 def test_settings_decide_which_cells_hold(whole):

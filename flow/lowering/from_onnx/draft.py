@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import INT64_BITS, FixedPoint, Overflow, Rounding
 from flow.ir import Input, Node, Relu, Requantize, Reshape, ScaleShift, Tensor, Value
 from flow.lowering.from_onnx.exact import dyadic_tensor, exponents, nearest_dyadic
 from flow.lowering.from_onnx.file import Call, Source, nowhere
@@ -22,7 +22,6 @@ WEIGHT_BITS = 24  # widest factor that is taken as it stands: what one float32 h
 ADDED_BITS = 48  # widest summand that is taken as it stands
 
 ONE = np.array(Fraction(1), dtype=object)
-_WIDEST = 62
 _MORE_BITS = 8  # that a rounded summand has beyond the value it is added to
 
 
@@ -177,9 +176,9 @@ class Draft:
             return exact
         if not (self.scales.dyadic or self.tainted):
             self.note(f"its summand {float(values.reshape(-1)[0]):.9g} is not exact in {ADDED_BITS} bits")
-        rounded = dyadic_tensor(_rounded(values, frac + _MORE_BITS), _WIDEST)
+        rounded = dyadic_tensor(_rounded(values, frac + _MORE_BITS), INT64_BITS)
         if rounded is None:
-            raise RefusedError(f"its summands need more than {_WIDEST} bits")
+            raise RefusedError(f"its summands need more than {INT64_BITS} bits")
         return rounded
 
     def dyadic(self, values: NDArray[Any], what: str) -> Tensor:
@@ -200,7 +199,7 @@ class Draft:
         self.factors.append(Factor(str(self.call), float(flat[worst]), used[worst], errors[worst]))
         array = np.empty(len(used), dtype=object)
         array[:] = used
-        tensor = dyadic_tensor(array.reshape(values.shape), _WIDEST)
+        tensor = dyadic_tensor(array.reshape(values.shape), INT64_BITS)
         if tensor is None:
             raise RefusedError(f"its {what}s lie too far apart between channels for one format")
         return tensor

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import INT64_BITS, FixedPoint, Overflow, Rounding
 from flow.ir import Requantize, RequantizeEach, Table, Tensor
 from flow.lowering.from_onnx.draft import Draft, per_channel
 from flow.lowering.from_onnx.exact import exponent, exponents, fractions
@@ -18,7 +18,6 @@ from flow.lowering.from_onnx.tracked import Constant, Lost, Pending, Raw, Refuse
 
 __all__ = ["Quantiser", "quantise", "real_codes", "scaled"]
 
-_WIDEST = 62
 _TABLE_BITS = 12
 
 
@@ -47,8 +46,8 @@ class Quantiser:
             raise RefusedError(f"its scale must be positive and finite, not {self.scale.reshape(-1)[0]}")
         if (self.zero != np.rint(self.zero)).any() or (self.width != np.rint(self.width)).any():
             raise RefusedError("its zero point and bit width must be integers")
-        if self.width.min() < 1 or self.width.max() > _WIDEST:
-            raise RefusedError(f"its bit width must lie in 1..{_WIDEST}, not {self.width.max():g}")
+        if self.width.min() < 1 or self.width.max() > INT64_BITS:
+            raise RefusedError(f"its bit width must lie in 1..{INT64_BITS}, not {self.width.max():g}")
 
     @property
     def bipolar(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
-from flow.formats import Overflow, Rounding
+from flow.formats import INT64_BITS, Overflow, Rounding
 from flow.ir import Graph, Node, Requantize, ScaleShift, Value
 from flow.lowering.passes.casts import loses_nothing, never_overflows
 from flow.lowering.passes.rewrite import View, sweep
@@ -15,7 +15,6 @@ from flow.lowering.passes.tensors import is_one
 __all__ = ["fuse_requantizers"]
 
 _SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
-_WIDEST = 62
 
 
 def _rule(view: View, node: Node) -> Node | str | None:
@@ -66,7 +65,7 @@ def _mode(offset: Fraction, value: Value, node: Requantize) -> Rounding | None:
     TRN adds nothing, RND half a step, RND_MIN_INF half a step less the last place; without bits to drop none adds any.
     """
     places, dropped = floor(offset / value.format.step), value.format.frac - node.format.frac
-    if not 0 <= dropped <= _WIDEST:
+    if not 0 <= dropped <= INT64_BITS:
         return None
     half = (1 << dropped) // 2
     nearest = {half: Rounding.RND, half - 1: Rounding.RND_MIN_INF} if dropped else {}

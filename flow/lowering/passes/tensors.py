@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from flow.formats import FixedPoint
+from flow.formats import INT64_BITS, FixedPoint
 from flow.ir import ScaleShift, Tensor
 
 __all__ = ["is_one", "is_zero", "narrowest", "plus", "shifted", "times"]
-
-
-_WIDEST = 62
 
 
 def _holding(codes: np.ndarray, frac: int) -> Tensor:
@@ -31,7 +28,7 @@ def narrowest(tensor: Tensor, may_move: bool = True) -> Tensor:
 
 def times(left: Tensor, right: Tensor) -> Tensor | None:
     """The products, which broadcast; None where they need more than 62 bits."""
-    if left.format.width + right.format.width > _WIDEST:
+    if left.format.width + right.format.width > INT64_BITS:
         return None
     return _holding(left.codes * right.codes, left.format.frac + right.format.frac)
 
@@ -39,7 +36,7 @@ def times(left: Tensor, right: Tensor) -> Tensor | None:
 def plus(left: Tensor, right: Tensor) -> Tensor | None:
     """The sums, at the finer of the two binary points; None where they need more than 62 bits."""
     frac = max(left.format.frac, right.format.frac)
-    if max(tensor.format.width + frac - tensor.format.frac for tensor in (left, right)) >= _WIDEST:
+    if max(tensor.format.width + frac - tensor.format.frac for tensor in (left, right)) >= INT64_BITS:
         return None
     lifted = [tensor.codes << (frac - tensor.format.frac) for tensor in (left, right)]
     return _holding(lifted[0] + lifted[1], frac)
