@@ -26,6 +26,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -55,17 +56,23 @@ _ROUNDINGS, _OVERFLOWS = list(Rounding), list(Overflow)
 Found = tuple[Parts, Usage]
 
 
+def _memory(depth: int, width: int, family: Family) -> tuple[float, Usage]:
+    """LUTs and the rest of a FIFO: in LUT memory up to 64 lines, in block RAM beyond."""
+    control = sum(luts("flow_fifo", {"Depth": max(depth, 2), "Width": max(width, 1)}, family).values())
+    held = Usage(ff=width + 2 * depth.bit_length())
+    if depth <= _LUTRAM_LINES:
+        return control + distributed(width, depth, family), held
+    return control, held + Usage(bram=block_rams(width, depth))
+
+
 def _window(value: Value, kernel: tuple[int, int], lanes: int, family: Family) -> Found:
     """The rows that a window waits for, as memories, and their addresses."""
     depth = max(value.shape[2] * value.shape[0] // lanes, 1)
     width = lanes * value.format.width * max(kernel[0] - 1, 0)
-    address = {"Depth": max(depth, 2), "Width": max(width, 1)}
-    control = sum(luts("flow_fifo", address, family).values())
     if not width:
         return {"window": 0.0}, Usage()
-    if depth <= _LUTRAM_LINES:
-        return {"window": control + distributed(width, depth, family)}, Usage(ff=width + 2 * depth.bit_length())
-    return {"window": control}, Usage(ff=width + 2 * depth.bit_length(), bram=block_rams(width, depth))
+    found, usage = _memory(depth, width, family)
+    return {"window": found}, usage
 
 
 def _rom(codes: NDArray[np.int64], depth: int, width: int) -> RomShape:
@@ -157,6 +164,14 @@ def _reduction(plan: Sketch, node: ReduceMax | ReduceSum, family: Family) -> Fou
     return {"comparators": luts("flow_argmax", shape, family)["comparators"]}, Usage(ff=kept)
 
 
+def _concat(plan: Sketch, node: Concat, family: Family) -> Found:
+    """Every part but the first waits in a memory for its turn; a multiplexer takes a LUT a bit."""
+    lanes, bits = plan.lanes[node.name], float(plan.lanes[node.name] * plan.graph.values[node.name].format.width)
+    waiting = [_memory(-(-part.size // lanes), lanes * part.format.width, family) for part in plan.graph.operands(node)]
+    luts_each, usages = zip(*waiting, strict=True)
+    return {"gates": bits, "fifo": sum(luts_each[1:])}, sum(usages[1:], Usage())
+
+
 def _max_pool(plan: Sketch, node: MaxPool2d, family: Family) -> Found:
     """A comparator a lane for every further code of the window, as in flow_argmax without the index."""
     value, lanes = plan.graph.values[node.inputs[0]], plan.lanes[node.name]
@@ -237,6 +252,7 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction,
     ReduceSum: _reduction,
+    Concat: _concat,
     Flatten: _nothing,
     Reshape: _nothing,
     Requantize: _requantize,

@@ -27,6 +27,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -147,7 +148,7 @@ def _scale_shift(b: Builder, node: ScaleShift, types: Types, x: str) -> str:
 
 
 def _aligned(b: Builder, types: Types, *sides: str) -> list[str]:
-    """Both operands at the finer binary point."""
+    """The operands at the finest of their binary points."""
     frac = max(value.format.frac for value in types)
     return [lift(b, x, frac - v.format.frac) for x, v in zip(sides, types, strict=True)]
 
@@ -178,6 +179,10 @@ def _reduce_sum(b: Builder, node: ReduceSum, types: Types, x: str) -> str:
 
 def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
     return b.op("Reshape", x, np.array([0, *node.shape]))
+
+
+def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
+    return b.op("Concat", *_aligned(b, types, *parts), axis=node.axis + 1)
 
 
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
@@ -225,6 +230,7 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     ReduceSum: _reduce_sum,
     Flatten: _flatten,
     Reshape: _reshape,
+    Concat: _concat,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,

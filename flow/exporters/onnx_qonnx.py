@@ -29,6 +29,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -123,6 +124,10 @@ def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
     return b.op("Reshape", x, np.array([0, *node.shape]))
 
 
+def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
+    return b.op("Concat", *parts, axis=node.axis + 1)
+
+
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
     return b.op("Relu", x)
 
@@ -172,6 +177,7 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     ReduceSum: _reduce_sum,
     Flatten: _flatten,
     Reshape: _reshape,
+    Concat: _concat,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,

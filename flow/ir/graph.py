@@ -42,8 +42,9 @@ class Graph:
             missing = [name for name in node.inputs if name not in values]
             if missing:
                 raise GraphError(f"Node {node.name!r} reads {missing[0]!r}, which is not an earlier node.")
-            if len(node.inputs) != node.arity:
-                raise GraphError(f"Node {node.name!r} ({node.op}) takes {node.arity} inputs, not {len(node.inputs)}.")
+            wanted = max(len(node.inputs), 1) if node.arity is None else node.arity
+            if len(node.inputs) != wanted:
+                raise GraphError(f"Node {node.name!r} ({node.op}) takes {wanted} inputs, not {len(node.inputs)}.")
             values[node.name] = node.infer(*(values[name] for name in node.inputs))
         absent = [name for name in self.outputs if name not in values]
         if absent or not self.outputs or not any(isinstance(node, Input) for node in self.nodes):

@@ -16,6 +16,7 @@ from flow.ir.ops import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -130,6 +131,12 @@ def _reshape(node: Reshape, types: tuple[Value, ...], x: Codes) -> Codes:
     return x.reshape(x.shape[0], *node.shape)
 
 
+def _concat(node: Concat, types: tuple[Value, ...], *parts: Codes) -> Codes:
+    frac = max(value.format.frac for value in types)
+    lifted = [part << (frac - value.format.frac) for part, value in zip(parts, types, strict=True)]
+    return np.concatenate(lifted, axis=node.axis + 1)
+
+
 def _reduce_max(node: ReduceMax, types: tuple[Value, ...], x: Codes) -> Codes:
     highest: Codes = x.max(axis=node.axis + 1, keepdims=True)
     return highest
@@ -177,6 +184,7 @@ _CASES: dict[type[Node], Callable[..., Codes]] = {
     Mul: _mul,
     Table: _table,
     Reshape: _reshape,
+    Concat: _concat,
     ReduceMax: _reduce_max,
     ReduceSum: _reduce_sum,
     Requantize: _requantize,

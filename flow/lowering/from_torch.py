@@ -16,6 +16,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -158,6 +159,7 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     layers.FixedAdd: lambda layer, model, common: Add(**common),
     layers.FixedFlatten: lambda layer, model, common: Flatten(**common),
     operators.FixedReshape: lambda layer, model, common: Reshape(shape=layer.shape, **common),
+    operators.FixedConcat: lambda layer, model, common: Concat(axis=layer.axis, **common),
     operators.FixedSub: lambda layer, model, common: Sub(**common),
     operators.FixedMul: lambda layer, model, common: Mul(**common),
     operators.FixedReduceMax: lambda layer, model, common: ReduceMax(axis=layer.axis, **common),
@@ -198,7 +200,8 @@ def lower(
         qmodel: what `flow.quantize` returned, trained or not.
         example: a batch [B, ...], only checked against the model's input shape; may be left out.
         name: of the design.
-        argmax: append the index of the highest output; the outputs are then (logits, class).
+        argmax: append the index of the highest value of the first output, whose sample has one axis; the outputs are
+            then (logits, ..., class).
 
     Raises:
         UnsupportedError: a float model.
@@ -217,9 +220,9 @@ def lower(
             nodes.append(_AT_POINT[type(layer)](layer, points[inputs[0]], common))
         else:
             nodes.append(_HANDLERS[type(layer)](layer, model, common))
-    outputs: tuple[str, ...] = (model.steps[model.output].name,)
+    outputs = tuple(model.steps[index].name for index in model.outputs)
     if argmax:
-        nodes.append(ArgMax(name=_free("class", nodes), inputs=outputs))
+        nodes.append(ArgMax(name=_free("class", nodes), inputs=outputs[:1]))
         outputs = (*outputs, nodes[-1].name)
     return Graph(name, tuple(nodes), outputs)
 

@@ -19,6 +19,7 @@ __all__ = [
     "BatchNorm",
     "Call",
     "Cast",
+    "Concat",
     "Conv2d",
     "Dense",
     "Flatten",
@@ -182,6 +183,13 @@ class Reshape(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concat(Call):
+    """Values one after another along `axis`, counted from 0 without the batch."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cast(Call):
     """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word.
 
@@ -207,12 +215,12 @@ class Network:
 
     Attributes:
         calls: each input of a call is an earlier call or SOURCE.
-        output: the name of the value that is the model's result.
+        outputs: the names of the values that are the model's results, in their order.
         state: the constants by their name in the user's model, whose memory they share: to be read only.
     """
 
     calls: tuple[Call, ...]
-    output: str
+    outputs: tuple[str, ...]
     state: dict[str, Tensor] = field(repr=False)
 
     def consumers(self) -> dict[str, list[Call]]:
@@ -224,13 +232,13 @@ class Network:
         return found
 
     def pruned(self) -> Network:
-        """Without the calls that do not reach the output."""
-        needed, kept = {self.output}, []
+        """Without the calls that do not reach an output."""
+        needed, kept = set(self.outputs), list[Call]()
         for call in reversed(self.calls):
             if call.name in needed:
                 needed.update(call.inputs)
                 kept.append(call)
-        return Network(tuple(reversed(kept)), self.output, self.state)
+        return Network(tuple(reversed(kept)), self.outputs, self.state)
 
 
 def keeps_channels(call: Call, before: Call) -> bool:

@@ -2,8 +2,9 @@
 
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
 own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape or a table, and where it
-leaves the design: exact sums leave. What addresses a table is cast right before it, to the word `tables`. MaxPool and
-Flatten lose nothing and are not cast.
+leaves the design: exact sums leave, and what else reads such a value reads a cast of it. What addresses a table is cast
+right before it, to the word `tables`. MaxPool, Flatten and Concat lose nothing and are not cast: what is concatenated
+keeps the casts of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from flow.training.calls import (
     BatchNorm,
     Call,
     Cast,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -44,9 +46,10 @@ __all__ = ["place_casts"]
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
 _WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
-_PASSING = (Relu, Flatten, Reshape)  # exact on what has not been cast yet
+_PASSING = (Relu, Flatten, Reshape, Concat)  # exact on what has not been cast yet
 _READING_WIDE = (Relu, Reshape, Table)  # the cast follows them, or is theirs
-_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Cast)
+_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Concat, Cast)
+_MOVING = (Flatten, Reshape, Concat)  # the same values, so that a result behind them is one before them
 _ADDING = (BatchNorm, Add, Sub)
 
 
@@ -59,6 +62,7 @@ class _Placement:
         self.calls: list[Call] = []
         self.taken = {SOURCE, *(call.name for call in network.calls)}
         self.now: dict[str, str] = {SOURCE: SOURCE}  # a value -> the value that stands for it after its cast
+        self.leaving: dict[str, str] = {SOURCE: SOURCE}  # an output -> the value that leaves, before its cast
         self.wide: dict[str, bool] = {SOURCE: False}
         self.positive: dict[str, bool] = {SOURCE: positive}
         self.paths: dict[str, tuple[str, ...]] = {}  # of a value that is not cast, those of all that made it
@@ -72,21 +76,23 @@ class _Placement:
             name = distinct(f"{SOURCE}.out", self.taken)
             self.taken.add(name)
             self.calls.append(Cast(name=name, inputs=(SOURCE,), word=word.fitted(positive), role="input"))
-            self.now[SOURCE], word = name, _HOST_WORD
+            self.now[SOURCE] = self.leaving[SOURCE] = name
+            word = _HOST_WORD
         return Cast(name=SOURCE, inputs=(), word=word.fitted(positive), role="input")
 
     def visit(self, call: Call) -> None:
         """Append the call, and its cast where one stands."""
         signs = [self.positive[name] for name in call.inputs]
         self.positive[call.name] = _is_positive(call) or (isinstance(call, _KEEPING_SIGN) and all(signs))
-        passed = isinstance(call, (*_PASSING, Rotate)) and self.wide[call.inputs[0]]
-        self.wide[call.name] = isinstance(call, (*_WIDENING, Rotate)) or passed
-        self.paths[call.name] = (*(self.paths[call.inputs[0]] if passed else ()), *call.paths)
+        passed = [name for name in call.inputs if self.wide[name] and isinstance(call, (*_PASSING, Rotate))]
+        self.wide[call.name] = isinstance(call, (*_WIDENING, Rotate)) or bool(passed)
+        self.paths[call.name] = (*(path for name in passed for path in self.paths[name]), *call.paths)
         inputs = (self._address(call),) if isinstance(call, Table) else tuple(self.now[name] for name in call.inputs)
         self.calls.append(replace(call, inputs=inputs))
         self.now[call.name] = call.name
         if isinstance(call, Weighted):
             self._bound(call)
+        self.leaving[call.name] = self.now[call.name]
         if self.wide[call.name] and not self._stays_wide(call):
             self._cast(call)
 
@@ -103,11 +109,10 @@ class _Placement:
         return isinstance(reader, Rotate) or (isinstance(reader, Flatten) and self._is_turned(reader.name))
 
     def _leaves(self, call: Call) -> bool:
-        """Whether the value is the model's result, flattened or not."""
+        """Whether the value is a result of the model, flattened, joined or as it is, and nothing else."""
         readers = self.readers[call.name]
-        if call.name == self.network.output or len(readers) != 1:
-            return call.name == self.network.output
-        return isinstance(readers[0], (Flatten, Reshape)) and self._leaves(readers[0])
+        moved = all(isinstance(reader, _MOVING) and self._leaves(reader) for reader in readers)
+        return moved and (bool(readers) or call.name in self.network.outputs)
 
     def _cast(self, call: Call) -> None:
         inner = all(isinstance(reader, _ADDING) for reader in self.readers[call.name])
@@ -161,4 +166,5 @@ def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:
     source = walk.start(specs.spec.word("input"))
     for call in network.calls:
         walk.visit(call)
-    return Network((source, *walk.calls), walk.now[network.output], network.state)
+    outputs = tuple(walk.leaving[name] for name in network.outputs)
+    return Network((source, *walk.calls), outputs, network.state)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flow.errors import DataError
+from flow.errors import DataError, UnsupportedError
 from flow.training.guard import check_parameters, check_samples, diverged
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
@@ -94,9 +94,19 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
     training = model.training
     model.eval()
     with torch.no_grad():
-        parts = [model(part) for part in x.split(_EVALUATION_BATCH)]
+        parts = [_one(model(part)) for part in x.split(_EVALUATION_BATCH)]
     model.train(training)
     return torch.cat(parts)
+
+
+def _one(found: Any) -> Tensor:
+    """The only result of a model."""
+    if isinstance(found, Tensor):
+        return found
+    raise UnsupportedError(
+        f"fit trains on one output, but the model returns {len(found)}; train it in a loop of your own, with a loss of "
+        "all of them."
+    )
 
 
 def answers(model: nn.Module, x: Tensor | NDArray[Any]) -> Tensor:
@@ -170,7 +180,7 @@ class _Run:
 
     def _loss(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         try:
-            loss = functional.cross_entropy(self.model(x), y)
+            loss = functional.cross_entropy(_one(self.model(x)), y)
         except DataError:  # a binary point that is not finite says so itself, but not in which step
             check_parameters(self.model, number)
             raise
@@ -244,6 +254,7 @@ def fit(
 
     Raises:
         DataError: a sample is not finite, or the training diverged; names the tensor and the step.
+        UnsupportedError: the model has several outputs.
     """
     run = _Run(
         model,

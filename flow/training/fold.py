@@ -40,7 +40,8 @@ def _check(network: Network) -> None:
             continue
         chain = _reshaped(made, call.inputs[0])
         before = chain[-1] if all(len(readers[held.name]) == 1 for held in chain) and chain else None
-        alone = isinstance(before, Weighted) and weights.count(before.weight) == 1
+        seen = any(held.name in network.outputs for held in chain)
+        alone = isinstance(before, Weighted) and weights.count(before.weight) == 1 and not seen
         if not alone:
             raise UnsupportedError(
                 f"BatchNorm {call.name!r} cannot be folded: it does not follow a Linear or Conv2d that is used nowhere "
@@ -66,7 +67,7 @@ def fold_batchnorm(network: Network) -> Network:
             calls[folded.name], moved[call.name] = folded, call.inputs[0]
         else:
             calls[call.name] = call
-    return Network(tuple(calls.values()), moved.get(network.output, network.output), state)
+    return Network(tuple(calls.values()), tuple(moved.get(name, name) for name in network.outputs), state)
 
 
 def _folded(before: Any, norm: BatchNorm, state: dict[str, Tensor]) -> tuple[Weighted, dict[str, Tensor]]:

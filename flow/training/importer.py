@@ -173,14 +173,31 @@ class _Importer:
                 raise RefusedError("it changes in place a value that is also read flattened; use the form that copies")
 
 
-def _output_of(found: _Importer, model: nn.Module) -> str:
-    output = found.outputs[0] if len(found.outputs) == 1 else None
-    if not isinstance(output, fx.Node) or output not in found.names:
+def _outputs_of(found: _Importer, program: ExportedProgram, model: nn.Module) -> tuple[str, ...]:
+    """The names of the results: one tensor, or a tuple or list of tensors, each another value."""
+    spec, names = program.call_spec.out_spec, [found.names.get(node) for node in found.outputs]
+    flat = spec is not None and (spec.is_leaf() or (spec.type in (tuple, list) and spec.num_children == len(names)))
+    known = tuple(name for name in names if name is not None)
+    if not flat or not names or len(known) < len(names):
         raise UnsupportedError(
-            f"{type(model).__name__} must return one tensor that depends on its input, not "
-            f"{len(found.outputs)} results; return the logits only."
+            f"{type(model).__name__} must return one tensor that depends on its input, or a tuple of such tensors, not "
+            f"{_returned(found, program)}; leave the rest out."
         )
-    return found.names[output]
+    twice = [name for place, name in enumerate(known) if name in known[:place]]
+    if twice:
+        raise UnsupportedError(
+            f"{type(model).__name__} returns the value {twice[0]!r} twice, and a value leaves a design once; return it "
+            "once."
+        )
+    return known
+
+
+def _returned(found: _Importer, program: ExportedProgram) -> str:
+    """What a model returns, in words."""
+    spec, constants = program.call_spec.out_spec, [node for node in found.outputs if node not in found.names]
+    if spec is not None and not spec.is_leaf() and spec.type not in (tuple, list):
+        return f"a {spec.type.__name__}"
+    return f"{len(found.outputs)} results" + (f", {len(constants)} of them constants" if constants else " in groups")
 
 
 def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -217,4 +234,4 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
     held = {**program.state_dict, **program.constants}
     state = {name: held[name].detach() for name in found.constants.values()}
     state.update(_planar_kernels(found.calls, state))
-    return Network(tuple(found.calls), _output_of(found, model), state).pruned()
+    return Network(tuple(found.calls), _outputs_of(found, program, model), state).pruned()

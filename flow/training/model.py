@@ -17,7 +17,7 @@ from flow.training.chosen import address_quantizer, cast_quantizer, constant_qua
 from flow.training.fold import scale_and_shift
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.khot import few_digits
-from flow.training.operators import FixedMul, FixedReduceMax, FixedReduceSum, FixedReshape, FixedSub
+from flow.training.operators import FixedConcat, FixedMul, FixedReduceMax, FixedReduceSum, FixedReshape, FixedSub
 from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
@@ -53,7 +53,7 @@ class QuantizedModel(nn.Module):
     Attributes:
         layers: the trainable layers.
         steps: the program; the first step casts the input.
-        output: index of the step that is the result.
+        outputs: indices of the steps that are the results, in the order of the user's model.
         shape: of one input sample.
         spec: the word lengths.
     """
@@ -63,7 +63,7 @@ class QuantizedModel(nn.Module):
         builder = _Builder(network, spec)
         self.layers = nn.ModuleDict(builder.layers)
         self.steps = tuple(builder.steps)
-        self.output = builder.index[network.output]
+        self.outputs = tuple(builder.index[name] for name in network.outputs)
         self.shape, self.spec = shape, spec
         self._placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
 
@@ -109,8 +109,11 @@ class QuantizedModel(nn.Module):
             found.append(layer.point(*(found[index] for index in step.inputs)))
         return dict(zip((step.name for step in self.steps), found, strict=True))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.values(x)[self.output]
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The result for a batch float[B, *shape], or all of them where the user's model returns several."""
+        values = self.values(x)
+        found = tuple(values[index] for index in self.outputs)
+        return found if len(found) > 1 else found[0]
 
     def formats(self) -> dict[str, FixedPoint]:
         """The present format of every quantised tensor by its place, such as `fc1.weight` and `fc1.out`."""
@@ -259,6 +262,7 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.MaxPool2d: lambda builder, call: layers.FixedMaxPool2d(call.kernel, call.stride),
     calls.Flatten: lambda builder, call: layers.FixedFlatten(),
     calls.Reshape: lambda builder, call: FixedReshape(call.shape),
+    calls.Concat: lambda builder, call: FixedConcat(call.axis),
     calls.Sub: lambda builder, call: FixedSub(),
     calls.Mul: lambda builder, call: FixedMul(),
     calls.ReduceMax: lambda builder, call: FixedReduceMax(call.axis),

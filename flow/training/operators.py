@@ -1,12 +1,13 @@
-"""Layers without constants that combine or reduce values, each exact as long as its result fits the mantissa."""
+"""Layers without constants that combine, reduce or move values, each exact as long as its result fits the mantissa."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from flow.training.fracs import Frac, Layer, finest, summed
 
-__all__ = ["FixedMul", "FixedReduceMax", "FixedReduceSum", "FixedReshape", "FixedSub"]
+__all__ = ["FixedConcat", "FixedMul", "FixedReduceMax", "FixedReduceSum", "FixedReshape", "FixedSub"]
 
 
 class FixedSub(Layer):
@@ -49,6 +50,20 @@ class FixedReduceSum(_Reduction):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.sum(self.axis + 1, keepdim=True)
+
+
+class FixedConcat(Layer):
+    """Values one after another along an axis of a sample, counted from 0."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        return torch.cat(parts, self.axis + 1)
+
+    def point(self, *given: Frac) -> Frac:
+        return finest(*given)
 
 
 class FixedReshape(Layer):

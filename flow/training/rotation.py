@@ -135,4 +135,4 @@ def rotate(network: Network, specs: LayerSpecs) -> Network:
         else:
             calls.append(call)
     turned = {key: _turned(network.state[key], hadamard_signs(size)) for key, size in sizes.items()}
-    return Network(tuple(calls), network.output, {**network.state, **turned})
+    return Network(tuple(calls), network.outputs, {**network.state, **turned})

@@ -16,6 +16,7 @@ from flow.exporters.verilog.layer import pack
 from flow.formats import FixedPoint
 from flow.ir import (
     ArgMax,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -159,14 +160,14 @@ def refusal(graph: Graph, folding=None) -> str:
 
 
 @pytest.mark.parametrize(
-    "operator", [Sub, Mul, Table, ReduceMax, ReduceSum, Reshape, RequantizeEach, RequantizeMinifloat]
+    "operator", [Sub, Mul, Table, ReduceMax, ReduceSum, Reshape, Concat, RequantizeEach, RequantizeMinifloat]
 )
-def test_operators_for_tables_and_softmax_are_named(operator: type[Node]):
+def test_operators_without_rtl_are_named(operator: type[Node]):
     """The first of them that the design's output needs, with the layer of the model that it comes from."""
     graph = every_operator()
     (node, *_) = [node for node in graph if isinstance(node, operator)]
     operands = [Input(name="x", shape=value.shape, format=value.format) for value in graph.operands(node)][:1]
-    moved = replace(node, inputs=("x",) * node.arity, origin="head.softmax")
+    moved = replace(node, inputs=("x",) * (node.arity or 1), origin="head.softmax")
     assert refusal(Graph("one", (*operands, moved), (node.name,))) == (
         f"Node {node.name!r} (from 'head.softmax') is a {operator.op}, whose streaming RTL is not there yet; "
         "export this design with --to hls, or take the operator out."

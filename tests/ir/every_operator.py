@@ -9,6 +9,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -79,8 +80,8 @@ def _softmax() -> list[Node]:
     ]
 
 
-def every_operator() -> Graph:
-    """The first operators and all that came after them."""
+def softmax_operators() -> Graph:
+    """The first operators, and those that came with softmax and with words per place."""
     first, nodes = first_operators(), _softmax()
     fracs = Tensor(np.array([[6, 6, 6, 6], [-1, -1, 3, 3]]), fmt("s8.0"))
     widths = Tensor(np.array([[4, 0, 3, 7], [4, 0, 3, 7]]), fmt("u6.0"))
@@ -95,3 +96,18 @@ def every_operator() -> Graph:
             RequantizeMinifloat(name=name, inputs=("flat",), minifloat=Minifloat.parse("e3m2b6"), rounding=mode)
         )
     return Graph("every operator", (*first.nodes, *nodes), (*first.outputs, "each.RND", "minifloat.up"))
+
+
+def _moves() -> list[Node]:
+    """What moves codes: parts of other binary points and lengths, joined along either axis."""
+    return [
+        Concat(name="rows", inputs=("exp", "product", "top.four"), axis=0),
+        Concat(name="columns", inputs=("grid.in", "top", "below"), axis=1),
+    ]
+
+
+def every_operator() -> Graph:
+    """All that came before, and what moves codes."""
+    before = softmax_operators()
+    four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
+    return Graph("every operator", (*before.nodes, four, *_moves()), (*before.outputs, "rows", "columns"))

@@ -15,6 +15,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -139,6 +140,17 @@ def _reshape(node: Reshape, x: Real) -> Real:
     return result
 
 
+def _concat(node: Concat, *parts: Real) -> Real:
+    """Place by place: the part whose turn it is along the axis."""
+    owners = [(part, i) for part in parts for i in range(part.shape[node.axis])]
+    shape = (*parts[0].shape[: node.axis], len(owners), *parts[0].shape[node.axis + 1 :])
+    result = np.empty(shape, dtype=object)
+    for place in np.ndindex(shape):
+        part, i = owners[place[node.axis]]
+        result[place] = part[(*place[: node.axis], i, *place[node.axis + 1 :])]
+    return result
+
+
 def _pooled(node: MaxPool2d | AvgPool2d, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
     (kh, kw), (sh, sw), (channels, height, width) = node.kernel, node.stride, x.shape
     tops, lefts = range(0, height - kh + 1, sh), range(0, width - kw + 1, sw)
@@ -227,6 +239,7 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     ReduceSum: _reduce_sum,
     Flatten: _flatten,
     Reshape: _reshape,
+    Concat: _concat,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

@@ -10,6 +10,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -152,6 +153,21 @@ def reshape(draw: st.DrawFn) -> Graph:
 
 
 @st.composite
+def concat(draw: st.DrawFn) -> Graph:
+    """One to four parts of different lengths and formats, one of them perhaps twice."""
+    shape, axis = draw(st.sampled_from([((6,), 0), ((2, 4), 0), ((4, 2), 1), ((2, 3, 4), 0), ((2, 4, 3), 1)]))
+    nodes: list[Node] = [draw(inputs(shape, 8))]
+    parts = []
+    for name in "abcd"[: draw(st.integers(1, 4))]:
+        nodes.append(Requantize(name=name, inputs=("x",), format=draw(formats(8)), overflow=Overflow.WRAP))
+        if draw(st.booleans()):
+            nodes.append(ReduceMax(name=f"{name}.max", inputs=(name,), axis=axis))
+        parts.append(nodes[-1].name)
+    chosen = draw(st.permutations([*parts, *parts[: draw(st.integers(0, 1))]]))
+    return Graph("one", (*nodes, Concat(name="y", inputs=tuple(chosen), axis=axis)), ("y",))
+
+
+@st.composite
 def pooling(draw: st.DrawFn, cls: type[MaxPool2d] | type[AvgPool2d], most: int = 12) -> Graph:
     kernel, extra = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 2)))
@@ -248,6 +264,7 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     ReduceSum: reduction(ReduceSum),
     Flatten: flatten(),
     Reshape: reshape(),
+    Concat: concat(),
     Requantize: requantize(),
     RequantizeEach: requantize_each(),
     RequantizeMinifloat: requantize_minifloat(),

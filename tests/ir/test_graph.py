@@ -12,6 +12,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -103,6 +104,23 @@ def test_a_node_that_reads_itself():
 @pytest.mark.parametrize(("count", "expected"), [(1, "takes 2 inputs, not 1"), (3, "takes 2 inputs, not 3")])
 def test_a_wrong_number_of_inputs(count: int, expected: str):
     assert refusal(X, Add(name="y", inputs=("x",) * count)) == f"Node 'y' (add) {expected}."
+
+
+def test_a_concat_of_nothing():
+    assert refusal(X, Concat(name="y", axis=0)) == "Node 'y' (concat) takes 1 inputs, not 0."
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_a_concat_along_no_axis(axis: int):
+    message = refusal(X, Concat(name="y", inputs=("x", "x"), axis=axis))
+    assert message == f"Concat 'y': axis {axis} is none of the input's 1 axes {X.shape}."
+
+
+def test_a_concat_of_parts_that_do_not_match():
+    parts = (IMAGE, Reshape(name="rows", inputs=("x",), shape=(1, 5, 10)))
+    shapes = f"input shapes {IMAGE.shape} and (1, 5, 10)"
+    message = refusal(*parts, Concat(name="y", inputs=("x", "rows"), axis=0))
+    assert message == f"Concat 'y': {shapes} differ along other axes than 0."
 
 
 @pytest.mark.parametrize("outputs", [(), ("z",), ("y", "z")])

@@ -11,6 +11,7 @@ from flow.errors import GraphError
 from flow.formats import FixedPoint, Overflow
 from flow.ir import (
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Graph,
@@ -133,6 +134,19 @@ def test_differences_and_products_reach_their_range(
     ends = [x * y if cls is Mul else x - y for x, y in pairs]
     assert (min(ends), max(ends)) == (value.low * value.format.step, value.high * value.format.step)
     assert value.shape == tuple(np.maximum(*shapes).tolist())
+
+
+@once
+@given(st.lists(formats(6), min_size=1, max_size=4))
+def test_a_concat_reaches_its_range(forms: list[FixedPoint]):
+    """As many inputs as parts, so that all ends are there at once."""
+    sources = [Input(name=f"x{number}", shape=(2,), format=form) for number, form in enumerate(forms)]
+    names = tuple(source.name for source in sources)
+    value = Graph("joined", (*sources, Concat(name="y", inputs=names, axis=0)), ("y",)).values["y"]
+    assert value.low * value.format.step == min(form.low * form.step for form in forms)
+    assert value.high * value.format.step == max(form.high * form.step for form in forms)
+    assert value.format.frac == max(form.frac for form in forms)
+    assert value.shape == (2 * len(forms),)
 
 
 @settings(once, max_examples=200)

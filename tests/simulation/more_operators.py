@@ -9,6 +9,7 @@ import numpy as np
 
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
+    Concat,
     Graph,
     Input,
     Mul,
@@ -94,3 +95,24 @@ def minifloats_graph(source: str, shift: int, each: int = 1) -> Graph:
         name = f"{text}.{rounding.value}"
         nodes.append(RequantizeMinifloat(name=name, inputs=("x",), minifloat=moved, rounding=rounding))
     return Graph(f"minifloats_{shift}", tuple(nodes), tuple(node.name for node in nodes[1:]))
+
+
+def moves_graph(seed: int) -> Graph:
+    """Values of any formats joined along every axis of one to four, in any number, some of them twice or shorter."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(24,), format=fmt("s11.4"))]
+    casts = [f"c{number}" for number in range(4)]
+    for name in casts:
+        nodes.append(Requantize(name=name, inputs=("x",), format=random_format(rng, 3), overflow=Overflow.WRAP))
+    ends = []
+    for shape in [(24,), (4, 6), (2, 3, 4), (2, 3, 2, 2)]:
+        for axis in range(len(shape)):
+            place, count = f"{len(shape)}{axis}", int(rng.integers(1, 6))
+            parts = [f"{name}.{place}" for name in rng.choice(casts, count)]
+            nodes += [
+                Reshape(name=name, inputs=(name.split(".")[0],), shape=shape) for name in dict.fromkeys(sorted(parts))
+            ]
+            nodes.append(ReduceMax(name=f"one.{place}", inputs=(parts[0],), axis=axis))
+            ends.append(f"y.{place}")
+            nodes.append(Concat(name=ends[-1], inputs=(*parts, f"one.{place}"), axis=axis))
+    return Graph(f"moves_{seed}", tuple(nodes), tuple(ends))

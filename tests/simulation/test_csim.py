@@ -33,7 +33,7 @@ from flow.ir import (
 from flow.simulation.csim import compile_program, simulate_csim, tool
 from flow.tools import ap_headers, program, run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
-from tests.simulation.more_operators import minifloats_graph, pairs_graph, places_graph, tables_graph
+from tests.simulation.more_operators import minifloats_graph, moves_graph, pairs_graph, places_graph, tables_graph
 
 # The vendor's default constructor masks a word it never set; pragmas and labels are for the vendor's compiler.
 WARNINGS = (
@@ -65,8 +65,8 @@ def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> N
     assert sum(value.size for value in actual.values()) == len(codes) * sum(v.size for v in graph.values.values())
 
 
-@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph], ids=lambda make: make.__name__)
-def test_tables_pairs_and_casts_per_place(make, tmp_path, flags):
+@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph, moves_graph], ids=lambda make: make.__name__)
+def test_tables_pairs_moves_and_casts_per_place(make, tmp_path, flags):
     graph = make(0)
     assert_exact(graph, tmp_path, random_codes(graph, 60), flags)
 
@@ -86,8 +86,8 @@ def test_every_minifloat_and_rounding_of_every_code(source, shift, tmp_path, fla
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 8))
-@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph], ids=lambda make: make.__name__)
-def test_tables_pairs_and_casts_per_place_with_more_formats(make, seed, tmp_path, flags):
+@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph, moves_graph], ids=lambda make: make.__name__)
+def test_tables_pairs_moves_and_casts_per_place_with_more_formats(make, seed, tmp_path, flags):
     graph = make(seed)
     assert_exact(graph, tmp_path, random_codes(graph, 60, seed), flags)
 

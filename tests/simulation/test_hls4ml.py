@@ -34,6 +34,7 @@ from flow.tools import ap_headers, program, run
 from tests.exporters.test_hls4ml import image_graph, without_reflection
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.ir.every_operator import every_operator
+from tests.simulation.more_operators import moves_graph
 
 HEADERS = "algorithm array cmath fstream iostream map sstream tuple vector".split()
 
@@ -74,7 +75,18 @@ def test_every_operator_and_every_mode(tmp_path: Path, flags: list[str]):
     graph = every_mode(lambda node: node.name in ("each.RND_CONV", "minifloat.nearest_even"))
     assert {type(node) for node in graph} == set(OPERATORS.values())
     shown = assert_exact(graph, tmp_path, 200, flags)
-    assert {node.name for node in graph} - shown == {"flat", "grid", "top", "sum"}  # which are arrays' other names
+    assert {node.name for node in graph} - shown == {
+        "flat",
+        "grid",
+        "top",
+        "top.four",
+        "sum",
+    }  # which are arrays' other names
+
+
+def test_parts_joined_along_any_axis(tmp_path: Path, flags: list[str]):
+    graph = moves_graph(0)
+    assert set(graph.outputs) <= assert_exact(graph, tmp_path, 100, flags)
 
 
 @pytest.mark.slow

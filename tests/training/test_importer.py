@@ -248,10 +248,28 @@ def test_each_refusal_says_why(case):
     refused(model, example(shape, count=6 if case == "computed weight" else 16), listed)
 
 
-def test_two_results_are_refused():
-    message = "Made must return one tensor that depends on its input, not 2 results; return the logits only."
+ONE_OR_SEVERAL = "Made must return one tensor that depends on its input, or a tuple of such tensors, not "
+RESULTS = {
+    "a dict": (lambda self, x: {"logits": x}, ONE_OR_SEVERAL + "a dict; leave the rest out."),
+    "a constant": (
+        lambda self, x: (x, self.p), ONE_OR_SEVERAL + "2 results, 1 of them constants; leave the rest out."
+    ),
+    "nothing": (lambda self, x: (x, None), ONE_OR_SEVERAL + "2 results, 1 of them constants; leave the rest out."),
+    "groups": (
+        lambda self, x: (x, (x + x, x * x)), ONE_OR_SEVERAL + "3 results in groups; leave the rest out."
+    ),
+    "one value": (
+        lambda self, x: ((y := functional.relu(x)), torch.dropout(y, 0.5, train=False)),
+        "Made returns the value 'input.relu' twice, and a value leaves a design once; return it once.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_results_that_are_no_tensors_of_their_own_are_refused(case):
+    forward, message = RESULTS[case]
     with pytest.raises(UnsupportedError, match=f"^{re.escape(message)}$"):
-        quantize(Made(lambda self, x: (functional.relu(x), x)), example((4,)))
+        quantize(Made(forward, p=nn.Parameter(torch.ones(3))), example((4,)))
 
 
 @pytest.mark.parametrize(("value", "shown"), [(float("nan"), "nan"), (float("inf"), "inf")])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flow.errors import ExportError
+from flow.exporters.hls.call import Call, Constant
 from flow.exporters.hls.types import fixed_type
 from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, FloatRounding, Overflow
 from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Linear,
@@ -35,49 +36,9 @@ from flow.ir import (
     Value,
 )
 
-__all__ = ["Call", "Constant", "call", "result_type"]
+__all__ = ["calls", "result_type"]
 
 _AXES = 4  # of flow_broadcast.h
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """Codes as the template reads them.
-
-    Attributes:
-        name: field of the node, unique in the layer.
-        letter: name of the constant's type among the template's parameters.
-        codes: int64 of any shape, written in row-major order.
-        format: what the codes mean.
-        axes: the order of the axes, in words.
-    """
-
-    name: str
-    letter: str
-    codes: NDArray[np.int64]
-    format: FixedPoint
-    axes: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One instance of a template.
-
-    Attributes:
-        header: file of `hls_templates/`.
-        function: name of the template.
-        inputs: letters of the input types, one for every input of the node.
-        constants: the constant arguments.
-        sizes: integer parameters by name, in the template's order.
-        inner: further types by letter: one of the template's other letters where it is the same, else the C++ type.
-    """
-
-    header: str
-    function: str
-    inputs: tuple[str, ...] = ("X",)
-    constants: tuple[Constant, ...] = ()
-    sizes: dict[str, int] = field(default_factory=dict)
-    inner: dict[str, str] = field(default_factory=dict)
 
 
 def _bias(node: Linear, x: Value) -> Constant:
@@ -184,6 +145,18 @@ def _reduction(function: str) -> Callable[..., Call]:
     return make
 
 
+def _concat(node: Concat, operands: tuple[Value, ...], result: Value, reuse: int) -> tuple[Call, ...]:
+    """A call for every part, which writes its codes to their places."""
+    outer, total = math.prod(result.shape[: node.axis]), math.prod(result.shape[node.axis :])
+    calls, first = [], 0
+    for number, part in enumerate(operands):
+        length = part.size // outer
+        sizes = {"OUTER": outer, "LENGTH": length, "FIRST": first, "TOTAL": total}
+        calls.append(Call("flow_concat.h", "concat_part", sizes=sizes, first=number))
+        first += length
+    return tuple(calls)
+
+
 def _max_pool(node: MaxPool2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
     return Call("flow_pool.h", "max_pool2d", sizes={**_plane(operands[0]), **_window(node.kernel, node.stride)})
 
@@ -255,7 +228,7 @@ def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, reuse: int
     return Call("flow_argmax.h", "argmax", sizes={"SIZE": operands[0].size})
 
 
-_CALLS: dict[type[Node], Callable[..., Call]] = {
+_CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     Dense: _dense,
     Conv2d: _conv2d,
     ScaleShift: _scale_shift,
@@ -268,6 +241,7 @@ _CALLS: dict[type[Node], Callable[..., Call]] = {
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction("reduce_max"),
     ReduceSum: _reduction("reduce_sum"),
+    Concat: _concat,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,
@@ -275,8 +249,8 @@ _CALLS: dict[type[Node], Callable[..., Call]] = {
 }
 
 
-def call(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
-    """The template that computes `node`.
+def calls(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> tuple[Call, ...]:
+    """The templates that compute `node` one after another, most often one.
 
     Args:
         node: any operator but Input and those of wiring.WIRES.
@@ -284,7 +258,8 @@ def call(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> 
         result: its type.
         reuse: products that one multiplier makes; capped at what the layer has.
     """
-    return _CALLS[type(node)](node, operands, result, reuse)
+    made = _CALLS[type(node)](node, operands, result, reuse)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def result_type(node: Node, result: Value) -> str:

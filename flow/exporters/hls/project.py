@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import ExportError
-from flow.exporters.hls.calls import Call, Constant, call, result_type
+from flow.exporters.hls.call import Call, Constant
+from flow.exporters.hls.calls import calls, result_type
 from flow.exporters.hls.types import comment, fixed_type, initialiser
 from flow.exporters.hls.wiring import WIRES, wire
 from flow.exporters.names import identifier, identifiers
@@ -91,7 +92,7 @@ def _arguments(design: _Design, node: Node, made: Call) -> list[tuple[str, str]]
     """The template arguments of a call with the names of the parameters they fill."""
     name, types = design.names[node.name], f"{design.name}_types::"
     letters = {"Y": types + name}
-    sources = zip(made.inputs, node.inputs, strict=True)
+    sources = zip(made.inputs, node.inputs[made.first :], strict=False)
     listed = [(letter, types + design.names[source]) for letter, source in sources]
     listed += [(held.letter, f"{design.name}_weights::{name}_{held.name}_t") for held in made.constants]
     letters.update(listed)
@@ -101,7 +102,7 @@ def _arguments(design: _Design, node: Node, made: Call) -> list[tuple[str, str]]
 
 
 def _parameters(operands: tuple[Value, ...], types: list[str]) -> list[str]:
-    letters = ("x",) if len(types) == 1 else ("a", "b")
+    letters = {1: ("x",), 2: ("a", "b")}.get(len(types), tuple(f"x{number}" for number in range(len(types))))
     sized = zip(types, letters, operands, strict=True)
     return [f"const {text} {letter}[{value.size}]" for text, letter, value in sized]
 
@@ -109,20 +110,28 @@ def _parameters(operands: tuple[Value, ...], types: list[str]) -> list[str]:
 def _layer(design: _Design, node: Node) -> Fields:
     graph, name = design.graph, design.names[node.name]
     operands, result = graph.operands(node), graph.values[node.name]
-    made = call(node, operands, result, design.reuse)
+    made = calls(node, operands, result, design.reuse)
     types = [f"{design.name}_types::{design.names[source]}" for source in node.inputs]
     parameters = [*_parameters(operands, types), f"{design.name}_types::{name} y[{result.size}]"]
     actuals = [parameter.split()[-1].split("[")[0] for parameter in parameters]
-    constants = [f"{design.name}_weights::{name}_{held.name}" for held in made.constants]
     return {
         "title": _title(node),
         "name": name,
-        "header": made.header,
-        "function": made.function,
+        "header": made[0].header,
         "signature": f"void {name}({', '.join(parameters)})",
+        "calls": [_call(design, node, one, actuals) for one in made],
+        "constants": [_constant(name, held) for one in made for held in one.constants],
+    }
+
+
+def _call(design: _Design, node: Node, made: Call, actuals: list[str]) -> Fields:
+    """One statement of a layer; `actuals` are the layer's own arguments, the result last."""
+    constants = [f"{design.name}_weights::{design.names[node.name]}_{held.name}" for held in made.constants]
+    read = actuals[:-1][made.first : made.first + len(made.inputs)]
+    return {
+        "function": made.function,
         "arguments": _arguments(design, node, made),
-        "actuals": ", ".join([*actuals[:-1], *constants, actuals[-1]]),
-        "constants": [_constant(name, held) for held in made.constants],
+        "actuals": ", ".join([*read, *constants, actuals[-1]]),
     }
 
 

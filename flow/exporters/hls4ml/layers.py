@@ -19,6 +19,7 @@ from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, Overflow, Roundin
 from flow.ir import (
     Add,
     ArgMax,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -235,6 +236,15 @@ def _merge(plan: Plan, node: Add | Sub | Mul, types: tuple[Value, ...], value: V
     return plan.add(plan.names[node.name], "Merge", sources, _type(value), op=_MERGES[type(node)])
 
 
+def _concat(plan: Plan, node: Concat, types: tuple[Value, ...], value: Value) -> Layer:
+    """hls4ml counts the axis from 1; an image keeps its channels last."""
+    axis = (node.axis - 1) % 3 if _is_image(value) else node.axis
+    sources = tuple(plan.holder[name].name for name in node.inputs)
+    return plan.add(
+        plan.names[node.name], "Concatenate", sources, _type(value), axis=axis + 1, op=f"concatenate{len(value.shape)}d"
+    )
+
+
 def _max_pool(plan: Plan, node: MaxPool2d, types: tuple[Value, ...], value: Value) -> Layer:
     attributes = {**_window(types[0], value, "pool", node.kernel, node.stride), "count_pad": False}
     precision = {"accum": _type(value), "result": _type(value)}
@@ -308,6 +318,7 @@ HANDLERS: dict[type[Node], Callable[..., Layer]] = {
     Add: _merge,
     Sub: _merge,
     Mul: _merge,
+    Concat: _concat,
     MaxPool2d: _max_pool,
     Flatten: _reshape,
     Reshape: _reshape,

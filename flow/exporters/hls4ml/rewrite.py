@@ -16,6 +16,7 @@ from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
     Add,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -38,6 +39,7 @@ from flow.ir import (
 
 __all__ = ["REWRITES", "rewrite"]
 
+_JOINED_AXES = 3
 _BIT = FixedPoint(1, 0, signed=False)
 Nodes = list[Node]
 
@@ -117,6 +119,28 @@ def _broadcast(node: Sub | Mul, types: tuple[Value, ...]) -> Nodes:
             Reshape(name=inputs[side], inputs=(copied,), origin=node.origin, shape=shape),
         ]
     return [*nodes, replace(node, inputs=tuple(inputs))]
+
+
+def _concat(node: Concat, types: tuple[Value, ...]) -> Nodes:
+    """hls4ml joins two values of at most three axes: pairs, and more axes as two."""
+    shape, (first, *rest) = types[0].shape, node.inputs
+    if not rest:
+        return [Reshape(name=node.name, inputs=node.inputs, origin=node.origin, shape=shape)]
+    if len(shape) > _JOINED_AXES:
+        return _flatter(node, types)
+    names = [*(_part(node, f"join{number}") for number in range(1, len(rest))), node.name]
+    pairs = zip([first, *names], rest, names, strict=False)
+    return [replace(node, name=name, inputs=(left, right)) for left, right, name in pairs]
+
+
+def _flatter(node: Concat, types: tuple[Value, ...]) -> Nodes:
+    outer, nodes = math.prod(types[0].shape[: node.axis]), list[Node]()
+    for number, (name, value) in enumerate(zip(node.inputs, types, strict=True)):
+        flat = {"name": _part(node, f"rows{number}"), "shape": (outer, value.size // outer)}
+        nodes.append(Reshape(inputs=(name,), origin=node.origin, **flat))
+    joined = replace(node, name=_part(node, "joined"), inputs=tuple(row.name for row in nodes), axis=1)
+    shape = node.infer(*types).shape
+    return [*nodes, joined, Reshape(name=node.name, inputs=(joined.name,), origin=node.origin, shape=shape)]
 
 
 def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> Nodes:
@@ -231,6 +255,7 @@ REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     ReduceSum: _reduce_sum,
     Sub: _broadcast,
     Mul: _broadcast,
+    Concat: _concat,
     ScaleShift: _scale_shift,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,

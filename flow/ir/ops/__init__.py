@@ -10,7 +10,7 @@ from flow.ir.ops.elementwise import Add, Mul, Relu, Sub, Table
 from flow.ir.ops.linear import Conv2d, Dense, Linear, ScaleShift
 from flow.ir.ops.node import Input, Node
 from flow.ir.ops.reductions import ArgMax, ReduceMax, ReduceSum
-from flow.ir.ops.shapes import Flatten, Reshape
+from flow.ir.ops.shapes import Concat, Flatten, Reshape
 from flow.ir.ops.windows import AvgPool2d, MaxPool2d, pooled_shape
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Add",
     "ArgMax",
     "AvgPool2d",
+    "Concat",
     "Conv2d",
     "Dense",
     "Flatten",
@@ -43,6 +44,6 @@ OPERATORS: dict[str, type[Node]] = {
     cls.op: cls
     for cls in (
         Input, Dense, Conv2d, ScaleShift, Relu, Table, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum,
-        Flatten, Reshape, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
+        Flatten, Reshape, Concat, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
     )
 }  # fmt: skip

@@ -27,7 +27,7 @@ class Add(Node):
     """`y = a << (F - Fa) + b << (F - Fb)` with `F = max(Fa, Fb)`; both inputs of one shape."""
 
     op: ClassVar[str] = "add"
-    arity: ClassVar[int] = 2
+    arity: ClassVar[int | None] = 2
 
     def infer(self, *inputs: Value) -> Value:
         a, b = inputs
@@ -44,7 +44,7 @@ class Add(Node):
 class Broadcast(Node):
     """Two inputs of equally many axes; where one has size 1 it stands for every place of the other."""
 
-    arity: ClassVar[int] = 2
+    arity: ClassVar[int | None] = 2
 
     def result_shape(self, a: Value, b: Value) -> tuple[int, ...]:
         """The longer of the two, axis by axis."""

@@ -25,7 +25,7 @@ class Node:
     """
 
     op: ClassVar[str] = ""
-    arity: ClassVar[int] = 1
+    arity: ClassVar[int | None] = 1  # inputs that it takes; None for any number from one on
 
     name: str
     inputs: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Input(Node):
     """What the host sends: any code of `format`."""
 
     op: ClassVar[str] = "input"
-    arity: ClassVar[int] = 0
+    arity: ClassVar[int | None] = 0
 
     shape: tuple[int, ...]
     format: FixedPoint

@@ -1,4 +1,4 @@
-"""The same codes in another order or shape."""
+"""The same codes in another order or shape, and several values as one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,37 @@ from typing import ClassVar
 from flow.ir.ops.node import Node
 from flow.ir.value import Value
 
-__all__ = ["Flatten", "Reshape"]
+__all__ = ["Concat", "Flatten", "Reshape"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concat(Node):
+    """The inputs one after another along an axis, each as `y = x << (F - Fx)` with `F` the most that one of them has.
+
+    Attributes:
+        axis: which one, from 0, the batch not counted; the inputs agree in all others.
+    """
+
+    op: ClassVar[str] = "concat"
+    arity: ClassVar[int | None] = None
+
+    axis: int
+
+    def infer(self, *inputs: Value) -> Value:
+        frac = max(value.format.frac for value in inputs)
+        low = min(value.low << (frac - value.format.frac) for value in inputs)
+        high = max(value.high << (frac - value.format.frac) for value in inputs)
+        return Value.exact(self._joined_shape(inputs), frac, low, high)
+
+    def _joined_shape(self, inputs: tuple[Value, ...]) -> tuple[int, ...]:
+        shapes = [value.shape for value in inputs]
+        if not 0 <= self.axis < len(shapes[0]):
+            raise self._reject(f"axis {self.axis} is none of the input's {len(shapes[0])} axes {shapes[0]}")
+        before, after = shapes[0][: self.axis], shapes[0][self.axis + 1 :]
+        for shape in shapes:
+            if len(shape) != len(shapes[0]) or (shape[: self.axis], shape[self.axis + 1 :]) != (before, after):
+                raise self._reject(f"input shapes {shapes[0]} and {shape} differ along other axes than {self.axis}")
+        return (*before, sum(shape[self.axis] for shape in shapes), *after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

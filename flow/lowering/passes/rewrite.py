@@ -9,6 +9,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -33,6 +34,7 @@ __all__ = ["Rule", "View", "sweep"]
 _CASTS = (Requantize, RequantizeEach, RequantizeMinifloat, ArgMax)  # read values, wherever the binary point lies
 _EXACT = (
     Dense, Conv2d, ScaleShift, Relu, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum, Flatten, Reshape,
+    Concat,
 )  # fmt: skip  # hand the binary point of their inputs on
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flow.training.aten import activations, linear, pointwise, pooling, shapes, softmax
+from flow.training.aten import activations, joins, linear, pointwise, pooling, shapes, softmax
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part
 
@@ -19,7 +19,7 @@ SUPPORTED = (
     "Linear, Conv1d and Conv2d (zero padding, dilation 1), BatchNorm1d and BatchNorm2d, ReLU, "
     f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
     "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows, no padding), Flatten "
-    "and views of other shapes, Dropout and Identity"
+    "and views of other shapes, cat, Dropout and Identity"
 )
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
@@ -29,4 +29,5 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **softmax.HANDLERS,
     **pooling.HANDLERS,
     **shapes.HANDLERS,
+    **joins.HANDLERS,
 }

@@ -34,12 +34,29 @@ class Arguments:
 
     def value(self, name: str) -> fx.Node:
         """A tensor that depends on the model's input."""
-        found = self._held[name]
+        return self._value(name, self._held[name])
+
+    def values(self, name: str) -> tuple[fx.Node, ...]:
+        """Tensors that all depend on the model's input."""
+        return tuple(self._value(f"{name}[{place}]", found) for place, found in enumerate(self._held[name]))
+
+    def _value(self, name: str, found: Any) -> fx.Node:
         if not isinstance(found, fx.Node):
             raise RefusedError(f"{name}={found} is a constant")
         if found.name in self._constants:
             raise RefusedError(f"{name} is the constant {self._constants[found.name]!r}")
         return found
+
+    def axis(self, name: str = "dim") -> int:
+        """The axis of a sample that a number names, counted from 0 without the batch.
+
+        Raises:
+            RefusedError: it is that of the batch.
+        """
+        axis = self._held[name] % len(shape_of(self.node))
+        if axis == 0:
+            raise RefusedError(f"{name}={self._held[name]} is that of the batch; choose another one")
+        return int(axis) - 1
 
     def constant(self, name: str) -> str:
         """The name of a parameter or buffer of the user's model."""

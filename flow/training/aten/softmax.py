@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from flow.training.aten.arguments import Arguments, RefusedError, shape_of
+from flow.training.aten.arguments import Arguments, shape_of
 from flow.training.aten.draft import Draft, Part
 from flow.training.calls import Mul, ReduceMax, ReduceSum, Sub, Table
 from flow.training.functions import Function
@@ -22,9 +22,7 @@ __all__ = ["HANDLERS"]
 def _softmax(given: Arguments) -> Draft:
     source = given.value("self")
     shape = shape_of(source)
-    axis = given["dim"] % len(shape) - 1
-    if axis < 0:
-        raise RefusedError(f"dim={given['dim']} is that of the batch; choose another one")
+    axis = given.axis()
     sample = shape[1:]
     reduced = (*sample[:axis], 1, *sample[axis + 1 :])
     inner = {"role": "tables", "saturates": True}

@@ -39,8 +39,8 @@ def sensitivities(
     Returns:
         Mean squared change of the outputs by layer key and width.
     """
-    trial, output = copy.deepcopy(twin), model.steps[model.output].name
-    wanted = step_values(twin, data)[output].double()
+    trial = copy.deepcopy(twin)
+    wanted = _answers(twin, data)
     found: dict[str, dict[int, float]] = {}
     for key, layer in plain_layers(model).items():
         weight = trial.layers[key].weight
@@ -48,10 +48,16 @@ def sensitivities(
         for width in widths:
             with torch.no_grad():
                 weight.copy_(_with_width(layer.weight_quantizer, original, width)(original))
-            found[key][width] = float((step_values(trial, data)[output].double() - wanted).square().mean())
+            found[key][width] = float((_answers(trial, data) - wanted).square().mean())
         with torch.no_grad():
             weight.copy_(original)
     return found
+
+
+def _answers(model: QuantizedModel, data: Tensor) -> Tensor:
+    """Every output of every sample, double[B, N]."""
+    values = step_values(model, data)
+    return torch.cat([values[model.steps[index].name].flatten(1) for index in model.outputs], dim=1).double()
 
 
 def allocate(losses: Sensitivities, sizes: Mapping[str, int], budget: int) -> dict[str, int]:

@@ -62,7 +62,7 @@ def scalable_pairs(network: Network) -> tuple[Pair, ...]:
             uses[key] = uses.get(key, 0) + 1
     found = []
     for producer in (call for call in network.calls if _own(call, uses)):
-        consumer, channels = _only_reader(producer, readers, network.output), _channels(producer, network.state)
+        consumer, channels = _only_reader(producer, readers, network.outputs), _channels(producer, network.state)
         if consumer is None or not _own(consumer, uses):
             continue
         # Behind a Flatten a BatchNorm has a constant for each place of a channel.
@@ -75,9 +75,9 @@ def _channels(call: Call, state: State) -> int:
     return len(state[_keys(call)[0]])
 
 
-def _only_reader(call: Call, readers: dict[str, list[Call]], output: str) -> Call | None:
+def _only_reader(call: Call, readers: dict[str, list[Call]], outputs: tuple[str, ...]) -> Call | None:
     """Who reads the value behind what stands between a pair, if it is one call and nobody else sees the value."""
-    while call.name != output and len(readers[call.name]) == 1:
+    while call.name not in outputs and len(readers[call.name]) == 1:
         before, call = call, readers[call.name][0]
         if not isinstance(call, _HOMOGENEOUS) and not keeps_channels(call, before):
             return call
@@ -159,7 +159,7 @@ def rescaled(network: Network, pair: Pair, factors: Tensor) -> Network:
     """
     divided = _DIVIDE[_kind(pair.producer)](pair.producer, network.state, factors)
     multiplied = _MULTIPLY[_kind(pair.consumer)](pair.consumer, network.state, factors)
-    return Network(network.calls, network.output, {**network.state, **divided, **multiplied})
+    return Network(network.calls, network.outputs, {**network.state, **divided, **multiplied})
 
 
 def positive(factors: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def test_the_function_stays(name, batchnorm):
     spec, batch = Spec(batchnorm=batchnorm), BATCH.double()
     network = float_network(trained(name).double(), batch, spec)
     trained(name).float()
-    network = type(network)(network.calls, network.output, {k: v.double() for k, v in network.state.items()})
+    network = type(network)(network.calls, network.outputs, {k: v.double() for k, v in network.state.items()})
     held = {key: value.clone() for key, value in network.state.items()}
     result = equalise(network)
     expected, found = outputs(network, batch, spec), outputs(result, batch, spec)

@@ -46,7 +46,7 @@ def test_no_bit_of_the_float_result_changes(method, net, batchnorm):
         ratio = (result.state[key] / network.state[key])[network.state[key] != 0]
         assert bool((torch.frexp(ratio).mantissa.abs() == 0.5).all()), key
     expected, found = values(network, BATCH, spec), values(result, BATCH, spec)
-    output = network.output
+    (output,) = network.outputs
     assert expected[output].shape == (96, 10)
     assert torch.equal(expected[output], found[output])
     assert assert_same_bits(quantize_network(result, BATCH, spec)) > 0
