@@ -4,7 +4,17 @@ from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded
 from flow.training.model import QuantizedModel, Step
-from flow.training.nets import NETS, digits_mlp, digits_resnet, resnet20
+from flow.training.nets import (
+    NETS,
+    digits_conv1d,
+    digits_mlp,
+    digits_resnet,
+    jet_mlp,
+    lenet,
+    mobilenet,
+    resnet8,
+    resnet20,
+)
 from flow.training.oscillation import Oscillation
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
@@ -33,12 +43,17 @@ __all__ = [
     "calibrating",
     "constant_bits",
     "cross_entropy",
+    "digits_conv1d",
     "digits_mlp",
     "digits_resnet",
     "fit",
     "freeze_points",
+    "jet_mlp",
+    "lenet",
+    "mobilenet",
     "pack",
     "quantize",
+    "resnet8",
     "resnet20",
     "seeded",
     "simulate_torch",

@@ -31,25 +31,9 @@ from flow.ir import (
     trace,
 )
 from flow.simulation.csim import compile_program, simulate_csim, tool
-from flow.tools import ap_headers, program, run
+from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.more_operators import minifloats_graph, moves_graph, pairs_graph, places_graph, tables_graph
-
-# The vendor's default constructor masks a word it never set; pragmas and labels are for the vendor's compiler.
-WARNINGS = (
-    *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"),
-    *("-Wno-uninitialized", "-Wno-maybe-uninitialized"),
-)
-
-
-@pytest.fixture(scope="session")
-def flags(tmp_path_factory):
-    """Options that make g++ read the headers precompiled, once for all graphs of this file."""
-    header = tmp_path_factory.mktemp("headers") / "shared.h"
-    header.write_text("#include <ap_fixed.h>\n")
-    flags = ["-std=c++11", "-O0", "-isystem", ap_headers(), "-x", "c++-header"]
-    run([program("g++"), *flags, header, "-o", f"{header}.gch"])
-    return ["-O0", "-include", str(header), *WARNINGS]
 
 
 def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> None:

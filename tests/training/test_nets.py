@@ -1,4 +1,4 @@
-"""ResNet-20: its layers, its shapes, and torch == interpreter on every node."""
+"""The built-in nets: their layers and shapes; of ResNet-20 also torch == interpreter on every node."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch import nn
 
 from flow.ir import Add, AvgPool2d, Conv2d
 from flow.lowering import encode_input, lower
-from flow.training import NETS, quantize, resnet20
+from flow.training import NETS, digits_conv1d, jet_mlp, lenet, mobilenet, quantize, resnet8, resnet20
 from tests.lowering.test_from_torch import compare
 from tests.training.models import randomized
 
@@ -23,6 +23,27 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
     assert (len(threes) + 1, len(convolutions)) == (20, len(threes) + len(ones))
     shapes = [(module.in_channels, module.out_channels, module.stride) for module in ones]
     assert shapes == [(16, 32, (2, 2)), (32, 64, (2, 2))]
+
+
+@pytest.mark.parametrize(
+    ("make", "parameters", "sample"),
+    [
+        (jet_mlp, 4389, (16,)),  # as arXiv 1804.06913 counts them
+        (lenet, 61706, (1, 28, 28)),  # LeNet-5 with all connections between its convolutions
+        (lambda: resnet8(channels=3), 78042, (3, 32, 32)),
+        (mobilenet, 2858, (1, 8, 8)),
+        (digits_conv1d, 1530, (1, 8, 8)),
+    ],
+)
+def test_parameters_and_answers(make, parameters, sample):
+    model = make()
+    assert sum(each.numel() for each in model.parameters()) == parameters
+    assert model(torch.zeros(2, *sample)).shape == (2, 5 if make is jet_mlp else 10)
+
+
+def test_the_depthwise_net_has_three_depthwise_convolutions():
+    grouped = [module for module in mobilenet().modules() if isinstance(module, nn.Conv2d) and module.groups > 1]
+    assert [(module.groups, module.stride) for module in grouped] == [(8, (1, 1)), (16, (2, 2)), (32, (1, 1))]
 
 
 @pytest.mark.parametrize("options", [{}, {"width": 4, "channels": 3, "classes": 7, "stem_stride": 2}])

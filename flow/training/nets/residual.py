@@ -1,14 +1,11 @@
-"""The networks of the demo, in plain torch: nothing in them knows that they will become hardware."""
+"""Networks with residual additions."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NETS", "Residual", "digits_mlp", "digits_resnet", "resnet20"]
+__all__ = ["Residual", "digits_resnet", "resnet8", "resnet20"]
 
 
 class Residual(nn.Module):
@@ -36,15 +33,6 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.bn1(self.conv1(x)))
         return functional.relu(self.shortcut(x) + self.bn2(self.conv2(y)))
-
-
-class _DigitsMlp(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc3(functional.relu(self.fc2(functional.relu(self.fc1(x.flatten(1))))))
 
 
 class _DigitsResnet(nn.Module):
@@ -82,6 +70,11 @@ def _stage(blocks: int, source: int, width: int, stride: int) -> nn.Module:
     return nn.Sequential(Residual(width, source, stride), *(Residual(width) for _ in range(blocks - 1)))
 
 
+def resnet8(width: int = 16, channels: int = 1, classes: int = 10, stem_stride: int = 1) -> nn.Module:
+    """ResNet-8, which MLPerf Tiny classifies images with (arXiv 2106.07597): one block a stage; else as `resnet20`."""
+    return _ResNet(1, width, channels, classes, stem_stride)
+
+
 def resnet20(width: int = 16, channels: int = 1, classes: int = 10, stem_stride: int = 1) -> nn.Module:
     """ResNet-20 (arXiv 1512.03385, section 4.2): three stages of three residual blocks, channels doubled twice.
 
@@ -94,19 +87,6 @@ def resnet20(width: int = 16, channels: int = 1, classes: int = 10, stem_stride:
     return _ResNet(3, width, channels, classes, stem_stride)
 
 
-def digits_mlp() -> nn.Module:
-    """64-32-32-10 with ReLU; takes float[B, 64] or float[B, 1, 8, 8]."""
-    return _DigitsMlp()
-
-
 def digits_resnet() -> nn.Module:
     """Two convolutions around one residual block, both poolings, and a linear layer; takes float[B, 1, 8, 8]."""
     return _DigitsResnet()
-
-
-NETS: dict[str, Callable[[], nn.Module]] = {
-    "digits_mlp": digits_mlp,
-    "digits_resnet": digits_resnet,
-    # 28x28 grey pixels, 62 classes; at width 8 behind a stride of 2, one processor core trains it.
-    "glyph_resnet20": partial(resnet20, width=8, classes=62, stem_stride=2),
-}

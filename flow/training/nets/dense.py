@@ -1,0 +1,33 @@
+"""Networks of dense layers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["digits_mlp", "jet_mlp"]
+
+
+class _DigitsMlp(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc3(functional.relu(self.fc2(functional.relu(self.fc1(x.flatten(1))))))
+
+
+def digits_mlp() -> nn.Module:
+    """64-32-32-10 with ReLU; takes float[B, 64] or float[B, 1, 8, 8]."""
+    return _DigitsMlp()
+
+
+def jet_mlp() -> nn.Module:
+    """16-64-32-32-5 with ReLU, the net of the jet-tagging task (arXiv 1804.06913, figure 5); takes float[B, 16]."""
+    layers = nn.Sequential()
+    for number, sizes in enumerate(pairwise((16, 64, 32, 32, 5)), start=1):
+        layers.add_module(f"fc{number}", nn.Linear(*sizes))
+        layers.add_module(f"relu{number}", nn.ReLU())
+    return layers[:-1]
