@@ -15,8 +15,18 @@ from torch.nn import functional
 from flow.datasets import load
 from flow.ir import Graph
 from flow.lowering import encode_input, lower
-from flow.training import QuantizedModel, bit_operations, jet_mlp, lenet, mobilenet, quantize, resnet8, seeded
-from flow.training.nets import digits_conv1d
+from flow.training import (
+    QuantizedModel,
+    bit_operations,
+    digits_branches,
+    digits_conv1d,
+    jet_mlp,
+    lenet,
+    mobilenet,
+    quantize,
+    resnet8,
+    seeded,
+)
 from flow.training.quantizer import quantizers
 
 Loss = Callable[[Any, Tensor], Tensor]
@@ -83,6 +93,11 @@ def _log_loss(shares: Tensor, y: Tensor) -> Tensor:
     return functional.nll_loss((shares.clamp_min(0) + 0.01).log(), y)
 
 
+def _two_losses(answers: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
+    digit, odd = answers
+    return functional.cross_entropy(digit, y) + functional.cross_entropy(odd, y % 2)
+
+
 NETS: dict[str, Net] = {
     "jet_mlp": Net(
         lambda: _probable(jet_mlp()), lambda: _probable(jet_mlp()), sixteen_features, {"khot": 2}, loss=_log_loss
@@ -94,6 +109,9 @@ NETS: dict[str, Net] = {
         {"accumulators": "s14", "granularity": "channel", "cast_granularity": "channel"},
     ),
     "conv1d": Net(digits_conv1d, digits_conv1d, digits, {"weights": "e2m1", "rounding": "RND_CONV"}),
+    "branches": Net(
+        digits_branches, digits_branches, digits, {"weights": "mxfp4", "batchnorm": "folded"}, loss=_two_losses
+    ),
 }  # fmt: skip
 
 # What every net must bear; `khot` and learned lengths exclude each other and minifloats.

@@ -7,7 +7,7 @@ from torch import nn
 
 from flow.ir import Add, AvgPool2d, Conv2d
 from flow.lowering import encode_input, lower
-from flow.training import NETS, digits_conv1d, jet_mlp, lenet, mobilenet, quantize, resnet8, resnet20
+from flow.training import NETS, digits_branches, digits_conv1d, jet_mlp, lenet, mobilenet, quantize, resnet8, resnet20
 from tests.lowering.test_from_torch import compare
 from tests.training.models import randomized
 
@@ -39,6 +39,12 @@ def test_parameters_and_answers(make, parameters, sample):
     model = make()
     assert sum(each.numel() for each in model.parameters()) == parameters
     assert model(torch.zeros(2, *sample)).shape == (2, 5 if make is jet_mlp else 10)
+
+
+def test_the_branches_answer_twice():
+    model = digits_branches()
+    assert sum(each.numel() for each in model.parameters()) == 4 + 36 + 8 + 100 + 8 + 2576 + 170 + 34
+    assert [tuple(answer.shape) for answer in model(torch.zeros(2, 1, 8, 8))] == [(2, 10), (2, 2)]
 
 
 def test_the_depthwise_net_has_three_depthwise_convolutions():

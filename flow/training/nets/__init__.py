@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 
+from flow.training.nets.branches import digits_branches
 from flow.training.nets.convolutional import digits_conv1d, lenet, mobilenet
 from flow.training.nets.dense import digits_mlp, jet_mlp
 from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet20
@@ -14,6 +15,7 @@ from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet
 __all__ = [
     "NETS",
     "Residual",
+    "digits_branches",
     "digits_conv1d",
     "digits_mlp",
     "digits_resnet",
