@@ -18,7 +18,10 @@ from flow.ir import (
     Graph,
     MaxPool2d,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
+    Reshape,
     ScaleShift,
     interpret,
     to_text,
@@ -29,7 +32,9 @@ from tests.exporters.test_qonnx import EXPRESSIBLE, fits, saturating
 from tests.graphs import mlp_graph, random_codes, random_graph, resnet_graph
 from tests.ir.strategies import SINGLE, requantize
 
-OPERATORS = (Dense, Conv2d, ScaleShift, Relu, Add, MaxPool2d, AvgPool2d, Flatten, ArgMax)
+OPERATORS = (
+    Dense, Conv2d, ScaleShift, Relu, Add, MaxPool2d, AvgPool2d, Flatten, ArgMax, ReduceMax, ReduceSum, Reshape,
+)  # fmt: skip
 once = settings(derandomize=True, deadline=None, max_examples=30)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from flow.errors import FormatError, GraphError, UnsupportedError
 from flow.formats import FixedPoint
 from flow.ir import Graph
-from flow.lowering.from_onnx import constants, elementwise, linear, quant_nodes, shapes
+from flow.lowering.from_onnx import constants, elementwise, linear, quant_nodes, reductions, shapes
 from flow.lowering.from_onnx.draft import ONE, Draft, Factor, Scales
 from flow.lowering.from_onnx.file import Call, OnnxFile, nowhere, read_file
 from flow.lowering.from_onnx.tracked import Constant, Lost, Pending, Raw, RefusedError, Signal, Tracked
@@ -44,6 +44,8 @@ HANDLERS: dict[str, Handler] = {
     "AveragePool": shapes.average_pool,
     "GlobalAveragePool": shapes.global_average_pool,
     "ReduceMean": shapes.reduce_mean,
+    "ReduceMax": reductions.reduce_max,
+    "ReduceSum": reductions.reduce_sum,
     "Flatten": shapes.flatten,
     "Reshape": shapes.reshape,
     "Transpose": shapes.transpose,

@@ -19,8 +19,8 @@ from flow.lowering.from_onnx.quant_nodes import parameter
 from flow.lowering.from_onnx.tracked import RefusedError, Signal, Tracked
 
 __all__ = [
-    "argmax", "average_pool", "cast", "flatten", "global_average_pool", "max_pool", "reduce_mean", "reshape", "same",
-    "squeeze", "transpose", "unsqueeze",
+    "argmax", "average_pool", "cast", "flatten", "global_average_pool", "max_pool", "reduce_mean", "reduced_axes",
+    "reshape", "same", "squeeze", "transpose", "unsqueeze",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
@@ -94,7 +94,8 @@ def transpose(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     return _shaped(d, x, tuple(shape[axis - 1] for axis in order[1:]))
 
 
-def _axes(call: Call, operands: tuple[Tracked, ...], rank: int) -> list[int]:
+def reduced_axes(call: Call, operands: tuple[Tracked, ...], rank: int) -> list[int]:
+    """Axes that an attribute or a second operand names, the batch being 0; none where neither is there."""
     given = call.attributes.get("axes")
     if given is None and len(operands) > 1 and operands[1] is not None:
         given = parameter(operands, 1, "axes").reshape(-1).tolist()
@@ -105,7 +106,7 @@ def squeeze(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     """ONNX Squeeze of axes behind the batch."""
     x = signal(operands)
     shape = d.value(x).shape
-    axes = _axes(call, operands, len(shape) + 1) or [i + 1 for i, n in enumerate(shape) if n == 1]
+    axes = reduced_axes(call, operands, len(shape) + 1) or [i + 1 for i, n in enumerate(shape) if n == 1]
     kept = tuple(n for i, n in enumerate(shape, start=1) if i not in axes)
     if 0 in axes or math.prod(kept) != math.prod(shape) or not kept:
         raise RefusedError(f"axes={axes} of {list(shape)} are the batch, not of size 1, or all there are")
@@ -171,7 +172,7 @@ def reduce_mean(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     """ONNX ReduceMean over all axes behind the channels."""
     x = signal(operands)
     shape = d.value(x).shape
-    if _axes(call, operands, len(shape) + 1) != list(range(2, len(shape) + 1)):
+    if reduced_axes(call, operands, len(shape) + 1) != list(range(2, len(shape) + 1)):
         raise RefusedError("it must average over all axes behind the channels")
     mean = _average(d, x, shape[1:], (1,) * (len(shape) - 1))
     return mean if call.attributes.get("keepdims", 1) else _shaped(d, mean, shape[:1])
