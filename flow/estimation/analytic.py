@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -45,6 +47,7 @@ from flow.ir import (
     ScaleShift,
     Sub,
     Table,
+    Upsample,
 )
 from flow.ir.value import Value
 from flow.synthesis import Family
@@ -120,6 +123,29 @@ def _gates(plan: Sketch, node: Node, family: Family) -> Found:
     free = len(readers) == 1 and isinstance(readers[0], Requantize)
     bits = plan.lanes[node.name] * plan.graph.values[node.name].format.width
     return {"gates": 0.0 if free else float(bits)}, Usage()
+
+
+def _pad(plan: Sketch, node: Pad, family: Family) -> Found:
+    """A LUT a bit chooses between a code and a zero, and a counter for every axis says which."""
+    value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
+    counters = sum(size.bit_length() for size in value.shape)
+    return {"gates": float(lanes * value.format.width), "control": 2.0 * counters}, Usage(ff=counters)
+
+
+def _upsample(plan: Sketch, node: Upsample, family: Family) -> Found:
+    """A row waits in a memory while it is repeated; codes of a row are held where they stand."""
+    value, lanes = plan.graph.values[node.inputs[0]], plan.lanes[node.name]
+    counters = sum(factor.bit_length() for factor in node.factors)
+    found: Found = {"control": 2.0 * counters}, Usage(ff=counters + lanes * value.format.width)
+    if max(node.factors[:-1], default=1) == 1:
+        return found
+    parts, usage = _window(_as_rows(value), (2, 1), lanes, family)
+    return {**found[0], **parts}, found[1] + usage
+
+
+def _as_rows(value: Value) -> Value:
+    """Any value as an image of one channel, with its last axis as its rows."""
+    return replace(value, shape=(1, value.size // value.shape[-1], value.shape[-1]))
 
 
 def _add(plan: Sketch, node: Add | Sub, family: Family) -> Found:
@@ -255,6 +281,8 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     Concat: _concat,
     Flatten: _nothing,
     Reshape: _nothing,
+    Pad: _pad,
+    Upsample: _upsample,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

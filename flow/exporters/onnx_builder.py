@@ -30,6 +30,7 @@ class Builder:
         self._place, self._origin = "", ""
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of a sample, for results shaped unlike their node's
 
     def enter(self, node: Node) -> None:
         """What follows belongs to `node`: names start with its name, doc strings with its origin."""
@@ -59,6 +60,12 @@ class Builder:
         node = helper.make_node(kind, inputs, [result], name=result, domain=domain or None, **attributes)
         node.doc_string = self._origin
         self.nodes.append(node)
+        return result
+
+    def shaped(self, kind: str, shape: tuple[int, ...], *operands: Operand) -> str:
+        """As `op`, for a result on the way whose sample has a `shape` of its own."""
+        result = self.op(kind, *operands)
+        self.shapes[result] = shape
         return result
 
     def _named(self, operand: Operand) -> str:

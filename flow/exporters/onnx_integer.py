@@ -21,6 +21,7 @@ from flow.errors import ExportError
 from flow.exporters.onnx_builder import Builder
 from flow.exporters.onnx_cast import lift, requantize, requantize_each
 from flow.exporters.onnx_minifloat import look_up, requantize_minifloat
+from flow.exporters.onnx_spatial import pad
 from flow.exporters.writer import Files
 from flow.formats import INT64_BITS
 from flow.ir import (
@@ -37,6 +38,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -47,6 +49,7 @@ from flow.ir import (
     ScaleShift,
     Sub,
     Table,
+    Upsample,
     Value,
 )
 from flow.ir.ops import pooled_shape
@@ -185,6 +188,13 @@ def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *_aligned(b, types, *parts), axis=node.axis + 1)
 
 
+def _upsample(b: Builder, node: Upsample, types: Types, x: str) -> str:
+    # Resize of stock runtimes lacks int64.
+    for axis, (size, factor) in enumerate(zip(types[0].shape, node.factors, strict=True), start=1):
+        x = x if factor == 1 else b.op("Gather", x, np.arange(size).repeat(factor), axis=axis)
+    return x
+
+
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
     return b.op("Max", x, 0)
 
@@ -231,6 +241,8 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     Flatten: _flatten,
     Reshape: _reshape,
     Concat: _concat,
+    Pad: pad,
+    Upsample: _upsample,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,

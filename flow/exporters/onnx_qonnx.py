@@ -23,6 +23,7 @@ from flow.exporters.onnx_qonnx_cast import (
     requantize_each,
     requantize_minifloat,
 )
+from flow.exporters.onnx_spatial import pad
 from flow.exporters.writer import Files
 from flow.formats import FixedPoint
 from flow.ir import (
@@ -39,6 +40,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -50,6 +52,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
     Value,
 )
 
@@ -128,6 +131,11 @@ def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *parts, axis=node.axis + 1)
 
 
+def _upsample(b: Builder, node: Upsample, types: Types, x: str) -> str:
+    how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return b.op("Resize", x, "", np.array([1, *node.factors], dtype=np.float32), **how)
+
+
 def _relu(b: Builder, node: Relu, types: Types, x: str) -> str:
     return b.op("Relu", x)
 
@@ -178,6 +186,8 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     Flatten: _flatten,
     Reshape: _reshape,
     Concat: _concat,
+    Pad: pad,
+    Upsample: _upsample,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,
@@ -252,7 +262,8 @@ def _shapes(b: Builder, start: int, value: Value, batch: int) -> list[onnx.Value
     constants = {tensor.name: list(tensor.dims) for tensor in b.initialisers}
     infos = []
     for node in b.nodes[start:]:
-        shape = constants.get(node.input[0], [batch, *value.shape])
+        sample = b.shapes.get(node.output[0], value.shape)
+        shape = constants.get(node.input[0], [batch, *sample])
         to_index = any(a.name == "to" and a.i == TensorProto.INT64 for a in node.attribute)
         kind = TensorProto.INT64 if to_index or node.op_type == "ArgMax" else TensorProto.FLOAT
         infos.append(helper.make_tensor_value_info(node.output[0], kind, shape))

@@ -16,6 +16,7 @@ from flow.ir.ops import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -26,6 +27,7 @@ from flow.ir.ops import (
     ScaleShift,
     Sub,
     Table,
+    Upsample,
 )
 from flow.ir.store import SPEC_VERSION, dump, load
 from flow.ir.text import to_text
@@ -47,6 +49,7 @@ __all__ = [
     "MaxPool2d",
     "Mul",
     "Node",
+    "Pad",
     "ReduceMax",
     "ReduceSum",
     "Relu",
@@ -58,6 +61,7 @@ __all__ = [
     "Sub",
     "Table",
     "Tensor",
+    "Upsample",
     "Value",
     "dump",
     "interpret",

@@ -24,6 +24,7 @@ from flow.ir.ops import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -34,6 +35,7 @@ from flow.ir.ops import (
     ScaleShift,
     Sub,
     Table,
+    Upsample,
 )
 from flow.ir.value import Value
 
@@ -137,6 +139,19 @@ def _concat(node: Concat, types: tuple[Value, ...], *parts: Codes) -> Codes:
     return np.concatenate(lifted, axis=node.axis + 1)
 
 
+def _pad(node: Pad, types: tuple[Value, ...], x: Codes) -> Codes:
+    kept, placed = node.places(types[0].shape)
+    padded = np.zeros((len(x), *node.infer(*types).shape), dtype=np.int64)
+    padded[(slice(None), *placed)] = x[(slice(None), *kept)]
+    return padded
+
+
+def _upsample(node: Upsample, types: tuple[Value, ...], x: Codes) -> Codes:
+    for axis, factor in enumerate(node.factors, start=1):
+        x = x.repeat(factor, axis=axis)
+    return x
+
+
 def _reduce_max(node: ReduceMax, types: tuple[Value, ...], x: Codes) -> Codes:
     highest: Codes = x.max(axis=node.axis + 1, keepdims=True)
     return highest
@@ -185,6 +200,8 @@ _CASES: dict[type[Node], Callable[..., Codes]] = {
     Table: _table,
     Reshape: _reshape,
     Concat: _concat,
+    Pad: _pad,
+    Upsample: _upsample,
     ReduceMax: _reduce_max,
     ReduceSum: _reduce_sum,
     Requantize: _requantize,

@@ -25,6 +25,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -36,7 +37,9 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
 )
+from flow.ir.kernels import dilated
 from flow.training import layers, operators
 from flow.training.accumulators import FixedAccumulator
 from flow.training.block_words import BlockQuantizer
@@ -120,7 +123,8 @@ def _rotation(layer: FixedRotation, model: QuantizedModel, common: Common) -> No
 def _conv2d(layer: layers.FixedConv2d, model: QuantizedModel, common: Common) -> Node:
     weight = _tensor(layer.weight_quantizer, layer.weight)
     window = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
-    return Conv2d(weight=weight, bias=_bias(layer), **window, **common)
+    kernel = Tensor(dilated(weight.codes, layer.dilation), weight.format)
+    return Conv2d(weight=kernel, bias=_bias(layer), **window, **common)
 
 
 def _scale_shift(layer: layers.FixedScaleShift, model: QuantizedModel, common: Common) -> Node:
@@ -160,6 +164,10 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     layers.FixedFlatten: lambda layer, model, common: Flatten(**common),
     operators.FixedReshape: lambda layer, model, common: Reshape(shape=layer.shape, **common),
     operators.FixedConcat: lambda layer, model, common: Concat(axis=layer.axis, **common),
+    operators.FixedPad: lambda layer, model, common: Pad(
+        before=layer.before, after=layer.after, interior=layer.interior, **common
+    ),
+    operators.FixedUpsample: lambda layer, model, common: Upsample(factors=layer.factors, **common),
     operators.FixedSub: lambda layer, model, common: Sub(**common),
     operators.FixedMul: lambda layer, model, common: Mul(**common),
     operators.FixedReduceMax: lambda layer, model, common: ReduceMax(axis=layer.axis, **common),

@@ -26,12 +26,14 @@ __all__ = [
     "MaxPool2d",
     "Mul",
     "Network",
+    "Pad",
     "ReduceMax",
     "ReduceSum",
     "Relu",
     "Reshape",
     "Sub",
     "Table",
+    "Upsample",
     "Weighted",
     "distinct",
     "keeps_channels",
@@ -89,6 +91,7 @@ class Conv2d(Weighted):
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
     groups: int = 1
+    dilation: Pair = (1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +193,22 @@ class Concat(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pad(Call):
+    """Zeros before, after and between the values along each axis of a sample; negative ones before and after crop."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    interior: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsample(Call):
+    """Each value so many times along each axis of a sample."""
+
+    factors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cast(Call):
     """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word.
 
@@ -242,8 +261,8 @@ class Network:
 
 
 def keeps_channels(call: Call, before: Call) -> bool:
-    """Whether a call only reshapes what `before` made, and leaves its first axis, that of the channels."""
-    return isinstance(call, Reshape) and call.shape[:1] == before.shape[:1]
+    """Whether a call only reshapes or repeats what `before` made, and leaves its first axis, that of the channels."""
+    return isinstance(call, (Reshape, Upsample)) and call.shape[:1] == before.shape[:1]
 
 
 def distinct(name: str, taken: Iterable[str]) -> str:

@@ -3,8 +3,8 @@
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
 own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape or a table, and where it
 leaves the design: exact sums leave, and what else reads such a value reads a cast of it. What addresses a table is cast
-right before it, to the word `tables`. MaxPool, Flatten and Concat lose nothing and are not cast: what is concatenated
-keeps the casts of its own.
+right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat lose nothing and are not cast:
+what is concatenated keeps the casts of its own.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from flow.training.calls import (
     MaxPool2d,
     Mul,
     Network,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
     Reshape,
     Sub,
     Table,
+    Upsample,
     Weighted,
     distinct,
 )
@@ -46,9 +48,11 @@ __all__ = ["place_casts"]
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
 _WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
-_PASSING = (Relu, Flatten, Reshape, Concat)  # exact on what has not been cast yet
+_PASSING = (Relu, Flatten, Reshape, Pad, Concat)  # exact on what has not been cast yet
 _READING_WIDE = (Relu, Reshape, Table)  # the cast follows them, or is theirs
-_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Concat, Cast)
+_KEEPING_SIGN = (
+    Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Pad, Upsample, Concat, Cast,
+)  # fmt: skip
 _MOVING = (Flatten, Reshape, Concat)  # the same values, so that a result behind them is one before them
 _ADDING = (BatchNorm, Add, Sub)
 
@@ -102,11 +106,11 @@ class _Placement:
         return self._leaves(call) or read_wide or self._is_turned(call.name)
 
     def _is_turned(self, name: str) -> bool:
-        """Whether a rotation is all that reads a value, flattened or not, so that the cast follows the rotation."""
+        """Whether a rotation is all that reads a value, flattened, padded or not; the cast then follows that."""
         if len(self.readers[name]) != 1:
             return False
         (reader,) = self.readers[name]
-        return isinstance(reader, Rotate) or (isinstance(reader, Flatten) and self._is_turned(reader.name))
+        return isinstance(reader, Rotate) or (isinstance(reader, (Flatten, Pad)) and self._is_turned(reader.name))
 
     def _leaves(self, call: Call) -> bool:
         """Whether the value is a result of the model, flattened, joined or as it is, and nothing else."""

@@ -10,12 +10,13 @@ from torch import Tensor
 from flow.training.accumulators import FixedAccumulator
 from flow.training.layers import Cast, FixedFlatten, FixedMaxPool2d, FixedRelu
 from flow.training.model import QuantizedModel
-from flow.training.operators import FixedReduceMax, FixedReshape
+from flow.training.operators import FixedPad, FixedReduceMax, FixedReshape, FixedUpsample
 from flow.training.tables import FixedTable
 
 __all__ = ["Words", "accumulator_excess", "bit_operations", "constant_bits", "words"]
 
-_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax)  # as wide as what they are given
+# As wide as what they are given.
+_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax, FixedPad, FixedUpsample)
 
 
 def constant_bits(model: QuantizedModel) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from flow.errors import UnsupportedError
+from flow.ir.kernels import forward_kernel
 from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError, shape_of
 from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Weighted, distinct
 from flow.training.checks import FAILURES, check_example, check_forward, check_model
@@ -81,6 +82,7 @@ class _Importer:
         }
         self.nodes = list(program.graph.nodes)
         self.names: dict[fx.Node, str] = {}
+        self.transposed: dict[str, int] = {}  # each weight -> groups of its transposed convolution, 0 for others
         self.memory: dict[fx.Node, fx.Node] = {}  # each node -> the one in whose memory its result lies
         self.calls: list[Call] = []
         self.refused: list[str] = []
@@ -105,12 +107,21 @@ class _Importer:
             draft = handler(Arguments(node, self.constants))
             if draft.in_place:
                 self._check_views(node, draft.source)
+            self._check_kernel(draft)
             self._take(node, draft, path, own_layer)
         except RefusedError as refusal:
             where = f"in {path!r}" if path else "in the model's own forward"
             where += line_of_trace(node.meta.get("stack_trace"))
             self.refused.append(f"{node.target} {where}" + (f" ({refusal})" if refusal.args else ""))
             self.names[node] = SOURCE  # so that what follows is looked at too
+
+    def _check_kernel(self, draft: Draft) -> None:
+        """A transposed kernel is kept turned, so that nothing else may read it."""
+        key = draft.main.fields.get("weight") if draft.parts else None
+        if key is not None and self.transposed.setdefault(key, draft.transposed) != draft.transposed:
+            raise RefusedError(
+                f"its weight {key!r} serves another layer the other way round; give each a weight of its own"
+            )
 
     def _take(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> None:
         before = self.names[draft.source]
@@ -200,6 +211,11 @@ def _returned(found: _Importer, program: ExportedProgram) -> str:
     return f"{len(found.outputs)} results" + (f", {len(constants)} of them constants" if constants else " in groups")
 
 
+def _turned_kernels(transposed: dict[str, int], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The kernels of transposed convolutions, [I, O/groups, ...], as those of convolutions, [O, I/groups, ...]."""
+    return {key: forward_kernel(state[key], groups) for key, groups in transposed.items() if groups}
+
+
 def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The kernels of convolutions along one axis, [O, I, k], as [O, I, 1, k]."""
     lines = {call.weight for call in calls if isinstance(call, Conv2d) and state[call.weight].ndim == 3}
@@ -233,5 +249,6 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
         )
     held = {**program.state_dict, **program.constants}
     state = {name: held[name].detach() for name in found.constants.values()}
+    state.update(_turned_kernels(found.transposed, state))
     state.update(_planar_kernels(found.calls, state))
     return Network(tuple(found.calls), _outputs_of(found, program, model), state).pruned()

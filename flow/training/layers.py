@@ -94,12 +94,13 @@ class FixedConv2d(_Weighted):
         stride: Pair,
         padding: Pair,
         groups: int,
+        dilation: Pair = (1, 1),
     ) -> None:
         super().__init__(weight, bias, weight_word, bias_word)
-        self.stride, self.padding, self.groups = stride, padding, groups
+        self.stride, self.padding, self.groups, self.dilation = stride, padding, groups, dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv2d(x, *self.on_grid(), stride=self.stride, padding=self.padding, groups=self.groups)
+        return functional.conv2d(x, *self.on_grid(), self.stride, self.padding, self.dilation, self.groups)
 
 
 class FixedScaleShift(Layer):

@@ -17,7 +17,16 @@ from flow.training.chosen import address_quantizer, cast_quantizer, constant_qua
 from flow.training.fold import scale_and_shift
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.khot import few_digits
-from flow.training.operators import FixedConcat, FixedMul, FixedReduceMax, FixedReduceSum, FixedReshape, FixedSub
+from flow.training.operators import (
+    FixedConcat,
+    FixedMul,
+    FixedPad,
+    FixedReduceMax,
+    FixedReduceSum,
+    FixedReshape,
+    FixedSub,
+    FixedUpsample,
+)
 from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
@@ -218,7 +227,7 @@ def _dense(builder: _Builder, call: calls.Dense) -> nn.Module:
 
 
 def _conv2d(builder: _Builder, call: calls.Conv2d) -> nn.Module:
-    return layers.FixedConv2d(*_weighted(builder, call), call.stride, call.padding, call.groups)
+    return layers.FixedConv2d(*_weighted(builder, call), call.stride, call.padding, call.groups, call.dilation)
 
 
 def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
@@ -263,6 +272,8 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.Flatten: lambda builder, call: layers.FixedFlatten(),
     calls.Reshape: lambda builder, call: FixedReshape(call.shape),
     calls.Concat: lambda builder, call: FixedConcat(call.axis),
+    calls.Pad: lambda builder, call: FixedPad(call.before, call.after, call.interior),
+    calls.Upsample: lambda builder, call: FixedUpsample(call.factors),
     calls.Sub: lambda builder, call: FixedSub(),
     calls.Mul: lambda builder, call: FixedMul(),
     calls.ReduceMax: lambda builder, call: FixedReduceMax(call.axis),
@@ -272,6 +283,6 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
 }
 _IDENTITIES: dict[type[Call], Callable[[Any], tuple[object, ...]]] = {
     calls.Dense: lambda call: (call.weight, call.bias),
-    calls.Conv2d: lambda call: (call.weight, call.bias, call.stride, call.padding, call.groups),
+    calls.Conv2d: lambda call: (call.weight, call.bias, call.stride, call.padding, call.groups, call.dilation),
     calls.BatchNorm: lambda call: (call.mean, call.variance, call.gamma, call.beta, call.eps),
 }

@@ -5,9 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from flow.ir.ops import padded_places
 from flow.training.fracs import Frac, Layer, finest, summed
 
-__all__ = ["FixedConcat", "FixedMul", "FixedReduceMax", "FixedReduceSum", "FixedReshape", "FixedSub"]
+__all__ = [
+    "FixedConcat",
+    "FixedMul",
+    "FixedPad",
+    "FixedReduceMax",
+    "FixedReduceSum",
+    "FixedReshape",
+    "FixedSub",
+    "FixedUpsample",
+]
 
 
 class FixedSub(Layer):
@@ -75,3 +85,31 @@ class FixedReshape(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), *self.shape)
+
+
+class FixedPad(Layer):
+    """Zeros before, after and between the values along each axis of a sample, as `flow.ir.Pad` puts them."""
+
+    def __init__(self, before: tuple[int, ...], after: tuple[int, ...], interior: tuple[int, ...]) -> None:
+        super().__init__()
+        self.before, self.after, self.interior = before, after, interior
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = list(zip(x.shape[1:], self.before, self.after, self.interior, strict=True))
+        kept, placed = zip(*(padded_places(*axis) for axis in axes), strict=True)
+        padded = x.new_zeros(len(x), *((size - 1) * (more + 1) + 1 + first + last for size, first, last, more in axes))
+        padded[(slice(None), *placed)] = x[(slice(None), *kept)]
+        return padded
+
+
+class FixedUpsample(Layer):
+    """Each value so many times along each axis of a sample."""
+
+    def __init__(self, factors: tuple[int, ...]) -> None:
+        super().__init__()
+        self.factors = factors
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, factor in enumerate(self.factors, start=1):
+            x = x if factor == 1 else x.repeat_interleave(factor, dim=axis)
+        return x

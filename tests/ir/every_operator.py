@@ -18,6 +18,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -29,6 +30,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
 )
 from tests.graphs import fmt
 
@@ -106,8 +108,31 @@ def _moves() -> list[Node]:
     ]
 
 
+def spatial_operators() -> Graph:
+    """What came with transposed convolutions: codes further apart, on one axis to three."""
+    nodes: list[Node] = [
+        Input(name="input", shape=(2, 2, 3), format=fmt("s5.2")),
+        Pad(name="apart", inputs=("input",), before=(0, 1, 0), after=(0, -1, 2), interior=(0, 1, 2), origin="up"),
+        Upsample(name="nearest", inputs=("apart",), factors=(1, 2, 1), origin="up.nearest"),
+        Flatten(name="line", inputs=("nearest",)),
+        Pad(name="ends", inputs=("line",), before=(2,), after=(1,), interior=(0,)),
+    ]
+    return Graph("spatial operators", tuple(nodes), ("ends",))
+
+
+def _spatial() -> list[Node]:
+    """The same, reading what the operators before made."""
+    return [
+        Pad(name="apart", inputs=("max",), before=(0, 1, 0), after=(0, -1, 2), interior=(0, 1, 2), origin="up"),
+        Upsample(name="nearest", inputs=("apart",), factors=(1, 2, 1), origin="up.nearest"),
+        Pad(name="ends", inputs=("flat",), before=(2,), after=(1,), interior=(0,)),
+        Upsample(name="twice", inputs=("ends",), factors=(2,)),
+    ]
+
+
 def every_operator() -> Graph:
-    """All that came before, and what moves codes."""
+    """All that came before, what moves codes, and what moves them apart."""
     before = softmax_operators()
     four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
-    return Graph("every operator", (*before.nodes, four, *_moves()), (*before.outputs, "rows", "columns"))
+    outputs = (*before.outputs, "rows", "columns", "nearest", "twice")
+    return Graph("every operator", (*before.nodes, four, *_moves(), *_spatial()), outputs)

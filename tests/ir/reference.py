@@ -23,6 +23,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -34,6 +35,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
 )
 from tests.formats.oracle import HALF, overflowed, rounded
 
@@ -151,6 +153,23 @@ def _concat(node: Concat, *parts: Real) -> Real:
     return result
 
 
+def _pad(node: Pad, x: Real) -> Real:
+    axes = list(zip(x.shape, node.before, node.after, node.interior, strict=True))
+    result = np.full([b + n + (n - 1) * more + a for n, b, a, more in axes], Fraction(0), dtype=object)
+    for place in np.ndindex(x.shape):
+        moved = tuple(b + i * (more + 1) for i, (_, b, _, more) in zip(place, axes, strict=True))
+        if all(0 <= i < size for i, size in zip(moved, result.shape, strict=True)):
+            result[moved] = x[place]
+    return result
+
+
+def _upsample(node: Upsample, x: Real) -> Real:
+    result = np.empty([size * factor for size, factor in zip(x.shape, node.factors, strict=True)], dtype=object)
+    for place in np.ndindex(result.shape):
+        result[place] = x[tuple(i // factor for i, factor in zip(place, node.factors, strict=True))]
+    return result
+
+
 def _pooled(node: MaxPool2d | AvgPool2d, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
     (kh, kw), (sh, sw), (channels, height, width) = node.kernel, node.stride, x.shape
     tops, lefts = range(0, height - kh + 1, sh), range(0, width - kw + 1, sw)
@@ -240,6 +259,8 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     Flatten: _flatten,
     Reshape: _reshape,
     Concat: _concat,
+    Pad: _pad,
+    Upsample: _upsample,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

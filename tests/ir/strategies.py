@@ -19,6 +19,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -30,6 +31,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
 )
 
 
@@ -168,6 +170,24 @@ def concat(draw: st.DrawFn) -> Graph:
 
 
 @st.composite
+def pad(draw: st.DrawFn, most: int = 12) -> Graph:
+    """Zeros at any side and between, or some codes cropped, over one axis to four."""
+    shape = draw(st.sampled_from([(5,), (2, 3), (2, 3, 4), (1, 1, 2), (2, 1, 3, 2)]))
+    interior = tuple(draw(st.integers(0, 2)) for _ in shape)
+    crops = draw(st.sampled_from([(0, 0), (0, 0), (0, 1), (1, 0)]))
+    ends = [tuple(draw(st.integers(-crop if size > 1 else 0, 3)) for size in shape) for crop in crops]
+    node = Pad(name="y", inputs=("x",), before=ends[0], after=ends[1], interior=interior)
+    return _graph(draw(inputs(shape, most)), node)
+
+
+@st.composite
+def upsample(draw: st.DrawFn, most: int = 12) -> Graph:
+    shape = draw(st.sampled_from([(5,), (2, 3), (2, 3, 4), (2, 1, 3, 2)]))
+    factors = tuple(draw(st.integers(1, 3)) for _ in shape)
+    return _graph(draw(inputs(shape, most)), Upsample(name="y", inputs=("x",), factors=factors))
+
+
+@st.composite
 def pooling(draw: st.DrawFn, cls: type[MaxPool2d] | type[AvgPool2d], most: int = 12) -> Graph:
     kernel, extra = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 2)))
@@ -265,6 +285,8 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     Flatten: flatten(),
     Reshape: reshape(),
     Concat: concat(),
+    Pad: pad(),
+    Upsample: upsample(),
     Requantize: requantize(),
     RequantizeEach: requantize_each(),
     RequantizeMinifloat: requantize_minifloat(),

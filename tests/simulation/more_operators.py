@@ -1,4 +1,4 @@
-"""Graphs of the operators that came with tables and softmax: many in one, since such a test waits for the compiler."""
+"""Graphs of the operators that came with softmax and later: many in one, since such a test waits for the compiler."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
     Concat,
+    Conv2d,
     Graph,
     Input,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Requantize,
@@ -23,6 +25,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
 )
 from tests.graphs import fmt, random_tensor
 
@@ -116,3 +119,27 @@ def moves_graph(seed: int) -> Graph:
             ends.append(f"y.{place}")
             nodes.append(Concat(name=ends[-1], inputs=(*parts, f"one.{place}"), axis=axis))
     return Graph(f"moves_{seed}", tuple(nodes), tuple(ends))
+
+
+def spread_graph(seed: int) -> Graph:
+    """Padding at any side and between, cropping, upsampling, on one axis to four, and what a transposed one does."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(2, 3, 4), format=fmt("s7.3"))]
+    shapes = [(24,), (6, 4), (2, 3, 4), (2, 1, 3, 4)]
+    for number, shape in enumerate(shapes):
+        source, crop = f"shape{number}", int(rng.integers(2))
+        interior, before, after = (tuple(rng.integers(low, 3, len(shape)).tolist()) for low in (0, -crop, crop - 1))
+        ends = [tuple(max(end, 0) if size == 1 else end for end, size in zip(held, shape, strict=True))
+                for held in (before, after)]  # fmt: skip
+        nodes += [
+            Reshape(name=source, inputs=("x",), shape=shape),
+            Pad(name=f"pad{number}", inputs=(source,), before=ends[0], after=ends[1], interior=interior),
+            Upsample(name=f"up{number}", inputs=(source,), factors=tuple(rng.integers(1, 4, len(shape)).tolist())),
+        ]
+    plane = {"before": (0, 1, 0), "after": (0, 2, 1), "interior": (0, 1, 2)}
+    nodes += [
+        Pad(name="apart", inputs=("x",), **plane),
+        Conv2d(name="transposed", inputs=("apart",), weight=random_tensor(rng, (3, 2, 3, 2), "s4.2"), padding=(0, 1)),
+    ]
+    ends_of_all = [f"{kind}{number}" for number in range(len(shapes)) for kind in ("pad", "up")]
+    return Graph(f"spread_{seed}", tuple(nodes), (*ends_of_all, "transposed"))

@@ -33,7 +33,16 @@ from flow.ir import (
 from flow.simulation.csim import compile_program, simulate_csim, tool
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
-from tests.simulation.more_operators import minifloats_graph, moves_graph, pairs_graph, places_graph, tables_graph
+from tests.simulation.more_operators import (
+    minifloats_graph,
+    moves_graph,
+    pairs_graph,
+    places_graph,
+    spread_graph,
+    tables_graph,
+)
+
+MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph)  # small nodes, many in one graph
 
 
 def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> None:
@@ -49,7 +58,7 @@ def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> N
     assert sum(value.size for value in actual.values()) == len(codes) * sum(v.size for v in graph.values.values())
 
 
-@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph, moves_graph], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", MANY, ids=lambda make: make.__name__)
 def test_tables_pairs_moves_and_casts_per_place(make, tmp_path, flags):
     graph = make(0)
     assert_exact(graph, tmp_path, random_codes(graph, 60), flags)
@@ -70,7 +79,7 @@ def test_every_minifloat_and_rounding_of_every_code(source, shift, tmp_path, fla
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 8))
-@pytest.mark.parametrize("make", [pairs_graph, places_graph, tables_graph, moves_graph], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", MANY, ids=lambda make: make.__name__)
 def test_tables_pairs_moves_and_casts_per_place_with_more_formats(make, seed, tmp_path, flags):
     graph = make(seed)
     assert_exact(graph, tmp_path, random_codes(graph, 60, seed), flags)

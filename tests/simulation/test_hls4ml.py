@@ -81,6 +81,7 @@ def test_every_operator_and_every_mode(tmp_path: Path, flags: list[str]):
         "top",
         "top.four",
         "sum",
+        "ends",
     }  # which are arrays' other names
 
 

@@ -139,7 +139,7 @@ def test_repeated_addition_of_a_value_to_itself():
 
 def test_all_unsupported_layers_come_in_one_message():
     model = nn.Sequential()
-    model.add_module("stem", nn.Conv2d(1, 4, 3, dilation=2))
+    model.add_module("stem", nn.Conv2d(1, 4, 7, padding=1, padding_mode="reflect"))
     model.add_module("act", nn.Sequential(nn.Softshrink(), nn.ReLU()))
     model.add_module("pool", nn.MaxPool2d(2, padding=1))
     model.add_module("mean", nn.AdaptiveAvgPool2d(2))
@@ -148,7 +148,7 @@ def test_all_unsupported_layers_come_in_one_message():
     refused(
         model,
         example((1, 9, 9)),
-        "aten.conv2d.default in 'stem' (dilation (2, 2); use dilation 1)",
+        "aten.pad.default in 'stem' (mode='reflect' pads other numbers than zeros; pad with zeros)",
         "aten.softshrink.default in 'act.0'",
         "aten.max_pool2d.default in 'pool' (padding (1, 1); pad in the convolution before it)",
         "aten.adaptive_avg_pool2d.default in 'mean' (output size (2, 2) does not divide the input size (3, 3); choose "
@@ -224,11 +224,28 @@ CASES = {
         "aten.max_pool2d.default in the model's own forward (ceil_mode makes windows that are cut off at the border; "
         "use ceil_mode=False)",
     ),
-    "even same": (
-        lambda self, x: functional.conv2d(x, self.k, padding="same"),
-        (1, 5, 5),
-        "aten.conv2d.padding in the model's own forward (padding 'same' with the even kernel (2, 2) pads one side "
-        "more; use odd sizes)",
+    "padding ones": (
+        lambda self, x: functional.pad(x, (1, 2), value=1.0),
+        (4,),
+        "aten.pad.default in the model's own forward (value=1.0 pads other numbers than zeros; pad with zeros)",
+    ),
+    "padding the batch": (
+        lambda self, x: functional.pad(x, (0, 0, 0, 1)),
+        (4,),
+        "aten.pad.default in the model's own forward (pad=[0, 0, 0, 1] changes the first axis, that of the batch; "
+        "keep it)",
+    ),
+    "upsampling by a fraction": (
+        lambda self, x: functional.interpolate(x, scale_factor=(2, 1.5)),
+        (1, 4, 4),
+        "aten.upsample_nearest2d.vec in the model's own forward (a sample of (1, 4, 4) becomes (1, 8, 6); only whole "
+        "factors repeat every value alike)",
+    ),
+    "convolving a line": (
+        lambda self, x: functional.conv2d(x, self.k),
+        (5, 5),
+        "aten.conv2d.default in the model's own forward (its input has the shape (5, 5) a sample; only [C, H, W] can "
+        "be convolved)",
     ),
     "pooling a plane": (
         lambda self, x: functional.adaptive_avg_pool2d(x, 1),
@@ -239,13 +256,13 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_each_refusal_says_why(case):
     forward, shape, listed = CASES[case]
     parts = {"p": nn.Parameter(torch.ones(4)), "k": nn.Parameter(torch.ones(1, 1, 2, 2)), "fc": nn.Linear(4, 2)}
     model = Made(forward, **parts)
-    refused(model, example(shape, count=6 if case == "computed weight" else 16), listed)
+    count = {"computed weight": 6, "convolving a line": 1}.get(case, 16)
+    refused(model, example(shape, count=count), listed)
 
 
 ONE_OR_SEVERAL = "Made must return one tensor that depends on its input, or a tuple of such tensors, not "

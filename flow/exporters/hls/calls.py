@@ -10,6 +10,7 @@ import numpy as np
 
 from flow.errors import ExportError
 from flow.exporters.hls.call import Call, Constant
+from flow.exporters.hls.spatial import pad, upsample
 from flow.exporters.hls.types import fixed_type
 from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, FloatRounding, Overflow
 from flow.ir import (
@@ -23,6 +24,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -33,6 +35,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
     Value,
 )
 
@@ -242,6 +245,8 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     ReduceMax: _reduction("reduce_max"),
     ReduceSum: _reduction("reduce_sum"),
     Concat: _concat,
+    Pad: pad,
+    Upsample: upsample,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

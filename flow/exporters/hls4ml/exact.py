@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from flow.errors import ExportError
 from flow.formats import Overflow
-from flow.ir import Graph, Input, Node, Requantize, RequantizeEach, RequantizeMinifloat, Value
+from flow.ir import Graph, Input, Node, Requantize, RequantizeEach, RequantizeMinifloat, Upsample, Value
 
 __all__ = ["DOUBLE_BITS", "check", "reasons"]
 
 DOUBLE_BITS = 53  # hls4ml reads weights as decimals through a double, and the host's inputs and outputs as doubles
 _TABLE = 1 << 16
+_RESIZE_BITS = 16
 
 Found = str | None
 
@@ -34,10 +36,24 @@ def _minifloat(node: RequantizeMinifloat, types: tuple[Value, ...]) -> Found:
     return f"a table over its {count:,} input codes would exceed {_TABLE:,} entries" if count > _TABLE else None
 
 
+def _upsample(node: Upsample, types: tuple[Value, ...]) -> Found:
+    """hls4ml takes place `j * ratio >> 16` of the input, in 32 bits, where the ratio is a little too high."""
+    shape = types[0].shape
+    behind = [(math.prod(shape[axis + 1 :]), 1) for axis, factor in enumerate(node.factors) if factor > 1]
+    for size, factor in [*zip(shape, node.factors, strict=True), *behind]:
+        last, ratio = size * factor - 1, (1 << _RESIZE_BITS) // factor + 1
+        if last * ratio >> _RESIZE_BITS != size - 1 or last * ratio >= 1 << 31:
+            return (
+                f"hls4ml finds neighbours with {_RESIZE_BITS} fractional bits, too few for {size} codes {factor} times"
+            )
+    return None
+
+
 _RULES: dict[type[Node], Callable[..., Found]] = {
     Requantize: _cast,
     RequantizeEach: _cast,
     RequantizeMinifloat: _minifloat,
+    Upsample: _upsample,
 }
 
 

@@ -29,6 +29,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     Relu,
     Requantize,
     Reshape,
@@ -36,6 +37,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
     Value,
 )
 
@@ -252,6 +254,29 @@ def _max_pool(plan: Plan, node: MaxPool2d, types: tuple[Value, ...], value: Valu
     return plan.put(Layer(plan.names[node.name], "MaxPooling2D", (source,), precision, attributes))
 
 
+def _plane(x: Value, value: Value) -> dict[str, Any]:
+    """The sizes of an image before and after, in hls4ml's words."""
+    return {
+        "data_format": "channels_last", "n_chan": x.shape[0], "in_height": x.shape[1], "in_width": x.shape[2],
+        "out_height": value.shape[1], "out_width": value.shape[2],
+    }  # fmt: skip
+
+
+def _pad(plan: Plan, node: Pad, types: tuple[Value, ...], value: Value) -> Layer:
+    """Rows and columns of zeros around an image."""
+    (top, left), (bottom, right), source = node.before[1:], node.after[1:], plan.holder[node.inputs[0]]
+    ends = {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
+    result = source.precision["result"]
+    return plan.add(plan.names[node.name], "ZeroPadding2D", (source.name,), result, **_plane(types[0], value), **ends)
+
+
+def _upsample(plan: Plan, node: Upsample, types: tuple[Value, ...], value: Value) -> Layer:
+    """Rows and columns of an image repeated; hls4ml wants the very type of the input."""
+    source = plan.holder[node.inputs[0]]
+    how = {"algorithm": "nearest", "align_corners": False, **_plane(types[0], value)}
+    return plan.add(plan.names[node.name], "Resize", (source.name,), source.precision["result"], **how)
+
+
 def _reshape(plan: Plan, node: Flatten | Reshape, types: tuple[Value, ...], value: Value) -> Layer:
     name = plan.names[node.name]
     plain = _from_image(plan, f"{name}__plain", node.inputs[0])
@@ -322,6 +347,8 @@ HANDLERS: dict[type[Node], Callable[..., Layer]] = {
     MaxPool2d: _max_pool,
     Flatten: _reshape,
     Reshape: _reshape,
+    Pad: _pad,
+    Upsample: _upsample,
     Requantize: _requantize,
     ArgMax: _argmax,
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.exporters.hls4ml.rewrite_spatial import pad, upsample
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
     Add,
@@ -24,6 +25,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Requantize,
@@ -34,6 +36,7 @@ from flow.ir import (
     Sub,
     Table,
     Tensor,
+    Upsample,
     Value,
 )
 
@@ -257,6 +260,8 @@ REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     Mul: _broadcast,
     Concat: _concat,
     ScaleShift: _scale_shift,
+    Pad: pad,
+    Upsample: upsample,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

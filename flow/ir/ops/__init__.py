@@ -11,6 +11,7 @@ from flow.ir.ops.linear import Conv2d, Dense, Linear, ScaleShift
 from flow.ir.ops.node import Input, Node
 from flow.ir.ops.reductions import ArgMax, ReduceMax, ReduceSum
 from flow.ir.ops.shapes import Concat, Flatten, Reshape
+from flow.ir.ops.spatial import Pad, Upsample, padded_places
 from flow.ir.ops.windows import AvgPool2d, MaxPool2d, pooled_shape
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MaxPool2d",
     "Mul",
     "Node",
+    "Pad",
     "ReduceMax",
     "ReduceSum",
     "Relu",
@@ -37,6 +39,8 @@ __all__ = [
     "ScaleShift",
     "Sub",
     "Table",
+    "Upsample",
+    "padded_places",
     "pooled_shape",
 ]
 
@@ -44,6 +48,6 @@ OPERATORS: dict[str, type[Node]] = {
     cls.op: cls
     for cls in (
         Input, Dense, Conv2d, ScaleShift, Relu, Table, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum,
-        Flatten, Reshape, Concat, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
+        Flatten, Reshape, Concat, Pad, Upsample, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
     )
 }  # fmt: skip

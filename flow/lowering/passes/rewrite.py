@@ -18,6 +18,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -27,6 +28,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Sub,
+    Upsample,
 )
 
 __all__ = ["Rule", "View", "sweep"]
@@ -34,7 +36,7 @@ __all__ = ["Rule", "View", "sweep"]
 _CASTS = (Requantize, RequantizeEach, RequantizeMinifloat, ArgMax)  # read values, wherever the binary point lies
 _EXACT = (
     Dense, Conv2d, ScaleShift, Relu, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum, Flatten, Reshape,
-    Concat,
+    Concat, Pad, Upsample,
 )  # fmt: skip  # hand the binary point of their inputs on
 
 

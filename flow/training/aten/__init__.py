@@ -16,10 +16,10 @@ from flow.training.aten.draft import Draft, Part
 __all__ = ["HANDLERS", "SUPPORTED", "Arguments", "Draft", "Part", "RefusedError", "shape_of"]
 
 SUPPORTED = (
-    "Linear, Conv1d and Conv2d (zero padding, dilation 1), BatchNorm1d and BatchNorm2d, ReLU, "
+    "Linear, Conv and ConvTranspose in one and two dimensions (zero padding), BatchNorm1d and BatchNorm2d, ReLU, "
     f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
     "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows, no padding), Flatten "
-    "and views of other shapes, cat, Dropout and Identity"
+    "and views of other shapes, cat, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
 )
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import fx
 
+from flow.ir.kernels import Spread
 from flow.training.aten.arguments import shape_of
-from flow.training.calls import Call, Reshape
+from flow.training.calls import Call, Pad, Reshape
 
 __all__ = ["Draft", "Part", "one", "passed_on", "planar"]
 
@@ -45,6 +46,7 @@ class Draft:
         label: the name of a call that no module names; empty means the class of the part without a suffix.
         shares: whether the result lies in the memory of `source`.
         in_place: whether the node also changes `source`.
+        transposed: groups of the transposed convolution that this was, whose kernel is then turned; 0 for all else.
     """
 
     source: fx.Node
@@ -52,6 +54,7 @@ class Draft:
     label: str = ""
     shares: bool = False
     in_place: bool = False
+    transposed: int = 0
 
     @property
     def main(self) -> Part:
@@ -69,19 +72,35 @@ def passed_on(source: fx.Node, shares: bool = True) -> Draft:
     return Draft(source, shares=shares)
 
 
-def planar(source: fx.Node, node: fx.Node, kind: type[Call], **fields: Any) -> Draft:
-    """A layer on [C, L] as the one on [C, 1, L], between two reshapes.
+def planar(source: fx.Node, node: fx.Node, kind: type[Call], spread: Spread | None = None, **fields: Any) -> Draft:
+    """A layer on [C, H, W]; one on [C, L] becomes that on [C, 1, L], between two reshapes.
 
     Args:
-        source: what the layer reads, [B, C, L].
-        node: the layer itself, [B, C', L'].
+        source: what the layer reads, [B, C, H, W] or [B, C, L].
+        node: the layer itself, of as many axes.
         kind: of the call in two dimensions.
+        spread: zeros around and between the inputs, for both axes of the plane, where they are not the layer's own.
         fields: its arguments.
     """
-    plane, result = (((held := shape_of(each))[1], 1, held[2]) for each in (source, node))
-    parts = (
-        Part(Reshape, (source,), suffix="plane", shape=plane, prepares=True),
-        Part(kind, ("plane",), fields, shape=result),
-        Part(Reshape, ("",), suffix="line"),
-    )
-    return Draft(source, parts)
+    flat = len(shape_of(source)) == 3
+    plane, result = (_plane(shape_of(each)[1:]) for each in (source, node))
+    parts: list[Part] = []
+    if flat:
+        parts.append(Part(Reshape, (source,), suffix="plane", shape=plane, prepares=True))
+    if spread is not None:
+        parts.append(_padded(parts[-1].suffix if parts else source, plane, spread))
+    parts.append(Part(kind, (parts[-1].suffix if parts else source,), fields, shape=result))
+    if flat:
+        parts.append(Part(Reshape, ("",), suffix="line"))
+    return Draft(source, tuple(parts))
+
+
+def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
+def _padded(source: fx.Node | str, plane: tuple[int, ...], spread: Spread) -> Part:
+    fields = {"before": (0, *spread.before), "after": (0, *spread.after), "interior": (0, *spread.interior)}
+    ends = zip(plane, *fields.values(), strict=True)
+    shape = tuple(first + (size - 1) * (more + 1) + 1 + last for size, first, last, more in ends)
+    return Part(Pad, (source,), fields, suffix="pad", shape=shape, prepares=True)

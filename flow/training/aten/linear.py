@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import fx
 
+from flow.ir.kernels import shared_padding, transposed_padding
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, one, planar
 from flow.training.calls import BatchNorm, Conv2d, Dense
@@ -26,36 +29,56 @@ def _constants(given: Arguments) -> dict[str, Any]:
     return {"weight": weight, "bias": bias, "groups": given["groups"]}
 
 
-def _convolution(given: Arguments, padding: tuple[int, int]) -> Draft:
-    if given.pair("dilation") != (1, 1):
-        raise RefusedError(f"dilation {given.pair('dilation')}; use dilation 1")
-    window = {"stride": given.pair("stride"), "padding": padding}
-    return one(Conv2d, given.value("input"), **_constants(given), **window)
+def _source(given: Arguments) -> tuple[fx.Node, int]:
+    """What a convolution reads, and how many axes its kernel slides along."""
+    source, axes = given.value("input"), len(shape_of(given["weight"])) - 2
+    if len(shape_of(source)) != axes + 2:
+        held = "[C, L]" if axes == 1 else "[C, H, W]"
+        raise RefusedError(f"its input has the shape {shape_of(source)[1:]} a sample; only {held} can be convolved")
+    return source, axes
 
 
-def _convolution_1d(given: Arguments, padding: int) -> Draft:
-    if given.single("dilation") != 1:
-        raise RefusedError(f"dilation {given.single('dilation')}; use dilation 1")
-    source = given.value("input")
-    if len(shape_of(source)) != 3:
-        raise RefusedError(f"its input has the shape {shape_of(source)[1:]} a sample; only [C, L] can be convolved")
-    window = {"stride": (1, given.single("stride")), "padding": (0, padding)}
-    return planar(source, given.node, Conv2d, **_constants(given), **window)
+def _sizes(given: Arguments, name: str, axes: int) -> tuple[int, ...]:
+    return given.pair(name) if axes == 2 else (given.single(name),)
 
 
-def _paddings(given: Arguments) -> tuple[int, ...]:
-    """What the words 'valid' and 'same' mean, an entry for each axis of the kernel."""
-    kernel = shape_of(given["weight"])[2:]
+def _in_plane(sizes: tuple[int, ...], height: int) -> tuple[int, ...]:
+    """Sizes for both axes of a plane, which has no height where a line stands for it."""
+    return sizes if len(sizes) == 2 else (height, *sizes)
+
+
+def _convolution(given: Arguments) -> Draft:
+    source, axes = _source(given)
+    before, after = _paddings(given, axes)
+    spread, padding = shared_padding(_in_plane(before, 0), _in_plane(after, 0), (0, 0))
+    stride, dilation = (_in_plane(_sizes(given, name, axes), 1) for name in ("stride", "dilation"))
+    window = {"stride": stride, "padding": padding, "dilation": dilation}
+    return planar(source, given.node, Conv2d, spread, **_constants(given), **window)
+
+
+def _paddings(given: Arguments, axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Zeros before and after, an entry for each axis; of the word 'same', the odd one stands behind."""
+    if not isinstance(given["padding"], str):
+        both = _sizes(given, "padding", axes)
+        return both, both
     if given["padding"] == "valid":
-        return (0,) * len(kernel)
-    if any(size % 2 == 0 for size in kernel):
-        raise RefusedError(f"padding 'same' with the even kernel {kernel} pads one side more; use odd sizes")
-    return tuple(size // 2 for size in kernel)
+        return (0,) * axes, (0,) * axes
+    sizes = zip(shape_of(given["weight"])[2:], _sizes(given, "dilation", axes), strict=True)
+    total = [(size - 1) * step for size, step in sizes]
+    return tuple(size // 2 for size in total), tuple(size - size // 2 for size in total)
 
 
-def _conv2d_padding(given: Arguments) -> Draft:
-    height, width = _paddings(given)
-    return _convolution(given, (height, width))
+def _transposed(given: Arguments) -> Draft:
+    """A convolution over the input with zeros between its values, the kernel turned; see `flow.ir.kernels`."""
+    source, axes = _source(given)
+    names = ("stride", "dilation", "padding", "output_padding")
+    stride, dilation, padding, more = (_sizes(given, name, axes) for name in names)
+    kernel = _in_plane(shape_of(given["weight"])[2:], 1)
+    stride, dilation = _in_plane(stride, 1), _in_plane(dilation, 1)
+    cut = _in_plane(padding, 0)
+    spread, own = transposed_padding(kernel, stride, dilation, (cut, cut), _in_plane(more, 0))
+    made = planar(source, given.node, Conv2d, spread, **_constants(given), padding=own, dilation=dilation)
+    return replace(made, transposed=given["groups"])
 
 
 def _batch_norm(given: Arguments) -> Draft:
@@ -75,9 +98,9 @@ def _batch_norm(given: Arguments) -> Draft:
 _ATEN = torch.ops.aten
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     _ATEN.linear.default: _linear,
-    _ATEN.conv1d.default: lambda given: _convolution_1d(given, given.single("padding")),
-    _ATEN.conv1d.padding: lambda given: _convolution_1d(given, _paddings(given)[0]),
-    _ATEN.conv2d.default: lambda given: _convolution(given, given.pair("padding")),
-    _ATEN.conv2d.padding: _conv2d_padding,
+    **dict.fromkeys(
+        (_ATEN.conv1d.default, _ATEN.conv1d.padding, _ATEN.conv2d.default, _ATEN.conv2d.padding), _convolution
+    ),
+    **dict.fromkeys((_ATEN.conv_transpose1d.default, _ATEN.conv_transpose2d.input), _transposed),
     _ATEN.batch_norm.default: _batch_norm,
 }

@@ -11,7 +11,7 @@ import torch
 
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, one, passed_on
-from flow.training.calls import Flatten, Reshape
+from flow.training.calls import Flatten, Pad, Reshape, Upsample
 
 __all__ = ["HANDLERS"]
 
@@ -25,6 +25,30 @@ def _reshape(given: Arguments) -> Draft:
         raise RefusedError(f"shape {before} becomes {after}; keep the first axis, that of the batch")
     kind = Flatten if after[1:] == (math.prod(before[1:]),) else Reshape
     return replace(one(kind, source), shares=True)
+
+
+def _pad(given: Arguments) -> Draft:
+    """Amounts are listed from the last axis on, both ends of one after the other."""
+    source, listed = given.value("self"), list(given["pad"])
+    if given["mode"] != "constant" or given["value"] not in (None, 0):
+        found = f"value={given['value']}" if given["mode"] == "constant" else f"mode={given['mode']!r}"
+        raise RefusedError(f"{found} pads other numbers than zeros; pad with zeros")
+    axes = len(shape_of(source))
+    ends = [tuple(reversed((*listed[side::2], *[0] * (axes - len(listed) // 2)))) for side in (0, 1)]
+    if ends[0][0] or ends[1][0]:
+        raise RefusedError(f"pad={listed} changes the first axis, that of the batch; keep it")
+    return one(Pad, source, before=ends[0][1:], after=ends[1][1:], interior=(0,) * (axes - 1))
+
+
+def _upsample(given: Arguments) -> Draft:
+    source = given.value("input")
+    before, after = shape_of(source)[1:], shape_of(given.node)[1:]
+    factors = tuple(large // small for small, large in zip(before, after, strict=True))
+    asked = given["scale_factors"] or factors[1:]
+    exact = all(small * factor == large for small, factor, large in zip(before, factors, after, strict=True))
+    if not exact or tuple(asked) != factors[1:]:
+        raise RefusedError(f"a sample of {before} becomes {after}; only whole factors repeat every value alike")
+    return one(Upsample, source, factors=factors)
 
 
 def _dropout(given: Arguments) -> Draft:
@@ -55,6 +79,16 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
             _ATEN.squeeze.default,
         ),
         _reshape,
+    ),
+    _ATEN.pad.default: _pad,
+    **dict.fromkeys(
+        (
+            _ATEN.upsample_nearest1d.vec,
+            _ATEN.upsample_nearest2d.vec,
+            _ATEN._upsample_nearest_exact1d.vec,
+            _ATEN._upsample_nearest_exact2d.vec,
+        ),
+        _upsample,
     ),
     **dict.fromkeys((_ATEN.dropout.default, _ATEN.dropout_.default), _dropout),
     **dict.fromkeys((_ATEN.feature_dropout.default, _ATEN.feature_dropout_.default), _dropout),

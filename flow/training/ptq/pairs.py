@@ -1,8 +1,8 @@
 """Pairs of layers between which a positive factor per channel can move without changing what the network computes.
 
 A producer (Linear, Conv2d, BatchNorm) divides its channel by the factor, the only reader of its value (Linear, Conv2d,
-BatchNorm) multiplies by it; what stands between (ReLU, pooling, Flatten, a reshape that keeps the channels) is
-homogeneous: f(x / s) = f(x) / s.
+BatchNorm) multiplies by it; what stands between (ReLU, pooling, Flatten, and what keeps the channels: a reshape,
+padding, upsampling) is homogeneous: f(x / s) = f(x) / s.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Flatten, MaxPool2d, Network, Relu, Weighted, keeps_channels
+from flow.training.calls import (
+    AvgPool2d,
+    BatchNorm,
+    Call,
+    Flatten,
+    MaxPool2d,
+    Network,
+    Pad,
+    Relu,
+    Weighted,
+    keeps_channels,
+)
 from flow.training.fold import scale_and_shift
 
 __all__ = ["Pair", "consumer_range", "positive", "producer_range", "rescaled", "scalable_pairs"]
@@ -79,7 +90,8 @@ def _only_reader(call: Call, readers: dict[str, list[Call]], outputs: tuple[str,
     """Who reads the value behind what stands between a pair, if it is one call and nobody else sees the value."""
     while call.name not in outputs and len(readers[call.name]) == 1:
         before, call = call, readers[call.name][0]
-        if not isinstance(call, _HOMOGENEOUS) and not keeps_channels(call, before):
+        padded = isinstance(call, Pad) and call.shape[0] == before.shape[0]
+        if not (isinstance(call, _HOMOGENEOUS) or padded or keeps_channels(call, before)):
             return call
     return None
 

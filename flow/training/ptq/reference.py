@@ -112,7 +112,7 @@ def _patches(layer: WeightedLayer, x: Tensor) -> Tensor:
     if isinstance(layer, FixedDense):
         return x.double().unsqueeze(0)
     kernel = tuple(layer.weight.shape[2:])
-    columns = functional.unfold(x.double(), kernel, padding=layer.padding, stride=layer.stride)
+    columns = functional.unfold(x.double(), kernel, layer.dilation, layer.padding, layer.stride)
     grouped = columns.unflatten(1, (layer.groups, -1))
     return grouped.permute(1, 0, 3, 2).flatten(1, 2)
 
