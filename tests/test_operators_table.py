@@ -9,13 +9,13 @@ from flow.exporters.hls4ml.rewrite import REWRITES
 from flow.exporters.onnx_integer import HANDLERS
 from flow.exporters.onnx_qonnx import QONNX_HANDLERS
 from flow.ir import OPERATORS, Input, Node
-from flow.ir.interpret import _CASES
+from flow.ir.formulas import FORMULAS
 from tests.ir.reference import REFERENCE
 from tests.ir.strategies import SINGLE
 
 # What every operator needs, by the class of its node.
 TABLES = {
-    "a case in flow/ir/interpret.py": set(_CASES),
+    "a formula in flow/ir/formulas.py": set(FORMULAS),
     "a handler in flow/exporters/onnx_integer.py": set(HANDLERS),
     "a handler in flow/exporters/onnx_qonnx.py": set(QONNX_HANDLERS),
     "a layer or a rewriting in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES},

@@ -2,7 +2,7 @@
 
 from flow.formats.block_dots import block_dot_width, block_dots, dot_blocks
 from flow.formats.blocks import BlockFormat, BlockTensor, block_scales, decode_blocks, encode_blocks, encode_elements
-from flow.formats.cast import INT64_BITS, cast, encode
+from flow.formats.cast import INT64_BITS, cast, cast_bound, cast_floats, encode
 from flow.formats.dynamic_fixed_point import (
     DynamicFixedPoint,
     add_dynamic,
@@ -35,7 +35,7 @@ from flow.formats.minifloat_cast import (
 from flow.formats.names import AP_OVERFLOW, AP_ROUNDING, ML_DTYPES, QONNX_ROUNDING
 from flow.formats.overflow import Overflow, overflow
 from flow.formats.power import PowerGrid
-from flow.formats.rounding import Rounding, round_shift
+from flow.formats.rounding import Rounding, round_floats, round_shift
 from flow.formats.scales import PowerOfTwo
 from flow.formats.text import Format, parse_format
 from flow.formats.two_pass import TwoPassSoftmax
@@ -69,6 +69,8 @@ __all__ = [
     "block_dots",
     "block_scales",
     "cast",
+    "cast_bound",
+    "cast_floats",
     "convert_minifloat",
     "decode_blocks",
     "digit_count",
@@ -89,6 +91,7 @@ __all__ = [
     "paper_offset",
     "parse_format",
     "product_width",
+    "round_floats",
     "round_shift",
     "safe_macs",
     "spilled_dot",

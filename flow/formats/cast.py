@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from flow.errors import DataError
 from flow.formats.fixed_point import FixedPoint
 from flow.formats.overflow import Overflow, overflow
-from flow.formats.rounding import Rounding, round_shift
+from flow.formats.rounding import Rounding, round_floats, round_shift
 
-__all__ = ["INT64_BITS", "cast", "encode"]
+__all__ = ["INT64_BITS", "cast", "cast_bound", "cast_floats", "encode"]
 
 INT64_BITS = 62  # two to spare, for a sum and for the period of WRAP_SM
+_CLIPPING = (Overflow.SAT, Overflow.SAT_ZERO, Overflow.SAT_SYM)  # these compare codes, and compute none
 
 
 def cast(
@@ -50,6 +51,31 @@ def cast(
 def _needs_objects(codes: NDArray[Any], shift: int, target: FixedPoint) -> bool:
     largest = max((abs(int(c)) for c in (codes.min(), codes.max())), default=0) if codes.size else 0
     return largest.bit_length() + max(-shift, 0) > INT64_BITS or max(shift, target.width + 2) > INT64_BITS
+
+
+def cast_floats(codes: NDArray[Any], frac: int, target: FixedPoint, rounding: Rounding, mode: Overflow) -> NDArray[Any]:
+    """`cast` of codes that floats carry and go on carrying; exact while `cast_bound` fits their mantissa.
+
+    >>> cast_floats(np.array([-5.0, 5.0, 39.0]), 1, FixedPoint.parse("s4.0"), Rounding.RND, Overflow.SAT)
+    array([-2.,  3.,  7.])
+    """
+    return overflow(round_floats(codes, frac - target.frac, rounding), target, mode)
+
+
+def cast_bound(magnitude: int, frac: int, target: FixedPoint, mode: Overflow) -> int:
+    """What nothing on the way of `cast_floats` exceeds, each in units of its own last place.
+
+    Args:
+        magnitude: what no code exceeds.
+        frac: fractional bits of the codes.
+        target: format of the result.
+        mode: overflow mode; for codes that stay inside `target` SAT serves, which computes nothing.
+    """
+    shift = frac - target.frac
+    places = max(shift, 1)  # so many bits stand below the point: those that are dropped, and one for the half
+    rounding = (magnitude << (places - shift)) + (1 << (places - 1))
+    period = 0 if mode in _CLIPPING else 4 << target.width  # twice that of WRAP_SM, the longer one
+    return max(rounding, (rounding >> places) + period)
 
 
 def encode(

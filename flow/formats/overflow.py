@@ -27,8 +27,15 @@ class Overflow(Enum):
     WRAP_SM = "WRAP_SM"
 
 
+def _modulo(codes: Codes, period: int) -> Codes:
+    """The remainder in `0..period - 1` for a power of two, without a division."""
+    floats = np.issubdtype(codes.dtype, np.floating)
+    rest: Codes = codes - np.floor(codes * (1 / period)) * period if floats else codes & (period - 1)
+    return rest
+
+
 def _wrap(codes: Codes, target: FixedPoint) -> Codes:
-    return (codes - target.low) % (1 << target.width) + target.low
+    return _modulo(codes - target.low, 1 << target.width) + target.low
 
 
 def _saturate(codes: Codes, target: FixedPoint) -> Codes:
@@ -48,7 +55,7 @@ def _reflect(codes: Codes, target: FixedPoint) -> Codes:
     if not target.signed:
         raise FormatError(f"Overflow mode WRAP_SM exists for signed formats only, not {target}; use WRAP.")
     period, half = 1 << (target.width + 1), 1 << (target.width - 1)
-    phase = (codes + half) % period - half
+    phase = _modulo(codes + half, period) - half
     return np.where(phase < half, phase, 2 * half - 1 - phase)
 
 
@@ -79,7 +86,7 @@ def _wrap_saturated(codes: Codes, target: FixedPoint, saturated: int) -> Codes:
     The sign bit of a signed format keeps the sign. Below zero an unsigned format gets ones as it does above its top.
     """
     kept = 1 << (target.width - saturated)
-    top, rest = target.high + 1 - kept, codes % kept
+    top, rest = target.high + 1 - kept, _modulo(codes, kept)
     bottom = target.low if target.signed else top
     outside = np.where(codes < 0, bottom, top) + rest
     return np.where((codes < target.low) | (codes > target.high), outside, codes)
@@ -90,7 +97,8 @@ def _reflect_saturated(codes: Codes, target: FixedPoint, saturated: int) -> Code
     if not target.signed:
         return _reflect(codes, target)
     kept, negative = 1 << (target.width - saturated), codes < 0
-    phase = np.where(negative, target.low - 1 - codes, codes - target.high - 1) % (2 * kept)
+    beyond = np.where(negative, target.low - 1 - codes, codes - target.high - 1)
+    phase = _modulo(beyond, 2 * kept)
     depth = np.where(phase < kept, phase, 2 * kept - 1 - phase)
     outside = np.where(negative, target.low + depth, target.high - depth)
     return np.where((codes < target.low) | (codes > target.high), outside, codes)
@@ -106,7 +114,7 @@ def overflow(codes: Codes, target: FixedPoint, mode: Overflow, saturated: int = 
     """Bring integer codes into `target`.
 
     Args:
-        codes: int64 or object array, any shape.
+        codes: int64 or object array, or integers that floats carry, any shape.
         target: format of the result.
         mode: which of the five.
         saturated: the `N` of ap_fixed, for WRAP and WRAP_SM: how many of the top bits saturate instead of wrapping.

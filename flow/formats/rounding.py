@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Rounding", "round_shift"]
+__all__ = ["Rounding", "round_floats", "round_shift"]
 
 Codes = NDArray[Any]
 
@@ -38,7 +38,7 @@ _RAISE: dict[Rounding, Callable[[Codes, Codes, int, Codes], Codes]] = {
     Rounding.RND_MIN_INF: lambda q, r, half, negative: r > half,
     Rounding.RND_ZERO: lambda q, r, half, negative: (r > half) | ((r == half) & negative),
     Rounding.RND_INF: lambda q, r, half, negative: (r > half) | ((r == half) & ~negative),
-    Rounding.RND_CONV: lambda q, r, half, negative: (r > half) | ((r == half) & (q % 2 == 1)),
+    Rounding.RND_CONV: lambda q, r, half, negative: (r > half) | ((r == half) & (q & 1 == 1)),
 }
 
 
@@ -58,3 +58,29 @@ def round_shift(codes: Codes, shift: int, rounding: Rounding) -> Codes:
     raised = _RAISE[rounding](floor, rest, 1 << (shift - 1), codes < 0)
     rounded: Codes = floor + raised.astype(codes.dtype)
     return rounded
+
+
+# The same on real numbers, in place: what `v` becomes. `v + 0.5` and `v - 0.5` must be exact.
+_IN_PLACE: dict[Rounding, Callable[[Codes], Codes]] = {
+    Rounding.TRN: lambda v: np.floor(v, out=v),
+    Rounding.TRN_ZERO: lambda v: np.trunc(v, out=v),
+    Rounding.RND: lambda v: np.floor(np.add(v, 0.5, out=v), out=v),
+    Rounding.RND_MIN_INF: lambda v: np.ceil(np.subtract(v, 0.5, out=v), out=v),
+    Rounding.RND_ZERO: lambda v: np.copysign(np.ceil(np.abs(v) - 0.5), v, out=v),
+    Rounding.RND_INF: lambda v: np.copysign(np.floor(np.abs(v) + 0.5), v, out=v),
+    Rounding.RND_CONV: lambda v: np.rint(v, out=v),
+}
+
+
+def round_floats(codes: Codes, shift: int | NDArray[np.int64], rounding: Rounding) -> Codes:
+    """`round_shift` of integers that floats carry; exact while `flow.formats.cast_bound` fits their mantissa.
+
+    Args:
+        codes: integers as float32 or float64, any shape but that of a scalar.
+        shift: bits to drop, or so many at each place.
+        rounding: which neighbour is taken.
+
+    >>> round_floats(np.array([-5.0, 5.0, 39.0]), 1, Rounding.RND)
+    array([-2.,  3., 20.])
+    """
+    return _IN_PLACE[rounding](codes * np.ldexp(1.0, -shift).astype(codes.dtype))

@@ -45,6 +45,11 @@ class Value:
         """Codes per sample."""
         return math.prod(self.shape)
 
+    @property
+    def magnitude(self) -> int:
+        """What no code exceeds in magnitude; at least 1, so that a bound on a product also bounds the other factor."""
+        return max(abs(self.low), abs(self.high), 1)
+
     def __str__(self) -> str:
         return f"{list(self.shape)} {self.format} [{self.low}, {self.high}]"
 

@@ -45,24 +45,12 @@ _BATCH = 1024
 Codes = NDArray[np.int64]
 
 
-def _largest(value: Value) -> int:
-    return max(abs(value.low), abs(value.high))
-
-
-def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> int:
-    (x,) = types
-    scale = max(map(abs, node.scale.codes.tolist()))
-    shift = max(map(abs, node.shift_codes(x).tolist()))
-    return (_largest(x) * scale << node.product_shift(x)) + shift
-
-
-def _sum(node: Add | Sub, types: tuple[Value, ...]) -> int:
-    frac = max(value.format.frac for value in types)
-    return sum(_largest(value) << (frac - value.format.frac) for value in types)
+def _on_the_way(node: Node, types: tuple[Value, ...]) -> int:
+    return node.partial_bound(*types)
 
 
 def _avg_pool(node: AvgPool2d, types: tuple[Value, ...]) -> int:
-    return _largest(types[0]) * math.prod(node.kernel) * int(node.scale.codes)
+    return types[0].magnitude * math.prod(node.kernel) * int(node.scale.codes)
 
 
 def _requantize(node: Requantize, types: tuple[Value, ...]) -> int:
@@ -81,11 +69,11 @@ def _table(node: Table, types: tuple[Value, ...]) -> int:
 # Per operator, a magnitude that nothing it computes on the way exceeds, in units of its finest step; where an operator
 # computes nothing, the range of its result serves.
 _BOUNDS: dict[type[Node], Callable[[Any, tuple[Value, ...]], int]] = {
-    Dense: lambda node, types: node.partial_bound(types[0]),
-    Conv2d: lambda node, types: node.partial_bound(types[0]),
-    ScaleShift: _scale_shift,
-    Add: _sum,
-    Sub: _sum,
+    Dense: _on_the_way,
+    Conv2d: _on_the_way,
+    ScaleShift: _on_the_way,
+    Add: _on_the_way,
+    Sub: _on_the_way,
     Table: _table,
     AvgPool2d: _avg_pool,
     Requantize: _requantize,
@@ -98,7 +86,7 @@ def _bits(graph: Graph) -> dict[str, int]:
     bounds = {
         node.name: _BOUNDS.get(type(node), lambda node, types: 0)(node, graph.operands(node)) for node in graph.nodes
     }
-    return {name: max(bound, _largest(graph.values[name])).bit_length() for name, bound in bounds.items()}
+    return {name: max(bound, graph.values[name].magnitude).bit_length() for name, bound in bounds.items()}
 
 
 def _carrier(graph: Graph) -> torch.dtype:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from flow.errors import DataError
-from flow.formats import FixedPoint, Overflow, Rounding, cast, encode
+from flow.formats import FixedPoint, Overflow, Rounding, cast, cast_bound, cast_floats, encode
 from tests.formats.oracle import converted, legal, overflowed, rounded
 
 many = settings(derandomize=True, deadline=None, max_examples=400)
@@ -30,6 +31,51 @@ def test_every_code_of_every_width_to_six_bits(rounding: Rounding, signed: bool)
                 assert found.tolist() == [overflowed(code, target, mode) for code in middle]
                 compared += found.size
     assert compared == 96 * 9 * 6 * (5 if signed else 4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rounding", Rounding, ids=lambda mode: mode.value)
+def test_every_code_of_every_width_to_six_bits_in_floats(rounding: Rounding, dtype: type):
+    codes, compared = np.arange(-32, 64), 0
+    for shift, width, signed in itertools.product(range(-3, 6), range(1, 7), (True, False)):
+        target = FixedPoint(width, -shift, signed)
+        for mode in legal(target):
+            found = cast_floats(codes.astype(dtype), 0, target, rounding, mode)
+            assert found.dtype == dtype
+            assert np.array_equal(found, cast(codes, 0, target, rounding, mode))
+            compared += found.size
+    assert compared == 96 * 9 * 6 * 9
+
+
+@many
+@given(
+    st.sampled_from([(np.float32, 24), (np.float64, 53)]),
+    st.integers(0, 2**53) | st.integers(2**24 - 9, 2**24 + 9) | st.integers(0, 2**24),
+    st.integers(-30, 60),
+    st.builds(FixedPoint, st.integers(1, 52), st.integers(-4, 8), st.booleans()),
+    st.sampled_from(Rounding),
+    st.data(),
+)
+def test_casts_in_floats_are_exact_up_to_their_bound(carrier, top: int, frac: int, target: FixedPoint, rounding, data):
+    """The highest magnitudes that the bound lets through, with every mode: the codes are those of integers."""
+    dtype, bits = carrier
+    mode = data.draw(st.sampled_from(legal(target)))
+    while cast_bound(top, frac, target, mode).bit_length() > bits and top:
+        top //= 2
+    assume(cast_bound(top, frac, target, mode).bit_length() <= bits)
+    near = data.draw(st.lists(st.integers(0, min(top, 40)), min_size=1, max_size=4))
+    codes = np.array([*range(-min(top, 5), min(top, 5)), *(sign * (top - d) for d in near for sign in (-1, 1))])
+    found = cast_floats(codes.astype(dtype), frac, target, rounding, mode)
+    assert np.array_equal(found.astype(np.int64), cast(codes, frac, target, rounding, mode))
+
+
+def test_beyond_its_bound_a_cast_in_floats_is_wrong():
+    """Just below a half, whose sum with a half takes 25 bits: float32 makes 1 of it, so the bound is no formality."""
+    codes, target = np.array([(1 << 24) - 1]), FixedPoint(8, 0)
+    assert cast_bound((1 << 24) - 1, 25, target, Overflow.SAT).bit_length() == 25
+    found = [cast_floats(codes.astype(dtype), 25, target, Rounding.RND, Overflow.SAT) for dtype in (np.float32, float)]
+    assert [one.tolist() for one in found] == [[1], [0]]
+    assert cast(codes, 25, target, Rounding.RND, Overflow.SAT).tolist() == [0]
 
 
 def test_rounding_comes_before_overflow():

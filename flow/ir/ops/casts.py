@@ -8,11 +8,28 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, cast, encode_integers
+from flow.formats import (
+    FixedPoint,
+    FloatRounding,
+    Minifloat,
+    Overflow,
+    Rounding,
+    cast,
+    cast_bound,
+    encode_integers,
+)
 from flow.ir.ops.node import Node
 from flow.ir.value import Tensor, Value
 
 __all__ = ["Requantize", "RequantizeEach", "RequantizeMinifloat"]
+
+
+def _rounded_ends(x: Value, frac: int, rounding: Rounding) -> tuple[int, int]:
+    """The range of `x` after rounding to `frac` fractional bits, before any overflow."""
+    ends = np.array([x.low, x.high], dtype=object)
+    wide = FixedPoint.holding(x.low, x.high, x.format.frac).width + max(0, frac - x.format.frac) + 2
+    low, high = cast(ends, x.format.frac, FixedPoint(wide, frac), rounding, Overflow.SAT).tolist()
+    return low, high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +40,10 @@ class _FixedCast(Node):
         """Lowest and highest code of `form` that a code of `x` becomes; all of them where the mode may jump."""
         if overflow is Overflow.WRAP_SM and not form.signed:
             raise self._reject(f"overflow mode WRAP_SM exists for signed formats only, not {form}")
-        ends = np.array([x.low, x.high], dtype=object)
-        wide = FixedPoint.holding(x.low, x.high, x.format.frac).width + max(0, form.frac - x.format.frac) + 2
-        low, high = cast(ends, x.format.frac, FixedPoint(wide, form.frac), rounding, Overflow.SAT).tolist()
+        low, high = _rounded_ends(x, form.frac, rounding)
         if overflow not in (Overflow.SAT, Overflow.SAT_SYM) and not form.holds(low, high):
             return form.low, form.high
+        ends = np.array([x.low, x.high], dtype=object)
         low, high = cast(ends, x.format.frac, form, rounding, overflow).tolist()
         return int(min(low, high)), int(max(low, high))
 
@@ -41,6 +57,17 @@ class Requantize(_FixedCast):
     format: FixedPoint
     rounding: Rounding = Rounding.RND
     overflow: Overflow = Overflow.SAT
+
+    def overflows(self, x: Value) -> bool:
+        """Whether the overflow mode changes some code of `x`."""
+        ends = np.array(_rounded_ends(x, self.format.frac, self.rounding), dtype=object)
+        inside = cast(ends, self.format.frac, self.format, self.rounding, self.overflow)
+        return bool((inside != ends).any())
+
+    def partial_bound(self, *inputs: Value) -> int:
+        (x,) = inputs
+        mode = self.overflow if self.overflows(x) else Overflow.SAT
+        return cast_bound(x.magnitude, x.format.frac, self.format, mode)
 
     def infer(self, *inputs: Value) -> Value:
         (x,) = inputs
@@ -88,6 +115,9 @@ class RequantizeEach(_FixedCast):
     def frac(self) -> int:
         """Fractional bits of the result."""
         return max((form.frac for form in self.formats()), default=0)
+
+    def partial_bound(self, *inputs: Value) -> int:
+        return max((self.cast_to(form).partial_bound(*inputs) for form in self.formats()), default=0)
 
     def infer(self, *inputs: Value) -> Value:
         (x,) = inputs

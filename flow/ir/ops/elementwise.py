@@ -22,12 +22,21 @@ class Relu(Node):
         return Value.exact(x.shape, x.format.frac, max(x.low, 0), max(x.high, 0))
 
 
+def _sum_bound(inputs: tuple[Value, ...]) -> int:
+    """The partial bound of a sum or difference: its terms at their common binary point."""
+    frac = max(value.format.frac for value in inputs)
+    return sum(value.magnitude << (frac - value.format.frac) for value in inputs)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add(Node):
     """`y = a << (F - Fa) + b << (F - Fb)` with `F = max(Fa, Fb)`; both inputs of one shape."""
 
     op: ClassVar[str] = "add"
     arity: ClassVar[int | None] = 2
+
+    def partial_bound(self, *inputs: Value) -> int:
+        return _sum_bound(inputs)
 
     def infer(self, *inputs: Value) -> Value:
         a, b = inputs
@@ -61,6 +70,9 @@ class Sub(Broadcast):
     """`y = a << (F - Fa) - b << (F - Fb)` with `F = max(Fa, Fb)`."""
 
     op: ClassVar[str] = "sub"
+
+    def partial_bound(self, *inputs: Value) -> int:
+        return _sum_bound(inputs)
 
     def infer(self, *inputs: Value) -> Value:
         a, b = inputs

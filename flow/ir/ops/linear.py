@@ -68,11 +68,12 @@ class Linear(Node):
             return np.zeros(self.weight.shape[0], dtype=np.int64)
         return self.bias.codes << (self.frac(x) - self.bias.format.frac)
 
-    def partial_bound(self, x: Value) -> int:
+    def partial_bound(self, *inputs: Value) -> int:
         """A magnitude that no partial sum exceeds, in whatever order the terms are added, bias included."""
+        (x,) = inputs
         rows = _row_sums(np.abs(self.weight.codes.reshape(self.weight.shape[0], -1)))
-        largest, lift = max(abs(x.low), abs(x.high)), self.product_shift(x)
-        return max((row * largest << lift) + abs(bias) for row, bias in zip(rows, self._biases(x), strict=True))
+        lift = self.product_shift(x)
+        return max((row * x.magnitude << lift) + abs(bias) for row, bias in zip(rows, self._biases(x), strict=True))
 
     def _biases(self, x: Value) -> list[int]:
         """As `bias_codes`, of any width."""
@@ -160,6 +161,12 @@ class ScaleShift(Node):
     def shift_codes(self, x: Value) -> NDArray[np.int64]:
         """The shift term at the result's binary point, int64[C]; it wraps as `Linear.bias_codes` does."""
         return self.shift.codes << (self.frac(x) - self.shift.format.frac)
+
+    def partial_bound(self, *inputs: Value) -> int:
+        (x,) = inputs
+        lift, shifts = self.product_shift(x), _lifted(self.shift, self.frac(x))
+        scales: list[int] = self.scale.codes.tolist()
+        return max((x.magnitude * abs(s) << lift) + abs(t) for s, t in zip(scales, shifts, strict=True))
 
     def infer(self, *inputs: Value) -> Value:
         (x,) = inputs

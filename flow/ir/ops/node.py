@@ -39,6 +39,13 @@ class Node:
         """
         raise GraphError(f"Operator {type(self).__name__} has no type rule.")
 
+    def partial_bound(self, *inputs: Value) -> int:
+        """A magnitude that nothing on the way to the result exceeds, in whatever order terms are taken.
+
+        Each number counts in units of its own last place; 0 where the ranges of inputs and result bound it already.
+        """
+        return 0
+
     def tensors(self) -> dict[str, Tensor]:
         """The constants of the node by field name."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}

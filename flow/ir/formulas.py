@@ -1,0 +1,290 @@
+"""What each operator computes, as a formula on a batch that is made from the operator's constants.
+
+The arrays of one formula have one number type, its carrier: int64, or a float type of which `flow.ir.plan` proves that
+it holds every number on the way. One formula serves all of them; only casts round in their own way in floats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.formats import Overflow, cast, cast_floats, encode_minifloat, overflow, round_floats
+from flow.ir.ops import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool2d,
+    Mul,
+    Node,
+    Pad,
+    ReduceMax,
+    ReduceSum,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
+    ScaleShift,
+    Sub,
+    Table,
+    Upsample,
+)
+from flow.ir.value import Value
+
+__all__ = ["FORMULAS", "Carrier", "Codes", "Formula"]
+
+Carrier = np.dtype[Any]
+Codes = NDArray[Any]
+Formula = Callable[..., Codes]  # [N, *shape] of each input -> [N, *shape] of the result, all of one carrier
+Types = tuple[Value, ...]
+
+_DOUBLE = 53
+_INTEGERS = np.dtype(np.int64)
+
+
+def _lifted(codes: Codes, bits: int) -> Codes:
+    """`codes << bits` in any carrier."""
+    if not bits:
+        return codes
+    lifted: Codes = codes << bits if codes.dtype == _INTEGERS else np.ldexp(codes, bits)
+    return lifted
+
+
+def _per_channel(codes: Codes, types: Types, carrier: Carrier) -> Codes:
+    """int64[C] to broadcast along the channel axis of a batch of values like the input."""
+    return codes.astype(carrier).reshape(-1, *([1] * (len(types[0].shape) - 1)))
+
+
+def _dense(node: Dense, types: Types, carrier: Carrier) -> Formula:
+    weight = _lifted(np.ascontiguousarray(node.weight.codes.T, dtype=carrier), node.product_shift(types[0]))
+    bias = node.bias_codes(types[0]).astype(carrier)
+
+    def formula(x: Codes) -> Codes:
+        sums: Codes = x @ weight
+        sums += bias
+        return sums
+
+    return formula
+
+
+def _padded(x: Codes, padding: tuple[int, int]) -> Codes:
+    if not any(padding):
+        return x
+    (n, c, h, w), (ph, pw) = x.shape, padding
+    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), x.dtype)
+    padded[:, :, ph : ph + h, pw : pw + w] = x
+    return padded
+
+
+def _conv2d(node: Conv2d, types: Types, carrier: Carrier) -> Formula:
+    groups, out, fan = node.groups, node.weight.shape[0], math.prod(node.weight.shape[1:])
+    kernels = node.weight.codes.reshape(groups, out // groups, fan).astype(carrier)
+    weight = _lifted(kernels, node.product_shift(types[0]))
+    bias = _per_channel(node.bias_codes(types[0]), types, carrier)
+
+    def formula(x: Codes) -> Codes:
+        view = np.lib.stride_tricks.sliding_window_view(_padded(x, node.padding), node.kernel, axis=(2, 3))
+        windows = view[:, :, :: node.stride[0], :: node.stride[1]]
+        n, _, h, w = windows.shape[:4]
+        columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, groups, fan, h * w)
+        sums: Codes = (weight @ columns).reshape(n, out, h, w)
+        sums += bias
+        return sums
+
+    return formula
+
+
+def _scale_shift(node: ScaleShift, types: Types, carrier: Carrier) -> Formula:
+    scale = _lifted(_per_channel(node.scale.codes, types, carrier), node.product_shift(types[0]))
+    shift = _per_channel(node.shift_codes(types[0]), types, carrier)
+
+    def formula(x: Codes) -> Codes:
+        product: Codes = x * scale
+        product += shift
+        return product
+
+    return formula
+
+
+def _lifts(types: Types) -> list[int]:
+    """How far each input moves left to the common binary point."""
+    frac = max(value.format.frac for value in types)
+    return [frac - value.format.frac for value in types]
+
+
+def _add(node: Add, types: Types, carrier: Carrier) -> Formula:
+    left, right = _lifts(types)
+    return lambda a, b: _lifted(a, left) + _lifted(b, right)
+
+
+def _sub(node: Sub, types: Types, carrier: Carrier) -> Formula:
+    left, right = _lifts(types)
+    return lambda a, b: _lifted(a, left) - _lifted(b, right)
+
+
+def _mul(node: Mul, types: Types, carrier: Carrier) -> Formula:
+    return lambda a, b: a * b
+
+
+def _table(node: Table, types: Types, carrier: Carrier) -> Formula:
+    entries = node.entries.codes.astype(carrier)
+    return lambda x: entries[x.astype(np.int64) - node.first]
+
+
+def _relu(node: Relu, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: np.maximum(x, 0)
+
+
+def _pooled(node: MaxPool2d | AvgPool2d, types: Types, x: Codes, join: Callable[[Codes, Codes], Codes]) -> Codes:
+    """Every place of the window in turn, joined with those before."""
+    (kh, kw), (sh, sw) = node.kernel, node.stride
+    h, w = node.window_shape(types[0])[1:]
+    places = [x[:, :, i : i + sh * h : sh, j : j + sw * w : sw] for i in range(kh) for j in range(kw)]
+    return reduce(join, places)
+
+
+def _max_pool(node: MaxPool2d, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: _pooled(node, types, x, np.maximum)
+
+
+def _avg_pool(node: AvgPool2d, types: Types, carrier: Carrier) -> Formula:
+    scale = node.scale.codes.astype(carrier)
+    return lambda x: _pooled(node, types, x, np.add) * scale
+
+
+def _flatten(node: Flatten, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: x.reshape(x.shape[0], types[0].size)
+
+
+def _reshape(node: Reshape, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: x.reshape(x.shape[0], *node.shape)
+
+
+def _concat(node: Concat, types: Types, carrier: Carrier) -> Formula:
+    lifts = _lifts(types)
+    return lambda *parts: np.concatenate(list(map(_lifted, parts, lifts)), axis=node.axis + 1)
+
+
+def _pad(node: Pad, types: Types, carrier: Carrier) -> Formula:
+    (kept, placed), shape = node.places(types[0].shape), node.infer(*types).shape
+
+    def formula(x: Codes) -> Codes:
+        padded = np.zeros((len(x), *shape), carrier)
+        padded[(slice(None), *placed)] = x[(slice(None), *kept)]
+        return padded
+
+    return formula
+
+
+def _upsample(node: Upsample, types: Types, carrier: Carrier) -> Formula:
+    def formula(x: Codes) -> Codes:
+        for axis, factor in enumerate(node.factors, start=1):
+            x = x.repeat(factor, axis=axis)
+        return x
+
+    return formula
+
+
+def _reduce_max(node: ReduceMax, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: x.max(axis=node.axis + 1, keepdims=True)
+
+
+def _reduce_sum(node: ReduceSum, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: x.sum(axis=node.axis + 1, keepdims=True)
+
+
+def _requantize(node: Requantize, types: Types, carrier: Carrier) -> Formula:
+    frac, shift = types[0].format.frac, types[0].format.frac - node.format.frac
+    if carrier == _INTEGERS:
+        return lambda x: cast(x, frac, node.format, node.rounding, node.overflow)
+    if node.overflows(types[0]):
+        return lambda x: cast_floats(x, frac, node.format, node.rounding, node.overflow)
+    return lambda x: round_floats(x, shift, node.rounding)
+
+
+def _requantize_each(node: RequantizeEach, types: Types, carrier: Carrier) -> Formula:
+    if carrier != _INTEGERS and node.overflow in (Overflow.SAT, Overflow.SAT_SYM):
+        return _saturate_each(node, types, carrier)
+    parts = []
+    for form in node.formats():
+        where = np.broadcast_to(node.places(form), types[0].shape)
+        parts.append((where, _requantize(node.cast_to(form), types, carrier), node.frac - form.frac))
+
+    def formula(x: Codes) -> Codes:
+        result = np.zeros_like(x)
+        for where, part, lift in parts:
+            result[:, where] = _lifted(part(x[:, where]), lift)
+        return result
+
+    return formula
+
+
+def _saturate_each(node: RequantizeEach, types: Types, carrier: Carrier) -> Formula:
+    """All places at once, each with a shift, two ends and a factor of its own; a width of 0 has both ends at 0."""
+    shifts, ends = np.zeros(node.fracs.shape, np.int64), np.zeros((3, *node.fracs.shape), carrier)
+    for form in node.formats():
+        where = node.places(form)
+        shifts[where] = types[0].format.frac - form.frac
+        low, high = overflow(np.array([form.low, form.high]), form, node.overflow).tolist()
+        for row, end in zip(ends, (low, high, 2 ** (node.frac - form.frac)), strict=True):
+            row[where] = end
+    low, high, factor = ends
+
+    def formula(x: Codes) -> Codes:
+        rounded = round_floats(x, shifts, node.rounding)
+        np.clip(rounded, low, high, out=rounded)
+        rounded *= factor
+        return rounded
+
+    return formula
+
+
+def _requantize_minifloat(node: RequantizeMinifloat, types: Types, carrier: Carrier) -> Formula:
+    frac = types[0].format.frac
+    if types[0].format.width > _DOUBLE:
+        return lambda x: node.of(x, frac)
+
+    def formula(x: Codes) -> Codes:
+        values = np.ldexp(x.astype(np.float64), -frac)
+        return node.minifloat.integers(encode_minifloat(values, node.minifloat, node.rounding)).astype(carrier)
+
+    return formula
+
+
+def _argmax(node: ArgMax, types: Types, carrier: Carrier) -> Formula:
+    return lambda x: x.argmax(axis=1)[:, None].astype(carrier)
+
+
+FORMULAS: dict[type[Node], Callable[..., Formula]] = {
+    Dense: _dense,
+    Conv2d: _conv2d,
+    ScaleShift: _scale_shift,
+    Relu: _relu,
+    Add: _add,
+    MaxPool2d: _max_pool,
+    AvgPool2d: _avg_pool,
+    Flatten: _flatten,
+    Sub: _sub,
+    Mul: _mul,
+    Table: _table,
+    Reshape: _reshape,
+    Concat: _concat,
+    Pad: _pad,
+    Upsample: _upsample,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
+    Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    RequantizeMinifloat: _requantize_minifloat,
+    ArgMax: _argmax,
+}
