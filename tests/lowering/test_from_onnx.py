@@ -18,11 +18,13 @@ from flow.ir import (
     Graph,
     MaxPool2d,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
     Reshape,
     ScaleShift,
+    Upsample,
     interpret,
     to_text,
 )
@@ -34,6 +36,7 @@ from tests.ir.strategies import SINGLE, requantize
 
 OPERATORS = (
     Dense, Conv2d, ScaleShift, Relu, Add, MaxPool2d, AvgPool2d, Flatten, ArgMax, ReduceMax, ReduceSum, Reshape,
+    Pad, Upsample,
 )  # fmt: skip
 once = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -188,6 +188,42 @@ BUILDS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any]]] = {
     "conv_grouped": ((4, 5, 5), lambda m: m.op("Conv", WEIGHT, group=2)),
     "conv_one_dimension": ((2, 9), lambda m: m.op("Conv", WEIGHT[:, :, 0], pads=[1, 1], strides=[2])),
     "conv_one_dimension_dilated": ((2, 9), lambda m: m.op("Conv", WEIGHT[:, :, 1], dilations=[3])),
+    "conv_padded_unevenly": ((2, 5, 5), lambda m: m.op("Conv", WEIGHT, pads=[1, 0, 0, 2], strides=[1, 2])),
+    "conv_one_dimension_padded_unevenly": ((2, 9), lambda m: m.op("Conv", WEIGHT[:, :, 0], pads=[0, 2])),
+    "conv_transpose": ((4, 3, 4), lambda m: m.op("ConvTranspose", WEIGHT, np.array([0.5, -1.0]))),
+    "conv_transpose_strided": (
+        (4, 3, 4),
+        lambda m: m.op("ConvTranspose", WEIGHT, strides=[2, 3], pads=[1, 0, 0, 2], output_padding=[1, 0]),
+    ),
+    "conv_transpose_dilated": (
+        (4, 3, 4), lambda m: m.op("ConvTranspose", WEIGHT, strides=[2, 1], dilations=[2, 3], pads=[2, 1, 2, 1]),
+    ),
+    "conv_transpose_grouped": (
+        (4, 3, 4), lambda m: m.op("ConvTranspose", WEIGHT, np.arange(4.0), group=2, strides=[2, 2]),
+    ),
+    "conv_transpose_cropped": (
+        (4, 3, 4), lambda m: m.op("ConvTranspose", WEIGHT[..., :1], strides=[3, 2], pads=[0, 2, 0, 1]),
+    ),
+    "conv_transpose_one_dimension": (
+        (4, 5), lambda m: m.op("ConvTranspose", WEIGHT[:, :, 0], strides=[3], pads=[1, 0], output_padding=[2]),
+    ),
+    "conv_transpose_quantised": (
+        (4, 3, 4),
+        lambda m: m.op(
+            "ConvTranspose", m.quant(2.0 ** -np.arange(2.0).reshape(1, 2, 1, 1), 3.0, source=m.constant(WEIGHT)),
+            source="v0", strides=[2, 2],
+        ),
+    ),
+    "pad": ((2, 3, 4), lambda m: m.op("Pad", np.array([0, 0, 1, 0, 0, 0, 0, 2]))),
+    "pad_channels_by_zero": ((2, 3), lambda m: m.op("Pad", np.array([0, 1, 0, 0, 2, 3]), 0.0, mode="constant")),
+    "pad_some_axes": ((2, 3, 4), lambda m: m.op("Pad", np.array([1, 2, 0, 3]), "", np.array([2, -1]))),
+    "pad_and_crop": ((2, 3, 4), lambda m: m.op("Pad", np.array([0, 0, -1, 2, 0, 0, 0, -1]))),
+    "resize": ((2, 3, 4), lambda m: m.op("Resize", "", np.array([1.0, 1.0, 2.0, 3.0]), mode="nearest",
+                                         coordinate_transformation_mode="asymmetric", nearest_mode="floor")),
+    "resize_half_pixel": ((2, 3, 4), lambda m: m.op("Resize", "", np.array([1.0, 1.0, 3.0, 2.0]), mode="nearest")),
+    "resize_to_sizes": ((2, 3, 4), lambda m: m.op("Resize", "", "", np.array([1, 2, 6, 4]), mode="nearest",
+                                                  nearest_mode="round_prefer_ceil")),
+    "resize_line": ((2, 4), lambda m: m.op("Resize", "", np.array([1.0, 1.0, 5.0]), mode="nearest")),
     "gemm": ((8,), lambda m: m.op("Gemm", VECTOR, np.arange(3) / 4)),
     "gemm_transposed": ((8,), lambda m: m.op("Gemm", VECTOR.T.copy(), transB=1)),
     "gemm_one_bias": ((8,), lambda m: m.op("Gemm", VECTOR, np.array([0.375]))),
@@ -241,6 +277,18 @@ def test_operators_against_qonnx(name: str):
     assert np.array_equal(wanted, found)
     assert wanted.size >= 40
     assert len(np.unique(wanted)) > 5
+
+
+def test_padding_and_upsampling_of_old_files():
+    """As attributes, and as the operator that Resize took the place of; ONNX Runtime reads neither any more."""
+    model = Model((2, 3))
+    model.quant(2.0**-4)
+    model.op("Pad", pads=[0, 0, 1, 0, 0, 2], mode="constant", value=0.0)
+    model.op("Upsample", np.array([1.0, 1.0, 3.0]), mode="nearest")
+    model.op("Upsample", mode="nearest", scales=[1.0, 2.0, 1.0])
+    codes = np.random.default_rng(0).integers(-128, 128, (20, 2, 3))
+    wanted = np.pad(codes, ((0, 0), (0, 0), (1, 2))).repeat(3, axis=2).repeat(2, axis=1)
+    assert np.array_equal(interpreted(load_onnx(model.content()), codes), np.ldexp(wanted, -4))
 
 
 FUNCTIONS = {

@@ -1,4 +1,4 @@
-"""Products with constants: Gemm, MatMul, Conv, and a BatchNormalization that stands by itself."""
+"""Products with constants: Gemm, MatMul, and a BatchNormalization that stands by itself."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
-from flow.ir import Conv2d, Dense, Tensor
+from flow.ir import Dense, Tensor
 from flow.lowering.from_onnx.draft import WEIGHT_BITS, Draft
 from flow.lowering.from_onnx.exact import dyadic_tensor, exponent, exponents, fractions
 from flow.lowering.from_onnx.file import Call
 from flow.lowering.from_onnx.quant_nodes import parameter
 from flow.lowering.from_onnx.tracked import Constant, RefusedError, Signal, Tracked
 
-__all__ = ["added_tensor", "batch_norm", "constant_tensor", "conv", "gemm", "matmul", "signal", "window"]
+__all__ = [
+    "added_tensor", "batch_norm", "bias_of", "constant_tensor", "gemm", "matmul", "product_unit", "signal", "weight_of",
+]  # fmt: skip
 
 _NEAR = 2.0**-20  # how far a bias code may lie from an integer, relative to itself: what float32 scales leave
 
@@ -81,17 +83,22 @@ def gemm(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     factors = call.attributes.get("alpha", 1.0), call.attributes.get("beta", 1.0)
     if factors != (1.0, 1.0) or call.attributes.get("transA", 0):
         raise RefusedError("only alpha=1, beta=1 and transA=0 are supported")
-    weight = _weight(operands[1])
+    weight = weight_of(operands[1])
     rows = weight if call.attributes.get("transB", 0) else weight.mapped(np.transpose)
     return _dense(d, signal(operands), rows, operands[2] if len(operands) > 2 else None)
 
 
 def matmul(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     """ONNX MatMul of a value and a constant matrix."""
-    return _dense(d, signal(operands), _weight(operands[1]).mapped(np.transpose), None)
+    return _dense(d, signal(operands), weight_of(operands[1]).mapped(np.transpose), None)
 
 
-def _weight(found: Tracked) -> Constant:
+def weight_of(found: Tracked) -> Constant:
+    """The constant factor.
+
+    Raises:
+        RefusedError: the network computes it.
+    """
     if not isinstance(found, Constant):
         raise RefusedError("its second factor is no constant; products of two values of the network are Mul only")
     return found
@@ -102,17 +109,22 @@ def _dense(d: Draft, x: Signal, rows: Constant, bias: Tracked | None) -> Signal:
     if rows.values.ndim != 2 or len(shape) != 1:
         raise RefusedError(f"it needs one axis behind the batch and a matrix, not {list(shape)}; flatten before it")
     weight, unit = constant_tensor(d, rows)
-    unit = _product_unit(x, unit)
-    return Signal(d.emit(Dense, x.node, weight=weight, bias=_bias(d, bias, unit, weight.shape[0])), unit)
+    unit = product_unit(x, unit)
+    return Signal(d.emit(Dense, x.node, weight=weight, bias=bias_of(d, bias, unit, weight.shape[0])), unit)
 
 
-def _product_unit(x: Signal, unit: NDArray[Any]) -> NDArray[Any]:
+def product_unit(x: Signal, unit: NDArray[Any]) -> NDArray[Any]:
+    """The unit of sums of products with constants in `unit`.
+
+    Raises:
+        RefusedError: the values have a scale per channel.
+    """
     if x.unit.size > 1:
         raise RefusedError("its input has a scale per channel, which a sum cannot mix; quantise it per tensor")
     return np.asarray(x.unit.reshape(()) * unit, dtype=object)
 
 
-def _bias(d: Draft, found: Tracked | None, unit: NDArray[Any], channels: int) -> Tensor | None:
+def bias_of(d: Draft, found: Tracked | None, unit: NDArray[Any], channels: int) -> Tensor | None:
     """The bias in the unit of the sums, int64[O].
 
     Raises:
@@ -141,52 +153,6 @@ def added_tensor(d: Draft, x: Constant) -> Tensor:
         if powers is not None:
             return _on_points(x, -powers)
     return d.summand(fractions(x.values.astype(np.float64)), 0)
-
-
-def conv(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX Conv in one or two dimensions; dilated kernels get zeros between their weights."""
-    x, weight = signal(operands), _weight(operands[1])
-    shape, dims = d.value(x).shape, weight.values.ndim - 2
-    if dims not in (1, 2) or len(shape) != dims + 1:
-        raise RefusedError(f"it needs a kernel of one or two dimensions over [C, (H,) W], not {list(shape)}")
-    codes, unit = constant_tensor(d, weight)
-    unit = _product_unit(x, unit)
-    kernel = _dilated(codes.codes, call.attributes.get("dilations", [1] * dims))
-    stride, padding = window(call, kernel.shape[2:])
-    planes = d.reshape(x.node, shape if dims == 2 else (shape[0], 1, shape[1]))
-    if dims == 1:
-        kernel, stride, padding = kernel[:, :, None, :], (1, *stride), (0, *padding)
-    bias = _bias(d, operands[2] if len(operands) > 2 else None, unit, kernel.shape[0])
-    groups = call.attributes.get("group", 1)
-    made = d.emit(
-        Conv2d, planes, weight=Tensor(kernel, codes.format), bias=bias, stride=stride, padding=padding, groups=groups
-    )
-    out = d.types[made].shape
-    return Signal(made if dims == 2 else d.reshape(made, (out[0], out[2])), unit)
-
-
-def _dilated(codes: NDArray[np.int64], dilations: list[int]) -> NDArray[np.int64]:
-    sizes = [(size - 1) * dilation + 1 for size, dilation in zip(codes.shape[2:], dilations, strict=True)]
-    wide = np.zeros((*codes.shape[:2], *sizes), dtype=np.int64)
-    wide[(slice(None), slice(None), *(slice(None, None, dilation) for dilation in dilations))] = codes
-    return wide
-
-
-def window(call: Call, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Stride and padding of a window.
-
-    Raises:
-        RefusedError: the padding differs between the two ends, or is left to the runtime.
-    """
-    dims, given = len(kernel), call.attributes
-    if given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise RefusedError(f"auto_pad={given['auto_pad']} leaves the padding open; write pads")
-    pads = given.get("pads", [0] * 2 * dims)
-    if list(pads[:dims]) != list(pads[dims:]):
-        raise RefusedError(f"pads={list(pads)} differ between the two ends; pad both alike")
-    if "kernel_shape" in given and len(given["kernel_shape"]) != dims:
-        raise RefusedError(f"kernel_shape={list(given['kernel_shape'])} does not have {dims} dimensions")
-    return tuple(given.get("strides", [1] * dims)), tuple(pads[:dims])
 
 
 def batch_norm(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:

@@ -11,7 +11,16 @@ from typing import Any, Literal
 from flow.errors import FormatError, GraphError, UnsupportedError
 from flow.formats import FixedPoint
 from flow.ir import Graph
-from flow.lowering.from_onnx import constants, elementwise, linear, quant_nodes, reductions, shapes
+from flow.lowering.from_onnx import (
+    constants,
+    convolutions,
+    elementwise,
+    linear,
+    quant_nodes,
+    reductions,
+    shapes,
+    spatial,
+)
 from flow.lowering.from_onnx.draft import ONE, Draft, Factor, Scales
 from flow.lowering.from_onnx.file import Call, OnnxFile, nowhere, read_file
 from flow.lowering.from_onnx.tracked import Constant, Lost, Pending, Raw, RefusedError, Signal, Tracked
@@ -34,7 +43,8 @@ HANDLERS: dict[str, Handler] = {
     "Clip": quant_nodes.clip,
     "Gemm": linear.gemm,
     "MatMul": linear.matmul,
-    "Conv": linear.conv,
+    "Conv": convolutions.conv,
+    "ConvTranspose": convolutions.conv_transpose,
     "BatchNormalization": linear.batch_norm,
     "Relu": elementwise.relu,
     "Add": elementwise.add,
@@ -52,6 +62,9 @@ HANDLERS: dict[str, Handler] = {
     "Squeeze": shapes.squeeze,
     "Unsqueeze": shapes.unsqueeze,
     "ArgMax": shapes.argmax,
+    "Pad": spatial.pad,
+    "Resize": spatial.resize,
+    "Upsample": spatial.resize,
     "Identity": shapes.same,
     "Dropout": shapes.same,
     "Cast": shapes.cast,

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
 from flow.ir import ArgMax, AvgPool2d, Flatten, MaxPool2d, Node, Tensor
+from flow.lowering.from_onnx.convolutions import window
 from flow.lowering.from_onnx.draft import Draft
 from flow.lowering.from_onnx.exact import exponent
 from flow.lowering.from_onnx.file import Call
-from flow.lowering.from_onnx.linear import signal, window
+from flow.lowering.from_onnx.linear import signal
 from flow.lowering.from_onnx.quant_nodes import parameter
 from flow.lowering.from_onnx.tracked import RefusedError, Signal, Tracked
 

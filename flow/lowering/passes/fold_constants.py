@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from flow.ir import AvgPool2d, Flatten, Graph, Node, Relu, Reshape, ScaleShift, Tensor
+from flow.ir import AvgPool2d, Flatten, Graph, Node, Pad, Relu, Reshape, ScaleShift, Tensor, Upsample
 from flow.lowering.passes.rewrite import View, sweep
 from flow.lowering.passes.tensors import is_one, is_zero, shifted, times
 
@@ -56,11 +56,19 @@ def _shape(view: View, node: Flatten | Reshape) -> Node | str | None:
     return replace(node, inputs=before.inputs) if isinstance(before, Flatten | Reshape) else None
 
 
+def _spread(view: View, node: Pad | Upsample) -> Node | str | None:
+    """Nothing where no code moves: cropping takes no place that padding puts there at the same size."""
+    moves = (*node.before, *node.after, *node.interior) if isinstance(node, Pad) else [n - 1 for n in node.factors]
+    return None if any(moves) else node.inputs[0]
+
+
 _RULES: dict[type[Node], Callable[..., Node | str | None]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
     Flatten: _shape,
     Reshape: _shape,
+    Pad: _spread,
+    Upsample: _spread,
 }
 
 
