@@ -18,12 +18,14 @@ from flow.ir import (
     Input,
     MaxPool2d,
     Node,
+    Pad,
     Relu,
     Requantize,
     Reshape,
     ScaleShift,
     Table,
     Tensor,
+    Upsample,
     interpret,
     to_text,
     trace,
@@ -123,6 +125,21 @@ def folding() -> Graph:
         plus("offset", "fc", 0.5, "s4.2"),
     ]
     return Graph("folding", tuple(nodes), ("offset",))
+
+
+def test_padding_and_upsampling_that_move_nothing_go():
+    still = {"before": (0,), "after": (0,), "interior": (0,)}
+    nodes = (
+        Input(name="x", shape=(3,), format=fmt("s6.3")),
+        Pad(name="idle", inputs=("x",), **still),
+        Upsample(name="once", inputs=("idle",), factors=(1,)),
+        Pad(name="moved", inputs=("once",), **{**still, "before": (1,), "after": (-1,)}),
+        Upsample(name="twice", inputs=("moved",), factors=(2,)),
+    )
+    graph = Graph("still", nodes, ("twice",))
+    after = simplify(graph)
+    assert [node.name for node in after] == ["x", "moved", "twice"]
+    assert same(graph, after) == 40 * 6
 
 
 def test_the_text_of_a_graph_with_something_for_every_pass():
