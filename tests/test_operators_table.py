@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flow.estimation.analytic import _CASES as _COSTS
 from flow.exporters.hls4ml.layers import HANDLERS as HLS4ML_HANDLERS
 from flow.exporters.hls4ml.rewrite import REWRITES
 from flow.exporters.onnx_integer import HANDLERS
@@ -19,6 +20,7 @@ TABLES = {
     "a handler in flow/exporters/onnx_integer.py": set(HANDLERS),
     "a handler in flow/exporters/onnx_qonnx.py": set(QONNX_HANDLERS),
     "a layer or a rewriting in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES},
+    "a cost in flow/estimation/analytic.py": set(_COSTS),
     "a formula on fractions in tests/ir/reference.py": set(REFERENCE),
     "a strategy in tests/ir/strategies.py": set(SINGLE),
 }

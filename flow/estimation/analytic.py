@@ -45,8 +45,10 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
+    Transpose,
     Upsample,
 )
 from flow.ir.value import Value
@@ -198,6 +200,19 @@ def _concat(plan: Sketch, node: Concat, family: Family) -> Found:
     return {"gates": bits, "fifo": sum(luts_each[1:])}, sum(usages[1:], Usage())
 
 
+def _slice(plan: Sketch, node: Slice, family: Family) -> Found:
+    """A counter of the places of each axis, whose comparison drops what is not taken."""
+    bits = sum(size.bit_length() for size in plan.graph.values[node.inputs[0]].shape)
+    return {"counters": float(2 * bits)}, Usage(ff=bits)
+
+
+def _transpose(plan: Sketch, node: Transpose, family: Family) -> Found:
+    """Two samples in memory: one is written while the other is read in another order."""
+    value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
+    found, usage = _memory(-(-value.size // lanes), lanes * value.format.width, family)
+    return {"memory": 2 * found}, usage + usage
+
+
 def _max_pool(plan: Sketch, node: MaxPool2d, family: Family) -> Found:
     """A comparator a lane for every further code of the window, as in flow_argmax without the index."""
     value, lanes = plan.graph.values[node.inputs[0]], plan.lanes[node.name]
@@ -279,6 +294,8 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     ReduceMax: _reduction,
     ReduceSum: _reduction,
     Concat: _concat,
+    Slice: _slice,
+    Transpose: _transpose,
     Flatten: _nothing,
     Reshape: _nothing,
     Pad: _pad,

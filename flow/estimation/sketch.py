@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flow.errors import ExportError
 from flow.exporters.verilog import DEFAULT_TARGET_CYCLES, Folding
-from flow.ir import ArgMax, AvgPool2d, Conv2d, Graph, Input, Linear, MaxPool2d, Node, ScaleShift
+from flow.ir import ArgMax, AvgPool2d, Conv2d, Graph, Input, Linear, MaxPool2d, Node, ScaleShift, Transpose
 
 __all__ = ["Sketch", "matrix_shape", "sketch"]
 
@@ -118,9 +118,11 @@ def _cycles(graph: Graph, node: Node, folding: Mapping[str, Folding], lanes: Map
 
 
 def _fill(plan: Sketch, node: Node) -> int:
-    """Cycles until a node can make its first code: a window needs all its rows but the last."""
+    """Cycles until a node can make its first code: a window needs all rows but the last, a transposition a sample."""
     if isinstance(node, Conv2d | MaxPool2d | AvgPool2d):
         source = plan.graph.values[node.inputs[0]]
         beats = source.shape[0] * (source.shape[2] * (node.kernel[0] - 1) + node.kernel[1])
         return beats // plan.lanes[node.inputs[0]] + _WINDOW_LATENCY
+    if isinstance(node, Transpose):
+        return plan.graph.values[node.name].size // plan.lanes[node.name]
     return _WINDOW_LATENCY if isinstance(node, Linear | ScaleShift) else 1

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from flow.errors import ExportError
+from flow.exporters import onnx_moves
 from flow.exporters.onnx_builder import Builder
 from flow.exporters.onnx_cast import lift, requantize, requantize_each
 from flow.exporters.onnx_minifloat import look_up, requantize_minifloat
@@ -47,8 +48,10 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
+    Transpose,
     Upsample,
     Value,
 )
@@ -172,18 +175,6 @@ def _table(b: Builder, node: Table, types: Types, x: str) -> str:
     return look_up(b, node.entries.codes, node.first, x)
 
 
-def _reduce_max(b: Builder, node: ReduceMax, types: Types, x: str) -> str:
-    return b.op("ReduceMax", x, np.array([node.axis + 1]), keepdims=1)
-
-
-def _reduce_sum(b: Builder, node: ReduceSum, types: Types, x: str) -> str:
-    return b.op("ReduceSum", x, np.array([node.axis + 1]), keepdims=1)
-
-
-def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
-    return b.op("Reshape", x, np.array([0, *node.shape]))
-
-
 def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *_aligned(b, types, *parts), axis=node.axis + 1)
 
@@ -236,13 +227,15 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
-    ReduceMax: _reduce_max,
-    ReduceSum: _reduce_sum,
+    ReduceMax: onnx_moves.reduce_max,
+    ReduceSum: onnx_moves.reduce_sum,
     Flatten: _flatten,
-    Reshape: _reshape,
+    Reshape: onnx_moves.reshape,
     Concat: _concat,
     Pad: pad,
     Upsample: _upsample,
+    Slice: onnx_moves.slice_axes,
+    Transpose: onnx_moves.transpose,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,

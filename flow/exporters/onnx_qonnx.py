@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from flow.errors import ExportError
+from flow.exporters import onnx_moves
 from flow.exporters.onnx_builder import Builder
 from flow.exporters.onnx_qonnx_cast import (
     DOMAIN,
@@ -49,9 +50,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
     Value,
 )
@@ -115,18 +118,6 @@ def _table(b: Builder, node: Table, types: Types, x: str) -> str:
     return b.op("Gather", _constant(b, node.entries, "entries", node.entries.shape), index, axis=0)
 
 
-def _reduce_max(b: Builder, node: ReduceMax, types: Types, x: str) -> str:
-    return b.op("ReduceMax", x, np.array([node.axis + 1]), keepdims=1)
-
-
-def _reduce_sum(b: Builder, node: ReduceSum, types: Types, x: str) -> str:
-    return b.op("ReduceSum", x, np.array([node.axis + 1]), keepdims=1)
-
-
-def _reshape(b: Builder, node: Reshape, types: Types, x: str) -> str:
-    return b.op("Reshape", x, np.array([0, *node.shape]))
-
-
 def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *parts, axis=node.axis + 1)
 
@@ -181,13 +172,15 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     Table: _table,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
-    ReduceMax: _reduce_max,
-    ReduceSum: _reduce_sum,
+    ReduceMax: onnx_moves.reduce_max,
+    ReduceSum: onnx_moves.reduce_sum,
     Flatten: _flatten,
-    Reshape: _reshape,
+    Reshape: onnx_moves.reshape,
     Concat: _concat,
     Pad: pad,
     Upsample: _upsample,
+    Slice: onnx_moves.slice_axes,
+    Transpose: onnx_moves.transpose,
     Requantize: requantize,
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,

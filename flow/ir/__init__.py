@@ -25,8 +25,10 @@ from flow.ir.ops import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
+    Transpose,
     Upsample,
 )
 from flow.ir.store import SPEC_VERSION, dump, load
@@ -58,9 +60,11 @@ __all__ = [
     "RequantizeMinifloat",
     "Reshape",
     "ScaleShift",
+    "Slice",
     "Sub",
     "Table",
     "Tensor",
+    "Transpose",
     "Upsample",
     "Value",
     "dump",

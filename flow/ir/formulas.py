@@ -35,8 +35,10 @@ from flow.ir.ops import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
+    Transpose,
     Upsample,
 )
 from flow.ir.value import Value
@@ -175,6 +177,16 @@ def _concat(node: Concat, types: Types, carrier: Carrier) -> Formula:
     return lambda *parts: np.concatenate(list(map(_lifted, parts, lifts)), axis=node.axis + 1)
 
 
+def _slice(node: Slice, types: Types, carrier: Carrier) -> Formula:
+    picked = (slice(None), *map(slice, node.starts, node.stops, node.steps))
+    return lambda x: x[picked]
+
+
+def _transpose(node: Transpose, types: Types, carrier: Carrier) -> Formula:
+    order = (0, *(axis + 1 for axis in node.order))
+    return lambda x: x.transpose(order)
+
+
 def _pad(node: Pad, types: Types, carrier: Carrier) -> Formula:
     (kept, placed), shape = node.places(types[0].shape), node.infer(*types).shape
 
@@ -279,6 +291,8 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
     Table: _table,
     Reshape: _reshape,
     Concat: _concat,
+    Slice: _slice,
+    Transpose: _transpose,
     Pad: _pad,
     Upsample: _upsample,
     ReduceMax: _reduce_max,

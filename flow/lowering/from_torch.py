@@ -34,9 +34,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 from flow.ir.kernels import dilated
@@ -141,6 +143,10 @@ def _max_pool(layer: layers.FixedMaxPool2d, model: QuantizedModel, common: Commo
     return MaxPool2d(kernel=layer.kernel, stride=layer.stride, **common)
 
 
+def _slice(layer: operators.FixedSlice, model: QuantizedModel, common: Common) -> Node:
+    return Slice(starts=layer.starts, stops=layer.stops, steps=layer.steps, **common)
+
+
 def _table(layer: FixedTable, frac: int, common: Common) -> Node:
     entries = Tensor(layer.entries(frac), layer.quantizer.format)
     return Table(entries=entries, first=layer.source(frac).low, **common)
@@ -168,6 +174,8 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
         before=layer.before, after=layer.after, interior=layer.interior, **common
     ),
     operators.FixedUpsample: lambda layer, model, common: Upsample(factors=layer.factors, **common),
+    operators.FixedSlice: _slice,
+    operators.FixedTranspose: lambda layer, model, common: Transpose(order=layer.order, **common),
     operators.FixedSub: lambda layer, model, common: Sub(**common),
     operators.FixedMul: lambda layer, model, common: Mul(**common),
     operators.FixedReduceMax: lambda layer, model, common: ReduceMax(axis=layer.axis, **common),

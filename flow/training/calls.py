@@ -31,8 +31,10 @@ __all__ = [
     "ReduceSum",
     "Relu",
     "Reshape",
+    "Slice",
     "Sub",
     "Table",
+    "Transpose",
     "Upsample",
     "Weighted",
     "distinct",
@@ -206,6 +208,22 @@ class Upsample(Call):
     """Each value so many times along each axis of a sample."""
 
     factors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice(Call):
+    """Along every axis of a sample the places `start, start + step, ...` below `stop`."""
+
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transpose(Call):
+    """The axes of a sample in another order: for every axis of the result that of the input, from 0."""
+
+    order: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

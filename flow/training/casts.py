@@ -1,10 +1,10 @@
 """Where casts stand: a pure function from a network to the same network with `Cast` calls in it.
 
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
-own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape or a table, and where it
-leaves the design: exact sums leave, and what else reads such a value reads a cast of it. What addresses a table is cast
-right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat lose nothing and are not cast:
-what is concatenated keeps the casts of its own.
+own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape, a slice, a transposition
+or a table, and where it leaves the design: exact sums leave, and what else reads such a value reads a cast of it. What
+addresses a table is cast right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat lose
+nothing and are not cast: what is concatenated keeps the casts of its own.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from flow.training.calls import (
     ReduceSum,
     Relu,
     Reshape,
+    Slice,
     Sub,
     Table,
+    Transpose,
     Upsample,
     Weighted,
     distinct,
@@ -48,12 +50,10 @@ __all__ = ["place_casts"]
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
 _WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
-_PASSING = (Relu, Flatten, Reshape, Pad, Concat)  # exact on what has not been cast yet
-_READING_WIDE = (Relu, Reshape, Table)  # the cast follows them, or is theirs
-_KEEPING_SIGN = (
-    Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Flatten, Reshape, Pad, Upsample, Concat, Cast,
-)  # fmt: skip
-_MOVING = (Flatten, Reshape, Concat)  # the same values, so that a result behind them is one before them
+_MOVING = (Flatten, Reshape, Slice, Transpose, Concat)  # a result behind them is one before them
+_PASSING = (Relu, Pad, *_MOVING)  # exact on what has not been cast yet
+_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table)  # the cast follows them, or is theirs
+_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Pad, Upsample, Cast, *_MOVING)
 _ADDING = (BatchNorm, Add, Sub)
 
 
@@ -113,7 +113,7 @@ class _Placement:
         return isinstance(reader, Rotate) or (isinstance(reader, (Flatten, Pad)) and self._is_turned(reader.name))
 
     def _leaves(self, call: Call) -> bool:
-        """Whether the value is a result of the model, flattened, joined or as it is, and nothing else."""
+        """Whether the value is a result of the model, moved, joined or as it is, and nothing else."""
         readers = self.readers[call.name]
         moved = all(isinstance(reader, _MOVING) and self._leaves(reader) for reader in readers)
         return moved and (bool(readers) or call.name in self.network.outputs)

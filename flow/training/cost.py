@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -10,13 +11,24 @@ from torch import Tensor
 from flow.training.accumulators import FixedAccumulator
 from flow.training.layers import Cast, FixedFlatten, FixedMaxPool2d, FixedRelu
 from flow.training.model import QuantizedModel
-from flow.training.operators import FixedPad, FixedReduceMax, FixedReshape, FixedUpsample
+from flow.training.operators import (
+    FixedConcat,
+    FixedPad,
+    FixedReduceMax,
+    FixedReshape,
+    FixedSlice,
+    FixedTranspose,
+    FixedUpsample,
+)
 from flow.training.tables import FixedTable
 
 __all__ = ["Words", "accumulator_excess", "bit_operations", "constant_bits", "words"]
 
-# As wide as what they are given.
-_PASSING = (FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax, FixedPad, FixedUpsample)
+# As wide as the widest of what they are given.
+_PASSING = (
+    FixedRelu, FixedMaxPool2d, FixedFlatten, FixedReshape, FixedReduceMax, FixedConcat, FixedSlice, FixedTranspose,
+    FixedPad, FixedUpsample,
+)  # fmt: skip
 
 
 def constant_bits(model: QuantizedModel) -> Tensor:
@@ -45,7 +57,7 @@ def bit_operations(model: QuantizedModel) -> Tensor:
             widths.append(layer.quantizer.bits().mean())
         else:
             # Sums are cast before anything multiplies them; until then their width counts for nothing.
-            widths.append(given[0] if isinstance(layer, _PASSING) else torch.zeros(()))
+            widths.append(reduce(torch.maximum, given) if isinstance(layer, _PASSING) else torch.zeros(()))
     return total
 
 

@@ -142,7 +142,7 @@ class _Importer:
                 name=names[part.suffix],
                 inputs=tuple(names[name] if isinstance(name, str) else self.names[name] for name in part.inputs),
                 origin=origin,
-                base=self._stem(draft.source) if part.prepares else stem if part.suffix else base,
+                base=self._stem(part.inputs[0]) if part.prepares else stem if part.suffix else base,
                 paths=() if part.prepares else (stem,) if paths is None else paths,
                 shape=shape_of(node)[1:] if part.shape is None else part.shape,
                 **part.fields,
@@ -181,7 +181,9 @@ class _Importer:
         later = set(self.nodes[self.nodes.index(node) + 1 :])
         for other in self._sharing(changed):
             if self.names[other] != self.names[changed] and later & set(other.users):
-                raise RefusedError("it changes in place a value that is also read flattened; use the form that copies")
+                raise RefusedError(
+                    "it changes in place a value that is also read in another form; use the form that copies"
+                )
 
 
 def _outputs_of(found: _Importer, program: ExportedProgram, model: nn.Module) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ from flow.training.operators import (
     FixedReduceMax,
     FixedReduceSum,
     FixedReshape,
+    FixedSlice,
     FixedSub,
+    FixedTranspose,
     FixedUpsample,
 )
 from flow.training.overrides import LayerSpecs, constant_options
@@ -274,6 +276,8 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.Concat: lambda builder, call: FixedConcat(call.axis),
     calls.Pad: lambda builder, call: FixedPad(call.before, call.after, call.interior),
     calls.Upsample: lambda builder, call: FixedUpsample(call.factors),
+    calls.Slice: lambda builder, call: FixedSlice(call.starts, call.stops, call.steps),
+    calls.Transpose: lambda builder, call: FixedTranspose(call.order),
     calls.Sub: lambda builder, call: FixedSub(),
     calls.Mul: lambda builder, call: FixedMul(),
     calls.ReduceMax: lambda builder, call: FixedReduceMax(call.axis),

@@ -15,7 +15,9 @@ __all__ = [
     "FixedReduceMax",
     "FixedReduceSum",
     "FixedReshape",
+    "FixedSlice",
     "FixedSub",
+    "FixedTranspose",
     "FixedUpsample",
 ]
 
@@ -113,3 +115,25 @@ class FixedUpsample(Layer):
         for axis, factor in enumerate(self.factors, start=1):
             x = x if factor == 1 else x.repeat_interleave(factor, dim=axis)
         return x
+
+
+class FixedSlice(Layer):
+    """Along every axis of a sample the places from a start to a stop, in steps."""
+
+    def __init__(self, starts: tuple[int, ...], stops: tuple[int, ...], steps: tuple[int, ...]) -> None:
+        super().__init__()
+        self.starts, self.stops, self.steps = starts, stops, steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[(slice(None), *map(slice, self.starts, self.stops, self.steps))]
+
+
+class FixedTranspose(Layer):
+    """The axes of a sample in another order."""
+
+    def __init__(self, order: tuple[int, ...]) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, *(axis + 1 for axis in self.order))

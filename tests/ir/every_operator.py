@@ -27,9 +27,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 from tests.graphs import fmt
@@ -105,6 +107,10 @@ def _moves() -> list[Node]:
     return [
         Concat(name="rows", inputs=("exp", "product", "top.four"), axis=0),
         Concat(name="columns", inputs=("grid.in", "top", "below"), axis=1),
+        Slice(name="cut", inputs=("add",), starts=(1, 0, 0), stops=(4, 6, 3), steps=(2, 1, 1), origin="split"),
+        Slice(name="cut.all", inputs=("columns",), starts=(1, 2), stops=(2, 9), steps=(1, 3)),
+        Transpose(name="turned", inputs=("cut",), order=(2, 0, 1), origin="split"),
+        Transpose(name="turned.columns", inputs=("rows",), order=(1, 0)),
     ]
 
 
@@ -134,5 +140,5 @@ def every_operator() -> Graph:
     """All that came before, what moves codes, and what moves them apart."""
     before = softmax_operators()
     four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
-    outputs = (*before.outputs, "rows", "columns", "nearest", "twice")
-    return Graph("every operator", (*before.nodes, four, *_moves(), *_spatial()), outputs)
+    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice")
+    return Graph("every operator", (*before.nodes, four, *_moves(), *_spatial()), (*before.outputs, *ends))

@@ -32,9 +32,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 from tests.formats.oracle import HALF, overflowed, rounded
@@ -170,6 +172,22 @@ def _upsample(node: Upsample, x: Real) -> Real:
     return result
 
 
+def _slice(node: Slice, x: Real) -> Real:
+    axes = [range(n)[a:b:c] for n, a, b, c in zip(x.shape, node.starts, node.stops, node.steps, strict=True)]
+    picked = [x[place] for place in itertools.product(*axes)]
+    result = np.empty(len(picked), dtype=object)
+    result[:] = picked
+    return result.reshape([len(axis) for axis in axes])
+
+
+def _transpose(node: Transpose, x: Real) -> Real:
+    result = np.empty([x.shape[axis] for axis in node.order], dtype=object)
+    for place in np.ndindex(result.shape):
+        source = dict(zip(node.order, place, strict=True))
+        result[place] = x[tuple(source[axis] for axis in range(x.ndim))]
+    return result
+
+
 def _pooled(node: MaxPool2d | AvgPool2d, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
     (kh, kw), (sh, sw), (channels, height, width) = node.kernel, node.stride, x.shape
     tops, lefts = range(0, height - kh + 1, sh), range(0, width - kw + 1, sw)
@@ -261,6 +279,8 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     Concat: _concat,
     Pad: _pad,
     Upsample: _upsample,
+    Slice: _slice,
+    Transpose: _transpose,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

@@ -28,9 +28,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 
@@ -169,6 +171,28 @@ def concat(draw: st.DrawFn) -> Graph:
     return Graph("one", (*nodes, Concat(name="y", inputs=tuple(chosen), axis=axis)), ("y",))
 
 
+_SHAPES = [(7,), (3, 5), (4, 3, 5), (2, 3, 1, 4), (2, 1, 3, 2, 2)]
+
+
+@st.composite
+def slices(draw: st.DrawFn, most: int = 12) -> Graph:
+    """Some axes whole, others from anywhere to anywhere, in steps that may leave the axis."""
+    shape, picks = draw(st.sampled_from(_SHAPES)), []
+    for size in shape:
+        start = draw(st.integers(0, size - 1))
+        cut = (start, draw(st.integers(start + 1, size)), draw(st.integers(1, 3)))
+        picks.append(draw(st.sampled_from([(0, size, 1), cut])))
+    starts, stops, steps = zip(*picks, strict=True)
+    return _graph(draw(inputs(shape, most)), Slice(name="y", inputs=("x",), starts=starts, stops=stops, steps=steps))
+
+
+@st.composite
+def transpose(draw: st.DrawFn, most: int = 12) -> Graph:
+    shape = draw(st.sampled_from(_SHAPES))
+    order = draw(st.permutations(range(len(shape))))
+    return _graph(draw(inputs(shape, most)), Transpose(name="y", inputs=("x",), order=tuple(order)))
+
+
 @st.composite
 def pad(draw: st.DrawFn, most: int = 12) -> Graph:
     """Zeros at any side and between, or some codes cropped, over one axis to four."""
@@ -287,6 +311,8 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     Concat: concat(),
     Pad: pad(),
     Upsample: upsample(),
+    Slice: slices(),
+    Transpose: transpose(),
     Requantize: requantize(),
     RequantizeEach: requantize_each(),
     RequantizeMinifloat: requantize_minifloat(),

@@ -22,9 +22,11 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     Reshape,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 from tests.graphs import fmt, random_tensor
@@ -100,8 +102,14 @@ def minifloats_graph(source: str, shift: int, each: int = 1) -> Graph:
     return Graph(f"minifloats_{shift}", tuple(nodes), tuple(node.name for node in nodes[1:]))
 
 
+def random_cut(rng: np.random.Generator, size: int) -> tuple[int, int, int]:
+    """Start, stop and step of some places of an axis."""
+    start = int(rng.integers(0, size))
+    return start, int(rng.integers(start + 1, size + 1)), int(rng.integers(1, 4))
+
+
 def moves_graph(seed: int) -> Graph:
-    """Values of any formats joined along every axis of one to four, in any number, some of them twice or shorter."""
+    """Values of any formats joined along every axis of one to four, some of them twice or shorter, cut and turned."""
     rng = np.random.default_rng(seed)
     nodes: list[Node] = [Input(name="x", shape=(24,), format=fmt("s11.4"))]
     casts = [f"c{number}" for number in range(4)]
@@ -116,7 +124,11 @@ def moves_graph(seed: int) -> Graph:
                 Reshape(name=name, inputs=(name.split(".")[0],), shape=shape) for name in dict.fromkeys(sorted(parts))
             ]
             nodes.append(ReduceMax(name=f"one.{place}", inputs=(parts[0],), axis=axis))
-            ends.append(f"y.{place}")
+            starts, stops, steps = zip(*(random_cut(rng, size) for size in shape), strict=True)
+            nodes.append(Slice(name=f"cut.{place}", inputs=(parts[0],), starts=starts, stops=stops, steps=steps))
+            order = tuple(rng.permutation(len(shape)).tolist())
+            nodes.append(Transpose(name=f"turned.{place}", inputs=(f"one.{place}" if axis else parts[0],), order=order))
+            ends += [f"cut.{place}", f"turned.{place}", f"y.{place}"]
             nodes.append(Concat(name=ends[-1], inputs=(*parts, f"one.{place}"), axis=axis))
     return Graph(f"moves_{seed}", tuple(nodes), tuple(ends))
 

@@ -108,8 +108,8 @@ def test_an_in_place_change_under_a_view_is_refused():
     refused(
         Made(forward, a=nn.Conv2d(1, 2, 1), b=nn.Linear(8, 2)),
         example((1, 2, 2)),
-        "aten.relu_.default in the model's own forward (it changes in place a value that is also read flattened; use "
-        "the form that copies)",
+        "aten.relu_.default in the model's own forward (it changes in place a value that is also read in another form; "
+        "use the form that copies)",
     )
 
 

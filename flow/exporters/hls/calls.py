@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from flow.errors import ExportError
+from flow.exporters.hls import moves
 from flow.exporters.hls.call import Call, Constant
 from flow.exporters.hls.spatial import pad, upsample
 from flow.exporters.hls.types import fixed_type
@@ -32,9 +33,11 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
     Value,
 )
@@ -148,18 +151,6 @@ def _reduction(function: str) -> Callable[..., Call]:
     return make
 
 
-def _concat(node: Concat, operands: tuple[Value, ...], result: Value, reuse: int) -> tuple[Call, ...]:
-    """A call for every part, which writes its codes to their places."""
-    outer, total = math.prod(result.shape[: node.axis]), math.prod(result.shape[node.axis :])
-    calls, first = [], 0
-    for number, part in enumerate(operands):
-        length = part.size // outer
-        sizes = {"OUTER": outer, "LENGTH": length, "FIRST": first, "TOTAL": total}
-        calls.append(Call("flow_concat.h", "concat_part", sizes=sizes, first=number))
-        first += length
-    return tuple(calls)
-
-
 def _max_pool(node: MaxPool2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
     return Call("flow_pool.h", "max_pool2d", sizes={**_plane(operands[0]), **_window(node.kernel, node.stride)})
 
@@ -244,9 +235,11 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction("reduce_max"),
     ReduceSum: _reduction("reduce_sum"),
-    Concat: _concat,
     Pad: pad,
     Upsample: upsample,
+    Concat: moves.concat,
+    Slice: moves.view,
+    Transpose: moves.view,
     Requantize: _requantize,
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,

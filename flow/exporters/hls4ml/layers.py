@@ -7,13 +7,14 @@ behind the input, around Flatten and Reshape, and before an output.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flow.exporters.hls.types import fixed_type
+from flow.exporters.hls4ml import moves
+from flow.exporters.hls4ml.entries import Layer, Plan, is_image, layer_shape, value_type
 from flow.exporters.names import identifiers
 from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, Overflow, Rounding
 from flow.ir import (
@@ -34,73 +35,20 @@ from flow.ir import (
     Requantize,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
     Value,
 )
 
-__all__ = ["HANDLERS", "Layer", "Plan", "plan"]
+__all__ = ["HANDLERS", "plan"]
 
 _TO_IMAGE, _FROM_IMAGE = [1, 2, 0], [2, 0, 1]
 _EXACT = (AP_ROUNDING[Rounding.TRN], AP_OVERFLOW[Overflow.WRAP])
 _ENCODED = (AP_ROUNDING[Rounding.RND], AP_OVERFLOW[Overflow.SAT])
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One entry of hls4ml's layer list.
-
-    Attributes:
-        name: unique, legal in C++.
-        kind: hls4ml's class.
-        inputs: names of earlier layers.
-        precision: the type of each of the layer's variables, as hls4ml reads it.
-        attributes: what else hls4ml wants to know.
-    """
-
-    name: str
-    kind: str
-    inputs: tuple[str, ...]
-    precision: dict[str, str]
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Plan:
-    """The layer list while it grows.
-
-    Attributes:
-        graph: in hls4ml's operators, see `rewrite`.
-        names: an identifier for every node.
-        layers: in order.
-        holder: the layer that holds the value of a node, by node.
-        plain: the layer that holds an image as [C, H, W], where there is one, by node.
-        outputs: the layers that leave the design.
-    """
-
-    graph: Graph
-    names: dict[str, str]
-    layers: list[Layer] = field(default_factory=list)
-    holder: dict[str, Layer] = field(default_factory=dict)
-    plain: dict[str, Layer] = field(default_factory=dict)
-    outputs: list[str] = field(default_factory=list)
-
-    @property
-    def source(self) -> Layer:
-        """The layer through which the inputs come."""
-        name = self.graph.input.name
-        return self.plain.get(name, self.holder[name])
-
-    def add(self, name: str, kind: str, inputs: tuple[str, ...], result: str, **attributes: Any) -> Layer:
-        """One more layer with a result type only."""
-        return self.put(Layer(name, kind, inputs, {"result": result}, attributes))
-
-    def put(self, layer: Layer) -> Layer:
-        """One more layer."""
-        self.layers.append(layer)
-        return layer
 
 
 def _real(tensor: Tensor) -> NDArray[np.float64]:
@@ -108,22 +56,9 @@ def _real(tensor: Tensor) -> NDArray[np.float64]:
     return np.ldexp(tensor.codes.astype(np.float64), -tensor.format.frac)
 
 
-def _type(value: Value) -> str:
-    return fixed_type(value.format)
-
-
-def _is_image(value: Value) -> bool:
-    return len(value.shape) == 3
-
-
-def _shape(value: Value) -> list[int]:
-    """The value's shape as hls4ml has it."""
-    return [*value.shape[1:], value.shape[0]] if _is_image(value) else list(value.shape)
-
-
 def _moves(value: Value) -> bool:
     """Whether [C, H, W] and [H, W, C] are different orders of the codes."""
-    return _is_image(value) and value.shape[0] > 1 and value.size > value.shape[0]
+    return is_image(value) and value.shape[0] > 1 and value.size > value.shape[0]
 
 
 def _other_modes(wanted: str, source: str) -> str:
@@ -145,13 +80,13 @@ def _cast(plan: Plan, name: str, source: Layer, wanted: str, size: int) -> Layer
 
 def _to_image(plan: Plan, node: Node, source: Layer, value: Value) -> Layer:
     """[C, H, W] as an image; other values as they are."""
-    if not _is_image(value):
+    if not is_image(value):
         return source
     plan.plain[node.name] = source
     name, result = plan.names[node.name], source.precision["result"]
     if _moves(value):
         return plan.add(name, "Transpose", (source.name,), result, perm=_TO_IMAGE)
-    return plan.add(name, "Reshape", (source.name,), result, target_shape=_shape(value))
+    return plan.add(name, "Reshape", (source.name,), result, target_shape=layer_shape(value))
 
 
 def _from_image(plan: Plan, name: str, node: str) -> Layer:
@@ -177,7 +112,7 @@ def _input(plan: Plan, node: Input, types: tuple[Value, ...], value: Value) -> L
 
 def _accumulating(node: Linear, value: Value) -> dict[str, str]:
     """The sum of products wraps at the width of the exact result, which brings every partial sum home."""
-    exact = _type(value)
+    exact = value_type(value)
     bias = {} if node.bias is None else {"bias": fixed_type(node.bias.format)}
     return {"weight": fixed_type(node.weight.format), **bias, "accum": exact, "result": exact}
 
@@ -222,34 +157,31 @@ def _scale_shift(plan: Plan, node: ScaleShift, types: tuple[Value, ...], value: 
     """A factor of one everywhere is a cast, because hls4ml drops such a layer and renames its neighbours."""
     scale, shift, source = _real(node.scale), _real(node.shift), plan.holder[node.inputs[0]]
     if (scale == 1).all() and not shift.any():
-        return _cast(plan, plan.names[node.name], source, _type(value), value.size)
+        return _cast(plan, plan.names[node.name], source, value_type(value), value.size)
     attributes = {"n_in": value.size, "n_filt": value.shape[0], "scale_data": scale, "bias_data": shift}
-    precision = {"scale": fixed_type(node.scale.format), "bias": fixed_type(node.shift.format), "result": _type(value)}
+    precision = {
+        "scale": fixed_type(node.scale.format),
+        "bias": fixed_type(node.shift.format),
+        "result": value_type(value),
+    }
     return plan.put(Layer(plan.names[node.name], "BatchNormalization", (source.name,), precision, attributes))
 
 
 def _relu(plan: Plan, node: Relu, types: tuple[Value, ...], value: Value) -> Layer:
     source = plan.holder[node.inputs[0]].name
-    return plan.add(plan.names[node.name], "Activation", (source,), _type(value), activation="relu", n_in=value.size)
+    return plan.add(
+        plan.names[node.name], "Activation", (source,), value_type(value), activation="relu", n_in=value.size
+    )
 
 
 def _merge(plan: Plan, node: Add | Sub | Mul, types: tuple[Value, ...], value: Value) -> Layer:
     sources = tuple(plan.holder[name].name for name in node.inputs)
-    return plan.add(plan.names[node.name], "Merge", sources, _type(value), op=_MERGES[type(node)])
-
-
-def _concat(plan: Plan, node: Concat, types: tuple[Value, ...], value: Value) -> Layer:
-    """hls4ml counts the axis from 1; an image keeps its channels last."""
-    axis = (node.axis - 1) % 3 if _is_image(value) else node.axis
-    sources = tuple(plan.holder[name].name for name in node.inputs)
-    return plan.add(
-        plan.names[node.name], "Concatenate", sources, _type(value), axis=axis + 1, op=f"concatenate{len(value.shape)}d"
-    )
+    return plan.add(plan.names[node.name], "Merge", sources, value_type(value), op=_MERGES[type(node)])
 
 
 def _max_pool(plan: Plan, node: MaxPool2d, types: tuple[Value, ...], value: Value) -> Layer:
     attributes = {**_window(types[0], value, "pool", node.kernel, node.stride), "count_pad": False}
-    precision = {"accum": _type(value), "result": _type(value)}
+    precision = {"accum": value_type(value), "result": value_type(value)}
     source = plan.holder[node.inputs[0]].name
     return plan.put(Layer(plan.names[node.name], "MaxPooling2D", (source,), precision, attributes))
 
@@ -281,7 +213,7 @@ def _reshape(plan: Plan, node: Flatten | Reshape, types: tuple[Value, ...], valu
     name = plan.names[node.name]
     plain = _from_image(plan, f"{name}__plain", node.inputs[0])
     if not _moves(value):
-        return plan.add(name, "Reshape", (plain.name,), plain.precision["result"], target_shape=_shape(value))
+        return plan.add(name, "Reshape", (plain.name,), plain.precision["result"], target_shape=layer_shape(value))
     shape, result = list(value.shape), plain.precision["result"]
     return _to_image(
         plan, node, plan.add(f"{name}__shape", "Reshape", (plain.name,), result, target_shape=shape), value
@@ -299,9 +231,9 @@ def _table(plan: Plan, node: Table, types: tuple[Value, ...], value: Value) -> L
     entries = _real(node.entries)[x.low - node.first : x.high - node.first + 1, None]
     number = _number(plan, f"{name}__number", source, x, f"ap_uint<{FixedPoint.holding(0, x.high - x.low, 0).width}>")
     attributes = {"n_in": x.size, "n_out": 1, "vocab_size": len(entries), "embeddings_data": entries}
-    precision = {"embeddings": _type(value), "result": _type(value)}
+    precision = {"embeddings": value_type(value), "result": value_type(value)}
     plan.put(Layer(name, "Embedding", (number.name,), precision, attributes))
-    return plan.add(f"{name}__shape", "Reshape", (name,), _type(value), target_shape=_shape(value))
+    return plan.add(f"{name}__shape", "Reshape", (name,), value_type(value), target_shape=layer_shape(value))
 
 
 def _number(plan: Plan, name: str, source: Layer, x: Value, result: str) -> Layer:
@@ -327,7 +259,7 @@ def _argmax(plan: Plan, node: ArgMax, types: tuple[Value, ...], value: Value) ->
     plan.put(marks)
     numbers = np.arange(x.size, dtype=np.float64)[:, None]
     attributes = {"n_in": x.size, "n_out": 1, "weight_data": numbers, "bias_data": None}
-    precision = dict.fromkeys(("weight", "accum", "result"), _type(value))
+    precision = dict.fromkeys(("weight", "accum", "result"), value_type(value))
     return plan.put(Layer(name, "Dense", (marks.name,), precision, attributes))
 
 
@@ -343,7 +275,9 @@ HANDLERS: dict[type[Node], Callable[..., Layer]] = {
     Add: _merge,
     Sub: _merge,
     Mul: _merge,
-    Concat: _concat,
+    Concat: moves.concat,
+    Slice: moves.cut,
+    Transpose: moves.transpose,
     MaxPool2d: _max_pool,
     Flatten: _reshape,
     Reshape: _reshape,

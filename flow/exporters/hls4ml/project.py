@@ -13,8 +13,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from flow.exporters.hls4ml.entries import Layer
 from flow.exporters.hls4ml.exact import check
-from flow.exporters.hls4ml.layers import Layer, plan
+from flow.exporters.hls4ml.layers import plan
 from flow.exporters.hls4ml.rewrite import rewrite
 from flow.exporters.names import identifier
 from flow.exporters.writer import Files

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.exporters.hls4ml import rewrite_moves
+from flow.exporters.hls4ml.entries import Nodes, part_name
 from flow.exporters.hls4ml.rewrite_spatial import pad, upsample
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
@@ -33,22 +35,18 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
     Value,
 )
 
 __all__ = ["REWRITES", "rewrite"]
 
-_JOINED_AXES = 3
 _BIT = FixedPoint(1, 0, signed=False)
-Nodes = list[Node]
-
-
-def _part(node: Node, part: str) -> str:
-    return f"{node.name}#{part}"
 
 
 def _ones(*shape: int) -> Tensor:
@@ -83,7 +81,7 @@ def _reduction(node: ReduceMax | ReduceSum, types: tuple[Value, ...], make: Call
     """The axis as the height of a window that covers it, in an image of one channel."""
     shape = types[0].shape
     size, before, after = shape[node.axis], math.prod(shape[: node.axis]), math.prod(shape[node.axis + 1 :])
-    source, reduced = _part(node, "image"), _part(node, "window")
+    source, reduced = part_name(node, "image"), part_name(node, "window")
     return [
         Reshape(name=source, inputs=node.inputs, origin=node.origin, shape=(1, before * size, after)),
         make(reduced, source, size),
@@ -114,7 +112,7 @@ def _broadcast(node: Sub | Mul, types: tuple[Value, ...]) -> Nodes:
         if value.shape == shape:
             continue
         places = np.broadcast_to(np.arange(value.size).reshape(value.shape), shape).ravel()
-        flat, copied, inputs[side] = (_part(node, f"{part}{side}") for part in ("flat", "copied", "operand"))
+        flat, copied, inputs[side] = (part_name(node, f"{part}{side}") for part in ("flat", "copied", "operand"))
         matrix = Tensor((places[:, None] == np.arange(value.size)).astype(np.int64), _BIT)
         nodes += [
             Flatten(name=flat, inputs=(name,), origin=node.origin),
@@ -124,34 +122,12 @@ def _broadcast(node: Sub | Mul, types: tuple[Value, ...]) -> Nodes:
     return [*nodes, replace(node, inputs=tuple(inputs))]
 
 
-def _concat(node: Concat, types: tuple[Value, ...]) -> Nodes:
-    """hls4ml joins two values of at most three axes: pairs, and more axes as two."""
-    shape, (first, *rest) = types[0].shape, node.inputs
-    if not rest:
-        return [Reshape(name=node.name, inputs=node.inputs, origin=node.origin, shape=shape)]
-    if len(shape) > _JOINED_AXES:
-        return _flatter(node, types)
-    names = [*(_part(node, f"join{number}") for number in range(1, len(rest))), node.name]
-    pairs = zip([first, *names], rest, names, strict=False)
-    return [replace(node, name=name, inputs=(left, right)) for left, right, name in pairs]
-
-
-def _flatter(node: Concat, types: tuple[Value, ...]) -> Nodes:
-    outer, nodes = math.prod(types[0].shape[: node.axis]), list[Node]()
-    for number, (name, value) in enumerate(zip(node.inputs, types, strict=True)):
-        flat = {"name": _part(node, f"rows{number}"), "shape": (outer, value.size // outer)}
-        nodes.append(Reshape(inputs=(name,), origin=node.origin, **flat))
-    joined = replace(node, name=_part(node, "joined"), inputs=tuple(row.name for row in nodes), axis=1)
-    shape = node.infer(*types).shape
-    return [*nodes, joined, Reshape(name=node.name, inputs=(joined.name,), origin=node.origin, shape=shape)]
-
-
 def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> Nodes:
     """hls4ml repeats scale and shift along the last axis, which is the channel of images and vectors only."""
     shape = types[0].shape
     if len(shape) in (1, 3):
         return [node]
-    flat, scaled, repeats = _part(node, "flat"), _part(node, "scaled"), math.prod(shape[1:])
+    flat, scaled, repeats = part_name(node, "flat"), part_name(node, "scaled"), math.prod(shape[1:])
     scale = Tensor(node.scale.codes.repeat(repeats), node.scale.format)
     shift = Tensor(node.shift.codes.repeat(repeats), node.shift.format)
     return [
@@ -169,7 +145,7 @@ def _requantize(node: Requantize, types: tuple[Value, ...]) -> Nodes:
         return [node]
     wide = replace(x.format, width=dropped + 1)
     copy = Requantize(
-        name=_part(node, "wide"), inputs=node.inputs, origin=node.origin, format=wide, rounding=Rounding.TRN,
+        name=part_name(node, "wide"), inputs=node.inputs, origin=node.origin, format=wide, rounding=Rounding.TRN,
         overflow=Overflow.WRAP,
     )  # fmt: skip
     return [copy, replace(node, inputs=(copy.name,))]
@@ -221,8 +197,8 @@ def _words(node: RequantizeEach, total: str, source: str, x_frac: int, places: _
         return [_scaled(node, total, source, factors, 0)]
     if len(widths) == 1:
         return _word(node, total, source, x_frac, places, widths[0])
-    names = [_part(node, f"word{width}") for width in widths]
-    sums = [*(_part(node, f"sum{width}") for width in widths[1:-1]), total]
+    names = [part_name(node, f"word{width}") for width in widths]
+    sums = [*(part_name(node, f"sum{width}") for width in widths[1:-1]), total]
     words = [_word(node, name, source, x_frac, places, width) for name, width in zip(names, widths, strict=True)]
     pairs = zip([names[0], *sums[:-1]], names[1:], sums, strict=True)
     adds = [Add(name=name, inputs=(first, second), origin=node.origin) for first, second, name in pairs]
@@ -235,7 +211,7 @@ def _requantize_each(node: RequantizeEach, types: tuple[Value, ...]) -> Nodes:
     if len(x.shape) in (1, 3) and set(node.fracs.shape[1:]) <= {1}:
         places = _places(node, (x.shape[0], *node.fracs.shape[1:]))
         return _words(node, node.name, node.inputs[0], x.format.frac, places)
-    flat, total = _part(node, "flat"), _part(node, "places")
+    flat, total = part_name(node, "flat"), part_name(node, "places")
     return [
         Flatten(name=flat, inputs=node.inputs, origin=node.origin),
         *_words(node, total, flat, x.format.frac, _places(node, x.shape)),
@@ -258,7 +234,9 @@ REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     ReduceSum: _reduce_sum,
     Sub: _broadcast,
     Mul: _broadcast,
-    Concat: _concat,
+    Concat: rewrite_moves.concat,
+    Slice: rewrite_moves.slice_axes,
+    Transpose: rewrite_moves.transpose,
     ScaleShift: _scale_shift,
     Pad: pad,
     Upsample: upsample,

@@ -10,7 +10,7 @@ from flow.ir.ops.elementwise import Add, Mul, Relu, Sub, Table
 from flow.ir.ops.linear import Conv2d, Dense, Linear, ScaleShift
 from flow.ir.ops.node import Input, Node
 from flow.ir.ops.reductions import ArgMax, ReduceMax, ReduceSum
-from flow.ir.ops.shapes import Concat, Flatten, Reshape
+from flow.ir.ops.shapes import Concat, Flatten, Reshape, Slice, Transpose, keeps_order
 from flow.ir.ops.spatial import Pad, Upsample, padded_places
 from flow.ir.ops.windows import AvgPool2d, MaxPool2d, pooled_shape
 
@@ -37,9 +37,12 @@ __all__ = [
     "RequantizeMinifloat",
     "Reshape",
     "ScaleShift",
+    "Slice",
     "Sub",
     "Table",
+    "Transpose",
     "Upsample",
+    "keeps_order",
     "padded_places",
     "pooled_shape",
 ]
@@ -48,6 +51,7 @@ OPERATORS: dict[str, type[Node]] = {
     cls.op: cls
     for cls in (
         Input, Dense, Conv2d, ScaleShift, Relu, Table, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum,
-        Flatten, Reshape, Concat, Pad, Upsample, Requantize, RequantizeEach, RequantizeMinifloat, ArgMax,
+        Flatten, Reshape, Concat, Slice, Transpose, Pad, Upsample, Requantize, RequantizeEach, RequantizeMinifloat,
+        ArgMax,
     )
 }  # fmt: skip

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from flow.ir import AvgPool2d, Flatten, Graph, Node, Pad, Relu, Reshape, ScaleShift, Tensor, Upsample
+from flow.ir import (
+    AvgPool2d,
+    Concat,
+    Flatten,
+    Graph,
+    Node,
+    Pad,
+    Relu,
+    Reshape,
+    ScaleShift,
+    Slice,
+    Tensor,
+    Transpose,
+    Upsample,
+)
+from flow.ir.ops import keeps_order
 from flow.lowering.passes.rewrite import View, sweep
 from flow.lowering.passes.tensors import is_one, is_zero, shifted, times
 
@@ -62,6 +77,24 @@ def _spread(view: View, node: Pad | Upsample) -> Node | str | None:
     return None if any(moves) else node.inputs[0]
 
 
+def _slice(view: View, node: Slice) -> Node | str | None:
+    return node.inputs[0] if view.graph.operands(node)[0].shape == view.graph.values[node.name].shape else None
+
+
+def _transpose(view: View, node: Transpose) -> Node | str | None:
+    """A reshape where the codes stay where they are; one order where two follow each other."""
+    (x,), shape, before = view.graph.operands(node), view.graph.values[node.name].shape, view.before(node)
+    if keeps_order(x.shape, node.order):
+        return Reshape(name=node.name, inputs=node.inputs, origin=node.origin, shape=shape)
+    if not isinstance(before, Transpose):
+        return None
+    return replace(node, inputs=before.inputs, order=tuple(before.order[axis] for axis in node.order))
+
+
+def _concat(view: View, node: Concat) -> Node | str | None:
+    return node.inputs[0] if len(node.inputs) == 1 else None
+
+
 _RULES: dict[type[Node], Callable[..., Node | str | None]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
@@ -69,6 +102,9 @@ _RULES: dict[type[Node], Callable[..., Node | str | None]] = {
     Reshape: _shape,
     Pad: _spread,
     Upsample: _spread,
+    Slice: _slice,
+    Transpose: _transpose,
+    Concat: _concat,
 }
 
 

@@ -27,7 +27,9 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
+    Transpose,
     Upsample,
 )
 
@@ -36,7 +38,7 @@ __all__ = ["Rule", "View", "sweep"]
 _CASTS = (Requantize, RequantizeEach, RequantizeMinifloat, ArgMax)  # read values, wherever the binary point lies
 _EXACT = (
     Dense, Conv2d, ScaleShift, Relu, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum, Flatten, Reshape,
-    Concat, Pad, Upsample,
+    Concat, Slice, Transpose, Pad, Upsample,
 )  # fmt: skip  # hand the binary point of their inputs on
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flow.training.aten import activations, joins, linear, pointwise, pooling, shapes, softmax
+from flow.training.aten import activations, linear, moves, pointwise, pooling, shapes, softmax
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part
 
@@ -19,7 +19,8 @@ SUPPORTED = (
     "Linear, Conv and ConvTranspose in one and two dimensions (zero padding), BatchNorm1d and BatchNorm2d, ReLU, "
     f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
     "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows, no padding), Flatten "
-    "and views of other shapes, cat, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
+    "and views of other shapes, cat and stack, slices, chunk and split, transpose and permute, PixelShuffle and "
+    "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
 )
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
@@ -29,5 +30,5 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **softmax.HANDLERS,
     **pooling.HANDLERS,
     **shapes.HANDLERS,
-    **joins.HANDLERS,
+    **moves.HANDLERS,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +24,11 @@ class Arguments:
     """The arguments of a node by the names of its operator's schema, defaults filled in."""
 
     def __init__(self, node: fx.Node, constants: Mapping[str, str]) -> None:
+        self.node, self.constants = node, constants
+        if node.target is operator.getitem:  # one of the results of a node that has several
+            self._held: dict[str, Any] = dict(zip(("self", "index"), node.args, strict=True))
+            return
         schema = node.target._schema.arguments  # type: ignore[union-attr]  # an OpOverload, as export promises
-        self.node, self._constants = node, constants
         self._held = {entry.name: entry.default_value for entry in schema}
         self._held.update(zip((entry.name for entry in schema), node.args, strict=False))
         self._held.update(node.kwargs)
@@ -43,17 +47,21 @@ class Arguments:
     def _value(self, name: str, found: Any) -> fx.Node:
         if not isinstance(found, fx.Node):
             raise RefusedError(f"{name}={found} is a constant")
-        if found.name in self._constants:
-            raise RefusedError(f"{name} is the constant {self._constants[found.name]!r}")
+        if found.name in self.constants:
+            raise RefusedError(f"{name} is the constant {self.constants[found.name]!r}")
         return found
 
-    def axis(self, name: str = "dim") -> int:
+    def axis(self, name: str = "dim", rank: int | None = None) -> int:
         """The axis of a sample that a number names, counted from 0 without the batch.
+
+        Args:
+            name: of the argument.
+            rank: how many axes there are with the batch; those of the result where None.
 
         Raises:
             RefusedError: it is that of the batch.
         """
-        axis = self._held[name] % len(shape_of(self.node))
+        axis = self._held[name] % (len(shape_of(self.node)) if rank is None else rank)
         if axis == 0:
             raise RefusedError(f"{name}={self._held[name]} is that of the batch; choose another one")
         return int(axis) - 1
@@ -61,9 +69,9 @@ class Arguments:
     def constant(self, name: str) -> str:
         """The name of a parameter or buffer of the user's model."""
         found = self._held[name]
-        if not isinstance(found, fx.Node) or found.name not in self._constants:
+        if not isinstance(found, fx.Node) or found.name not in self.constants:
             raise RefusedError(f"{name} is not a parameter or buffer of the model")
-        return self._constants[found.name]
+        return self.constants[found.name]
 
     def constant_or_none(self, name: str) -> str | None:
         """As `constant`, for what may be absent."""

@@ -24,7 +24,7 @@ class Part:
         fields: the rest of the class's arguments.
         suffix: of its name; the part without one is called as the node is.
         shape: of one sample of its result; None where that is the node's own.
-        prepares: whether it only brings the source into shape: a cast after it belongs to the source.
+        prepares: whether it only brings a node's value into shape: a cast after it belongs to that value.
     """
 
     kind: type[Call]
