@@ -11,6 +11,7 @@ from flow.exporters.onnx_integer import HANDLERS
 from flow.exporters.onnx_qonnx import QONNX_HANDLERS
 from flow.ir import OPERATORS, Input, Node
 from flow.ir.formulas import FORMULAS
+from tests.ir.random_graphs import DRAWS
 from tests.ir.reference import REFERENCE
 from tests.ir.strategies import SINGLE
 
@@ -23,6 +24,7 @@ TABLES = {
     "a cost in flow/estimation/analytic.py": set(_COSTS),
     "a formula on fractions in tests/ir/reference.py": set(REFERENCE),
     "a strategy in tests/ir/strategies.py": set(SINGLE),
+    "a draw in tests/ir/random_graphs.py": set(DRAWS),
 }
 
 

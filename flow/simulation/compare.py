@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,19 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How many codes were compared, how many differ, and where the first one stands."""
+    """How many codes were compared, how many differ, and where the first one stands.
+
+    Attributes:
+        values: codes compared.
+        mismatches: how many of them differ.
+        first: the first one that does.
+        operators: the codes compared, by the operator of their node.
+    """
 
     values: int
     mismatches: int
     first: Mismatch | None
+    operators: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def compare(
@@ -58,16 +67,18 @@ def compare(
     absent = [name for name in graph.outputs if name not in actual]
     if absent:
         raise SimulationError(f"The rung shows no codes for output {absent[0]!r} of design {graph.name!r}.")
-    values, mismatches, first = 0, 0, None
+    mismatches, first = 0, None
+    operators: Counter[str] = Counter()
     for node in graph:
         if node.name in actual:
             got = actual[node.name]
             wanted = _matching(node.name, expected[node.name], got)
             wrong = wanted != got
-            values, mismatches = values + wrong.size, mismatches + int(wrong.sum())
+            operators[node.op] += wrong.size
+            mismatches += int(wrong.sum())
             if first is None and wrong.any():
                 first = _first(node.name, wrong, wanted, got)
-    return Comparison(values, mismatches, first)
+    return Comparison(operators.total(), mismatches, first, dict(operators))
 
 
 def _matching(name: str, wanted: NDArray[np.int64], got: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from flow.exporters.writer import write_file
 from flow.ir import Graph
 from flow.tools import ap_headers, program, run
 
-__all__ = ["compile_program", "compiler", "hash_of", "simulate_csim", "tool"]
+__all__ = ["compile_program", "compiler", "hash_of", "simulate_csim", "split_trace", "tool"]
 
 _UNIT_FILES = 16
 _FLAGS = ("-std=c++11", "-O1")
@@ -119,8 +119,12 @@ def compile_program(
     return built
 
 
-def _split(graph: Graph, flat: NDArray[np.int64], count: int) -> dict[str, NDArray[np.int64]]:
-    """The trace of all samples, cut into the values of the nodes."""
+def split_trace(graph: Graph, flat: NDArray[np.int64], count: int) -> dict[str, NDArray[np.int64]]:
+    """The trace of `count` samples, cut into int64[count, *shape] codes of every node by name.
+
+    Raises:
+        SimulationError: the trace is not one of this graph.
+    """
     sizes = [graph.values[node.name].size for node in graph]
     if flat.size != count * sum(sizes):
         raise SimulationError(
@@ -171,4 +175,4 @@ def simulate_csim(
         write_file(source, to_lines(codes))
         run([binary, source, written], timeout=timeout)
         flat = np.fromfile(written, dtype=np.int64)
-    return _split(graph, flat, len(codes))
+    return split_trace(graph, flat, len(codes))

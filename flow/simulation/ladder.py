@@ -72,6 +72,7 @@ class RungResult:
             "vectors": self.vectors,
             "nodes": self.nodes,
             "values": self.comparison.values,
+            "operators": dict(self.comparison.operators),
             "mismatches": self.comparison.mismatches,
             "first_mismatch": None if first is None else first.to_json(),
             "seconds": round(self.seconds, 2),

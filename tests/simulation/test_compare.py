@@ -22,7 +22,9 @@ def shown() -> dict[str, np.ndarray]:
 
 def test_equal_codes_compare_equal_and_are_counted() -> None:
     values = 7 * (5 + 4 + 4 + 4 + 3)
-    assert compare(GRAPH, EXPECTED, shown()) == Comparison(values, 0, None)
+    found = compare(GRAPH, EXPECTED, shown())
+    assert found == Comparison(values, 0, None)
+    assert found.operators == {"input": 7 * 5, "dense": 7 * (4 + 3), "relu": 7 * 4, "requantize": 7 * 4}
 
 
 def test_a_rung_may_show_outputs_only_and_fewer_samples() -> None:
