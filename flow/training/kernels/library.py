@@ -1,34 +1,31 @@
-"""The kernels as a shared library: compiled once per user, source, compiler, flags and processor, then loaded."""
+"""The kernels as an operator of torch: compiled once per user, sources, compiler, flags, torch and processor."""
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import platform
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import torch  # noqa: F401  # its OpenMP runtime is loaded before ours asks for one, so that both share its threads
+import torch  # its OpenMP runtime is loaded before ours asks for one, so that both share its threads
 
 from flow.errors import ToolError, ToolMissingError
 from flow.tools import program, run
 
-__all__ = ["build", "cache_folder", "library"]
+__all__ = ["build", "cache_folder", "cast_operator"]
 
-SOURCE = Path(__file__).with_name("fake_quantize.cpp")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("cast.cpp", "fake_quantize.h"))
+_TORCH = Path(torch.__file__).parent
 # Neither -ffast-math nor contraction: both change bits. The two -fno flags only say that nobody reads errno or traps.
-FLAGS = (
-    *("-std=c++17", "-O3", "-march=native", "-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
-    *("-shared", "-fPIC"),
+_FLAGS = (
+    *("-std=c++20", "-O3", "-march=native", "-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+    *("-shared", "-fPIC", "-fvisibility=hidden"),
 )
-_TIMEOUT = 300.0  # seconds; it takes some ten
-_POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
-_ARGUMENTS = {
-    "flow_forward": [*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 3, _INT],
-    "flow_backward": [*[_POINTER] * 3, *[_SIZE] * 2, *[_POINTER] * 5, _INT],
-}
+_TIMEOUT = 600.0  # seconds; it takes some fifteen, nearly all of them for torch's headers
 
 
 def cache_folder() -> Path:
@@ -51,26 +48,30 @@ def build(folder: Path) -> Path:
         OSError: the folder cannot be written.
     """
     compiler = program("g++")
-    parts = (SOURCE.read_text(), run([compiler, "--version"]), " ".join(FLAGS), _processor())
+    parts = (
+        *(source.read_text() for source in _SOURCES),
+        *(run([compiler, "--version"]), " ".join(_FLAGS), torch.__version__, _processor()),
+    )
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    target = folder / f"fake_quantize-{key}.so"
+    target = folder / f"cast-{key}.so"
     if target.is_file():
         return target
+    headers = [f"-isystem{_TORCH / 'include' / below}" for below in ("", "torch/csrc/api/include")]
+    libraries = [f"-L{_TORCH / 'lib'}", "-ltorch_cpu", "-lc10"]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         made = Path(work) / target.name
-        run([compiler, *FLAGS, SOURCE, "-o", made], timeout=_TIMEOUT)
+        run([compiler, *_FLAGS, *headers, _SOURCES[0], "-o", made, *libraries], timeout=_TIMEOUT)
         made.replace(target)
     return target
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The kernels, None where they cannot be compiled or loaded: eager torch then does their work."""
+def cast_operator() -> Callable[..., Any] | None:
+    """The cast of cast.cpp, None where it cannot be compiled or loaded: eager torch then does its work."""
     try:
-        loaded = ctypes.CDLL(str(build(cache_folder())))
+        torch.ops.load_library(str(build(cache_folder())))
     except (ToolMissingError, ToolError, OSError):
         return None
-    for name, arguments in _ARGUMENTS.items():
-        getattr(loaded, name).argtypes = arguments
-    return loaded
+    found: Callable[..., Any] = torch.ops.qfx_flow.cast.default
+    return found

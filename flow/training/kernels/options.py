@@ -1,14 +1,12 @@
-"""What a kernel is told of a quantiser, in the order and the types of `struct Options` in fake_quantize.cpp."""
+"""What a kernel is told of a quantiser, in the order of `struct Options` in fake_quantize.h."""
 
 from __future__ import annotations
 
-import ctypes
-from functools import lru_cache
 from typing import NamedTuple
 
 from flow.formats import Overflow, Rounding
 
-__all__ = ["MINIFLOAT", "OVERFLOWS", "ROUNDINGS", "Options", "packed"]
+__all__ = ["MINIFLOAT", "OVERFLOWS", "ROUNDINGS", "Options"]
 
 # Which modes go through the kernels, and their numbers there; a quantiser with any other mode runs in eager torch.
 ROUNDINGS = {
@@ -56,16 +54,3 @@ class Options(NamedTuple):
     most: int = 0
     mantissa: int = 0
     highest: float = 0.0
-
-
-class _Packed(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_float if name == "highest" else ctypes.c_int32)  # the types of Options
-        for name in Options._fields
-    ]
-
-
-@lru_cache(maxsize=1024)
-def packed(options: Options) -> _Packed:
-    """The options in memory, as long as the cache holds them."""
-    return _Packed(*options)

@@ -5,6 +5,8 @@
 // they do not depend on the number of threads.
 // Compile without -ffast-math and with -ffp-contract=off: a fused multiplication and addition has other bits.
 
+#pragma once
+
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -22,9 +24,7 @@ constexpr float kLn2 = 0.69314718055994530942f;
 enum Rounding { TRN, TRN_ZERO, RND, RND_ZERO, RND_INF, RND_MIN_INF, RND_CONV, MINIFLOAT };
 enum Overflow { WRAP, SAT, SAT_ZERO, SAT_SYM, WRAP_SM };
 
-}  // namespace
-
-// The order and the types of flow/training/kernels/options.py.
+// What a kernel is told of a quantiser; flow/training/kernels/options.py explains each.
 struct Options {
   int32_t rounding, overflow, is_signed;
   int32_t magnitude;  // bits besides the sign; not read where integer bits are given
@@ -36,8 +36,6 @@ struct Options {
   int32_t mantissa;     // of a minifloat
   float highest;        // number of a minifloat, in units of its lowest subnormal
 };
-
-namespace {
 
 FLOW_INLINE float from_bits(int32_t bits) { return __builtin_bit_cast(float, bits); }
 FLOW_INLINE int32_t to_bits(float value) { return __builtin_bit_cast(int32_t, value); }
@@ -74,8 +72,8 @@ Shape shape_of(const Options& o) {
 struct Word {
   float scale, step, low, high, size;  // codes, or numbers of a minifloat
   float bottom, top;
-  float above_frac, below_frac;    // dy/df over ln2 outside
-  float above_whole, below_whole;  // dy/di over ln2 outside
+  float above_frac, below_frac;    // of a learned length, dy/df over ln2 outside
+  float above_whole, below_whole;  // and dy/di over ln2
   int32_t normal;                  // bits of the smallest minifloat with a leading one
 };
 
@@ -93,10 +91,10 @@ FLOW_INLINE Word word_of(const Shape& s, int32_t at, int32_t magnitude) {
   const float step = power_of_two(-at);
   if constexpr (R == MINIFLOAT) {
     const float low = s.low * step, high = s.high * step;
-    return {1.0f, 1.0f, low, high, 0.0f, low, high, -high, -low, 0.0f, 0.0f, (s.mantissa - at + 127) << 23};
+    return {1.0f, 1.0f, low, high, 0.0f, low, high, 0.0f, 0.0f, 0.0f, 0.0f, (s.mantissa - at + 127) << 23};
   }
   if constexpr (Learned) return learned_word(s, at, magnitude);
-  return {power_of_two(at), step, s.low, s.high, s.size, s.low, s.high, -s.high * step, -s.low * step, 0.0f, 0.0f, 0};
+  return {power_of_two(at), step, s.low, s.high, s.size, s.low, s.high, 0.0f, 0.0f, 0.0f, 0.0f, 0};
 }
 
 template <int R>
@@ -148,18 +146,19 @@ struct Slopes {
   float x, frac, whole;
 };
 
-template <int R>
+// Written with one comparison for both ends where the length is given: masks cost more than arithmetic.
+template <int R, bool Learned>
 FLOW_INLINE Slopes slopes(float x, const Word& w, const Shape& shape) {
   const float r = R == MINIFLOAT ? x : round_code<R>(x * w.scale);
-  const float error = x - (R == MINIFLOAT ? nearest_number(x, w, shape.mantissa) : r * w.step);
-  Slopes s{1.0f, error, 0.0f};
-  s.x = r > w.top ? 0.0f : s.x;
-  s.x = r < w.bottom ? 0.0f : s.x;
-  s.frac = r > w.top ? w.above_frac : s.frac;
-  s.frac = r < w.bottom ? w.below_frac : s.frac;
-  s.whole = r > w.top ? w.above_whole : s.whole;
-  s.whole = r < w.bottom ? w.below_whole : s.whole;
-  return s;
+  const float nearest = clamped(r, w.bottom, w.top);
+  const bool outside = nearest < r || nearest > r;  // NaN is neither
+  if constexpr (!Learned) {
+    const float y = R == MINIFLOAT ? nearest_number(x, w, shape.mantissa) : nearest * w.step;
+    return {outside ? 0.0f : 1.0f, (outside ? 0.0f : x) - y, 0.0f};
+  }
+  const bool above = r > w.top;
+  const float by_frac = above ? w.above_frac : w.below_frac, by_whole = above ? w.above_whole : w.below_whole;
+  return {outside ? 0.0f : 1.0f, outside ? by_frac : x - r * w.step, outside ? by_whole : 0.0f};
 }
 
 // The sum of a block by halves, always in the same order: on vectors of any length, so nobody needs -ffast-math.
@@ -236,13 +235,26 @@ void backward_group(const Call& c, int64_t group, int64_t from, int64_t to, doub
     const int64_t count = to - start < kBlock ? to - start : kBlock;
     for (int64_t i = 0; i < count; ++i) {
       const float slope = upstream[start + i];
-      const Slopes s = slopes<R>(x[start + i], w, shape);
+      const Slopes s = slopes<R, Learned>(x[start + i], w, shape);
       by_x[start + i] = slope * s.x;
       by_frac[i] = slope * s.frac;
       if constexpr (Learned) by_whole[i] = slope * s.whole;
     }
     sums[0] += folded(by_frac, count);
     if constexpr (Learned) sums[1] += folded(by_whole, count);
+  }
+}
+
+// What backward_group multiplies and adds up, value by value.
+template <int R, bool Learned>
+void slopes_group(const Call& c, int64_t group) {
+  const Shape shape = shape_of(*c.options);
+  const Word w = group_word(c, group);
+  for (int64_t i = group * c.inner; i < (group + 1) * c.inner; ++i) {
+    const Slopes s = slopes<R, Learned>(c.x[i], w, shape);
+    c.y[i] = s.x;
+    c.by_frac[i] = s.frac;
+    if constexpr (Learned) c.by_whole[i] = s.whole;
   }
 }
 
@@ -275,7 +287,7 @@ void backward_elements(const Call& c, int64_t from, int64_t to) {
     float *__restrict by_x = c.y + start, *__restrict by_frac = c.by_frac + start;
     float* __restrict by_whole = Learned ? c.by_whole + start : by_frac;
     for (int64_t i = 0; i < count; ++i) {
-      const Slopes s = slopes<RND>(x[i], word_of<RND, Learned>(shape, at[i], magnitude[i]), shape);
+      const Slopes s = slopes<RND, Learned>(x[i], word_of<RND, Learned>(shape, at[i], magnitude[i]), shape);
       by_x[i] = upstream[i] * s.x;
       by_frac[i] = upstream[i] * s.frac * kLn2;
       if constexpr (Learned) by_whole[i] = upstream[i] * s.whole * kLn2;
@@ -331,6 +343,11 @@ void backward_all(const Call& c) {
   });
 }
 
+template <int R, bool Learned>
+void slopes_all(const Call& c) {
+  for (int64_t group = 0; group < c.groups; ++group) slopes_group<R, Learned>(c, group);
+}
+
 void forward_each(const Call& c) {
   in_parts(c, c.groups, kPart, [&](int64_t, int64_t from, int64_t to) {
     c.integer ? forward_elements<true>(c, from, to) : forward_elements<false>(c, from, to);
@@ -347,15 +364,18 @@ using Pass = void (*)(const Call&);
 
 #define FLOW_FORWARD(R) \
   {forward_all<R, WRAP>, forward_all<R, SAT>, forward_all<R, SAT_ZERO>, forward_all<R, SAT>, forward_all<R, WRAP_SM>}
-#define FLOW_BACKWARD(R) {backward_all<R, false>, backward_all<R, true>}
+#define FLOW_LEARNED(PASS, R) {PASS<R, false>, PASS<R, true>}
+#define FLOW_ROUNDINGS(PASS)                                                                                      \
+  {FLOW_LEARNED(PASS, TRN),     FLOW_LEARNED(PASS, TRN_ZERO),    FLOW_LEARNED(PASS, RND),                          \
+   FLOW_LEARNED(PASS, RND_ZERO), FLOW_LEARNED(PASS, RND_INF),    FLOW_LEARNED(PASS, RND_MIN_INF),                  \
+   FLOW_LEARNED(PASS, RND_CONV), {PASS<MINIFLOAT, false>, nullptr}}
 
 // By rounding, then by overflow; a minifloat saturates. By rounding, then by whether the length is learned.
 constexpr Pass kForward[][5] = {FLOW_FORWARD(TRN),      FLOW_FORWARD(TRN_ZERO), FLOW_FORWARD(RND),
                                 FLOW_FORWARD(RND_ZERO), FLOW_FORWARD(RND_INF),  FLOW_FORWARD(RND_MIN_INF),
                                 FLOW_FORWARD(RND_CONV), {nullptr, nullptr, nullptr, forward_all<MINIFLOAT, SAT>, nullptr}};
-constexpr Pass kBackward[][2] = {FLOW_BACKWARD(TRN),      FLOW_BACKWARD(TRN_ZERO), FLOW_BACKWARD(RND),
-                                 FLOW_BACKWARD(RND_ZERO), FLOW_BACKWARD(RND_INF),  FLOW_BACKWARD(RND_MIN_INF),
-                                 FLOW_BACKWARD(RND_CONV), {backward_all<MINIFLOAT, false>, nullptr}};
+constexpr Pass kBackward[][2] = FLOW_ROUNDINGS(backward_all);
+constexpr Pass kSlopes[][2] = FLOW_ROUNDINGS(slopes_all);
 
 bool finite(const float* points, int64_t count) {
   int32_t bad = 0;
@@ -373,23 +393,13 @@ int32_t lowest_point(const Options& o, const float* frac, int64_t count) {
 
 bool each(const Call& c) { return c.groups > 1 && c.inner == 1 && c.options->rounding == RND; }
 
+// y[groups * inner] of x, a point for each group.
+void forward_pass(const Call& c) { each(c) ? forward_each(c) : kForward[c.options->rounding][c.options->overflow](c); }
+
+// dx[groups * inner] as y, and dL/df and dL/di of each group.
+void backward_pass(const Call& c) { each(c) ? backward_each(c) : kBackward[c.options->rounding][c.integer != nullptr](c); }
+
+// dy/dx as y, dy/df over ln2 and dy/di over ln2 of each value.
+void slopes_pass(const Call& c) { kSlopes[c.options->rounding][c.integer != nullptr](c); }
+
 }  // namespace
-
-// y[groups * inner] of x, a point for each group; 1 where a point is not finite, and then nothing is written.
-extern "C" int flow_forward(const float* x, float* y, int64_t inner, int64_t groups, const float* frac,
-                            const float* integer, const Options* options, int32_t threads) {
-  if (!finite(frac, groups) || (integer && !finite(integer, groups))) return 1;
-  const int32_t lowest = lowest_point(*options, frac, groups);
-  const Call c{x, nullptr, frac, integer, y, nullptr, nullptr, inner, groups, options, threads, lowest};
-  each(c) ? forward_each(c) : kForward[options->rounding][options->overflow](c);
-  return 0;
-}
-
-// dx[groups * inner], and dL/df and dL/di of each group.
-extern "C" void flow_backward(const float* x, const float* upstream, float* by_x, int64_t inner, int64_t groups,
-                              const float* frac, const float* integer, float* by_frac, float* by_whole,
-                              const Options* options, int32_t threads) {
-  const int32_t lowest = lowest_point(*options, frac, groups);
-  const Call c{x, upstream, frac, integer, by_x, by_frac, by_whole, inner, groups, options, threads, lowest};
-  each(c) ? backward_each(c) : kBackward[options->rounding][integer != nullptr](c);
-}
