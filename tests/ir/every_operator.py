@@ -114,6 +114,20 @@ def _moves() -> list[Node]:
     ]
 
 
+def move_operators() -> Graph:
+    """What came with branches: codes picked, turned and joined."""
+    nodes: list[Node] = [
+        Input(name="input", shape=(2, 3, 4), format=fmt("s5.2")),
+        Requantize(name="coarse", inputs=("input",), format=fmt("s4.-1")),
+        Slice(name="cut", inputs=("coarse",), starts=(1, 0, 1), stops=(2, 3, 4), steps=(1, 2, 2), origin="split"),
+        Transpose(name="turned", inputs=("input",), order=(1, 2, 0), origin="split"),
+        Slice(name="few", inputs=("turned",), starts=(0, 0, 0), stops=(2, 2, 2), steps=(1, 1, 2)),
+        Transpose(name="back", inputs=("few",), order=(2, 0, 1)),
+        Concat(name="rows", inputs=("cut", "back", "cut"), axis=0, origin="join"),
+    ]
+    return Graph("move operators", tuple(nodes), ("rows",))
+
+
 def spatial_operators() -> Graph:
     """What came with transposed convolutions: codes further apart, on one axis to three."""
     nodes: list[Node] = [

@@ -163,7 +163,7 @@ def concat(draw: st.DrawFn) -> Graph:
     nodes: list[Node] = [draw(inputs(shape, 8))]
     parts = []
     for name in "abcd"[: draw(st.integers(1, 4))]:
-        nodes.append(Requantize(name=name, inputs=("x",), format=draw(formats(8)), overflow=Overflow.WRAP))
+        nodes.append(Requantize(name=name, inputs=("x",), format=draw(formats(8))))
         if draw(st.booleans()):
             nodes.append(ReduceMax(name=f"{name}.max", inputs=(name,), axis=axis))
         parts.append(nodes[-1].name)

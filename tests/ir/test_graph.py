@@ -28,9 +28,11 @@ from flow.ir import (
     RequantizeEach,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Value,
 )
 from tests.graphs import fmt, resnet_graph
@@ -121,6 +123,28 @@ def test_a_concat_of_parts_that_do_not_match():
     shapes = f"input shapes {IMAGE.shape} and (1, 5, 10)"
     message = refusal(*parts, Concat(name="y", inputs=("x", "rows"), axis=0))
     assert message == f"Concat 'y': {shapes} differ along other axes than 0."
+
+
+@pytest.mark.parametrize(
+    ("cut", "rule"),
+    [
+        (((0,), (2,), (1,)), "its starts, stops and steps are not as many as the 3 axes of (2, 5, 5)"),
+        (((0, 0, 3), (2, 5, 3), (1, 1, 1)), "3:3:1 picks nothing of the 5 places of axis 2"),
+        (((0, 0, 0), (2, 6, 5), (1, 1, 1)), "0:6:1 picks nothing of the 5 places of axis 1"),
+        (((-1, 0, 0), (2, 5, 5), (1, 1, 1)), "-1:2:1 picks nothing of the 2 places of axis 0"),
+        (((0, 0, 0), (2, 5, 5), (0, 1, 1)), "0:2:0 picks nothing of the 2 places of axis 0"),
+    ],
+)
+def test_slices_that_do_not_lie_in_the_input(cut: tuple[tuple[int, ...], ...], rule: str):
+    starts, stops, steps = cut
+    message = refusal(IMAGE, Slice(name="y", inputs=("x",), starts=starts, stops=stops, steps=steps))
+    assert message == f"Slice 'y': {rule}."
+
+
+@pytest.mark.parametrize("order", [(0, 1), (0, 1, 1), (1, 2, 3)])
+def test_an_order_of_other_axes(order: tuple[int, ...]):
+    message = refusal(IMAGE, Transpose(name="y", inputs=("x",), order=order))
+    assert message == f"Transpose 'y': the order {order} is not one of the 3 axes of {IMAGE.shape}."
 
 
 @pytest.mark.parametrize("outputs", [(), ("z",), ("y", "z")])

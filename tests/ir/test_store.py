@@ -11,7 +11,13 @@ import pytest
 from flow.errors import GraphError
 from flow.ir import OPERATORS, SPEC_VERSION, Graph, dump, load, to_text, trace
 from tests.graphs import mlp_graph, random_codes, random_graph, resnet_graph
-from tests.ir.every_operator import every_operator, first_operators, softmax_operators, spatial_operators
+from tests.ir.every_operator import (
+    every_operator,
+    first_operators,
+    move_operators,
+    softmax_operators,
+    spatial_operators,
+)
 
 DATA = Path(__file__).parent / "data"
 GRAPHS = [mlp_graph(), resnet_graph(), every_operator(), *(random_graph(seed) for seed in range(30))]
@@ -48,7 +54,12 @@ def stored(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("folder", "make", "nodes"),
-    [("v1", first_operators, 46), ("v1_softmax", softmax_operators, 66), ("v1_spatial", spatial_operators, 5)],
+    [
+        ("v1", first_operators, 46),
+        ("v1_softmax", softmax_operators, 66),
+        ("v1_spatial", spatial_operators, 5),
+        ("v1_moves", move_operators, 7),
+    ],
 )
 def test_version_1_stays_readable(folder: str, make: Callable[[], Graph], nodes: int):
     """The files were written when their operators came; they are never written again."""

@@ -33,15 +33,15 @@ class Model:
         )
         return name
 
-    def op(self, kind: str, *inputs: Any, source: str | None = None, **attributes: Any) -> str:
-        """Strings are values, everything else becomes a constant; returns the result's name."""
+    def op(self, kind: str, *inputs: Any, source: str | None = None, count: int = 1, **attributes: Any) -> str:
+        """Strings are values, everything else becomes a constant; returns the result's name, or the last."""
         names = [item if isinstance(item, str) else self.constant(item) for item in inputs]
-        result = f"v{len(self.nodes)}"
+        results = [f"v{len(self.nodes)}", *(f"v{len(self.nodes)}.{place}" for place in range(1, count))]
         domain = {"domain": QONNX} if kind in QUANTS else {}
         names = names if source == "" else [self.last if source is None else source, *names]
-        self.nodes.append(helper.make_node(kind, names, [result], name=f"n{len(self.nodes)}", **domain, **attributes))
-        self.last = result
-        return result
+        self.nodes.append(helper.make_node(kind, names, results, name=f"n{len(self.nodes)}", **domain, **attributes))
+        self.last = results[-1]
+        return self.last
 
     def quant(
         self, scale: Any, width: Any = 8.0, zero: Any = 0.0, source: str | None = None, signed: int = 1,

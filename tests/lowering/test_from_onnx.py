@@ -12,6 +12,7 @@ from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -24,19 +25,25 @@ from flow.ir import (
     Relu,
     Reshape,
     ScaleShift,
+    Slice,
+    Transpose,
     Upsample,
     interpret,
     to_text,
 )
+from flow.lowering import encode_input, lower
 from flow.lowering.from_onnx import load_onnx
 from flow.lowering.passes import simplify
+from flow.training import quantize
 from tests.exporters.test_qonnx import EXPRESSIBLE, fits, saturating
 from tests.graphs import mlp_graph, random_codes, random_graph, resnet_graph
 from tests.ir.strategies import SINGLE, requantize
+from tests.training.models import example, randomized
+from tests.training.test_joins import Branches
 
 OPERATORS = (
     Dense, Conv2d, ScaleShift, Relu, Add, MaxPool2d, AvgPool2d, Flatten, ArgMax, ReduceMax, ReduceSum, Reshape,
-    Pad, Upsample,
+    Concat, Slice, Transpose, Pad, Upsample,
 )  # fmt: skip
 once = settings(derandomize=True, deadline=None, max_examples=30)
 
@@ -90,6 +97,12 @@ def test_each_operator_alone_comes_back(operator: type[Node]):
 
     run()
     assert sum(count > 0 for count in compared) >= 12
+
+
+def test_a_net_with_branches_and_two_outputs_comes_back():
+    qmodel = quantize(randomized(Branches(), 0), example((2, 4, 4)))
+    graph = lower(qmodel)
+    assert check(graph, encode_input(qmodel, example((2, 4, 4), 1, count=30))) == (30 * (3 + 6), True)
 
 
 def test_casts_alone_come_back():

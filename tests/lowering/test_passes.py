@@ -11,6 +11,7 @@ import pytest
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -23,8 +24,10 @@ from flow.ir import (
     Requantize,
     Reshape,
     ScaleShift,
+    Slice,
     Table,
     Tensor,
+    Transpose,
     Upsample,
     interpret,
     to_text,
@@ -140,6 +143,25 @@ def test_padding_and_upsampling_that_move_nothing_go():
     after = simplify(graph)
     assert [node.name for node in after] == ["x", "moved", "twice"]
     assert same(graph, after) == 40 * 6
+
+
+def test_moves_of_nothing_go_and_two_transpositions_are_one():
+    whole = {"starts": (0, 0, 0), "stops": (1, 3, 4), "steps": (1, 1, 1)}
+    nodes = (
+        Input(name="x", shape=(1, 3, 4), format=fmt("s6.3")),
+        Slice(name="all", inputs=("x",), **whole),
+        Concat(name="alone", inputs=("all",), axis=1),
+        Transpose(name="turned", inputs=("alone",), order=(2, 0, 1)),
+        Transpose(name="again", inputs=("turned",), order=(2, 1, 0)),
+        Transpose(name="ones", inputs=("again",), order=(1, 0, 2)),
+        Slice(name="some", inputs=("turned",), starts=(1, 0, 0), stops=(4, 1, 3), steps=(2, 1, 1)),
+    )
+    graph = Graph("moves", nodes, ("ones", "some"))
+    after = simplify(graph)
+    assert [(node.name, node.op, *node.inputs) for node in after] == [
+        ("x", "input"), ("turned", "transpose", "x"), ("ones", "reshape", "x"), ("some", "slice", "turned"),
+    ]  # fmt: skip
+    assert same(graph, after) == 40 * (12 + 6)
 
 
 def test_the_text_of_a_graph_with_something_for_every_pass():

@@ -56,9 +56,8 @@ _SUMS: dict[str, Callable[..., Array]] = {
     "Floor": np.floor,
     "Log": np.log,
     "Pow": np.power,
-    "Concat": lambda *arrays: np.concatenate([array.reshape(-1) for array in arrays]),
 }
-FOLDED = frozenset((*_MOVES, *_SUMS, "Cast"))
+FOLDED = frozenset((*_MOVES, *_SUMS, "Cast", "Concat"))
 
 
 def _cast(call: Call, x: Constant) -> Constant:
@@ -78,6 +77,8 @@ def fold(call: Call, operands: tuple[Constant, ...]) -> Constant:
             return operands[0].mapped(_MOVES[call.kind](call, operands))
         if call.kind == "Cast":
             return _cast(call, operands[0])
+        if call.kind == "Concat":
+            return Constant(np.concatenate([x.values for x in operands], axis=call.attributes["axis"]))
         return Constant(np.asarray(_SUMS[call.kind](*(x.values for x in operands))))
     except (ValueError, KeyError) as error:
         raise RefusedError(f"its constants do not fit ({error})") from None

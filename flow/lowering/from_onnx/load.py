@@ -16,6 +16,7 @@ from flow.lowering.from_onnx import (
     convolutions,
     elementwise,
     linear,
+    moves,
     quant_nodes,
     reductions,
     shapes,
@@ -28,7 +29,7 @@ from flow.lowering.passes import simplify
 
 __all__ = ["HANDLERS", "Loaded", "load_onnx", "read_onnx"]
 
-Handler = Callable[[Draft, Call, tuple[Tracked, ...]], Tracked]
+Handler = Callable[[Draft, Call, tuple[Tracked, ...]], Any]  # Tracked, or one for each of several outputs
 _QUANTISERS = ("qonnx.Quant", "qonnx.IntQuant", "qonnx.BipolarQuant", "qonnx.FloatQuant", "QuantizeLinear")
 _WIDEST_INPUT = 32
 
@@ -58,7 +59,11 @@ HANDLERS: dict[str, Handler] = {
     "ReduceSum": reductions.reduce_sum,
     "Flatten": shapes.flatten,
     "Reshape": shapes.reshape,
-    "Transpose": shapes.transpose,
+    "Transpose": moves.transpose,
+    "Concat": moves.concat,
+    "Slice": moves.slice_axes,
+    "Split": moves.split,
+    "Gather": moves.gather,
     "Squeeze": shapes.squeeze,
     "Unsqueeze": shapes.unsqueeze,
     "ArgMax": shapes.argmax,
@@ -165,8 +170,8 @@ class _Walk:
         for call in self.file.calls:
             self.draft.call = call
             result = self._visit(call)
-            for name in call.outputs:
-                self.known[name] = result
+            results = result if isinstance(result, tuple) else (result,) * len(call.outputs)
+            self.known.update(zip(call.outputs, results, strict=True))
         if not self.refused:
             self.outputs = tuple(self._output(name) for name in self.file.outputs)
 
@@ -178,7 +183,7 @@ class _Walk:
         form = FixedPoint(number.itemsize * 8, 0, number.kind == "i")
         return Signal(self.draft.read_input(form), ONE)
 
-    def _visit(self, call: Call) -> Tracked:
+    def _visit(self, call: Call) -> Tracked | tuple[Tracked, ...]:
         operands = tuple(self.known.get(name, Lost()) if name else None for name in call.inputs)
         since = len(self.draft.nodes)
         try:
@@ -196,7 +201,7 @@ class _Walk:
             result = self.draft.rename_last(result, since)
         return result
 
-    def _lowered(self, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
+    def _lowered(self, call: Call, operands: tuple[Tracked, ...]) -> Any:
         if any(isinstance(x, Lost) for x in operands):
             return Lost()
         present = tuple(x for x in operands if x is not None)

@@ -21,7 +21,7 @@ from flow.lowering.from_onnx.tracked import RefusedError, Signal, Tracked
 
 __all__ = [
     "argmax", "average_pool", "cast", "flatten", "global_average_pool", "max_pool", "reduce_mean", "reduced_axes",
-    "reshape", "same", "squeeze", "transpose", "unsqueeze",
+    "reshape", "reshaped", "same", "squeeze", "unsqueeze",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
@@ -51,7 +51,7 @@ def _are_integers(d: Draft, x: Signal, number: np.dtype[Any]) -> bool:
     )
 
 
-def _shaped(d: Draft, x: Signal, shape: Shape) -> Signal:
+def reshaped(d: Draft, x: Signal, shape: Shape) -> Signal:
     """The same codes in another shape, the units per channel following them."""
     before = d.value(x).shape
     unit = x.unit
@@ -68,7 +68,7 @@ def flatten(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     x = signal(operands)
     if call.attributes.get("axis", 1) not in (1, -len(d.value(x).shape)):
         raise RefusedError(f"axis={call.attributes['axis']} mixes samples or keeps axes; use axis=1")
-    return _shaped(d, x, (d.value(x).size,))
+    return reshaped(d, x, (d.value(x).size,))
 
 
 def reshape(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
@@ -81,18 +81,7 @@ def reshape(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
         copied[1:] = [d.value(x).size // math.prod(rest) if n == -1 else n for n in copied[1:]]
     if copied[0] not in (0, -1, d.source.batch or 0) or math.prod(copied[1:]) != d.value(x).size or len(copied) < 2:
         raise RefusedError(f"its shape {wanted} does not keep the batch apart from samples of {list(before)}")
-    return _shaped(d, x, tuple(copied[1:]))
-
-
-def transpose(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX Transpose where it only moves axes of size 1, so that the order of the codes stays."""
-    x = signal(operands)
-    shape = d.value(x).shape
-    order = call.attributes.get("perm", list(range(len(shape) + 1))[::-1])
-    moved = [axis for axis in order[1:] if shape[axis - 1] > 1]
-    if order[0] != 0 or moved != sorted(moved):
-        raise RefusedError(f"perm={list(order)} changes the order of {list(shape)}; keep channels first")
-    return _shaped(d, x, tuple(shape[axis - 1] for axis in order[1:]))
+    return reshaped(d, x, tuple(copied[1:]))
 
 
 def reduced_axes(call: Call, operands: tuple[Tracked, ...], rank: int) -> list[int]:
@@ -111,7 +100,7 @@ def squeeze(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     kept = tuple(n for i, n in enumerate(shape, start=1) if i not in axes)
     if 0 in axes or math.prod(kept) != math.prod(shape) or not kept:
         raise RefusedError(f"axes={axes} of {list(shape)} are the batch, not of size 1, or all there are")
-    return _shaped(d, x, kept)
+    return reshaped(d, x, kept)
 
 
 def unsqueeze(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
@@ -124,7 +113,7 @@ def unsqueeze(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
         raise RefusedError("it puts an axis before the batch; put it behind")
     for axis in axes:
         shape.insert(axis - 1, 1)
-    return _shaped(d, x, tuple(shape))
+    return reshaped(d, x, tuple(shape))
 
 
 def _pool(d: Draft, x: Signal, kernel: Shape, stride: Shape, kind: type[Node], **more: Any) -> str:
@@ -176,7 +165,7 @@ def reduce_mean(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     if reduced_axes(call, operands, len(shape) + 1) != list(range(2, len(shape) + 1)):
         raise RefusedError("it must average over all axes behind the channels")
     mean = _average(d, x, shape[1:], (1,) * (len(shape) - 1))
-    return mean if call.attributes.get("keepdims", 1) else _shaped(d, mean, shape[:1])
+    return mean if call.attributes.get("keepdims", 1) else reshaped(d, mean, shape[:1])
 
 
 def _average(d: Draft, x: Signal, kernel: Shape, stride: Shape) -> Signal:
