@@ -15,7 +15,7 @@ SHARING = 50  # seeds in a row with one palette
 _MODES = list(itertools.product(Rounding, Overflow))
 _MINIFLOATS = ("e2m1", "e3m2", "e4m3fn", "e0m3", "e3m0", "e2m3", "ue3m2", "e5m2ieee", "ue4m0", "e4m3fnuz", "e1m4")
 _SHAPES = ((2, 4, 3), (3, 3, 4), (1, 4, 4), (6,), (2, 3), (4, 1, 2), (9,))
-_SHORT, LONG = 12, 30  # bits of an operand: of most graphs, and of each fifth
+_SHORT, LONG = 12, 30  # bits of an operand: of most graphs, and of each third
 
 
 class Palette:
@@ -39,7 +39,7 @@ class Growing:
 
     def __init__(self, seed: int) -> None:
         self.rng, self.palette = np.random.default_rng([12, seed]), Palette(seed // SHARING)
-        self.most = LONG if seed % 5 == 4 else _SHORT
+        self.most = LONG if seed % 3 == 2 else _SHORT
         self.nodes: list[Node] = []
         self.count = 0
         self.values: dict[str, Value] = {}

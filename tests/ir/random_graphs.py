@@ -33,9 +33,11 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     ScaleShift,
+    Slice,
     Sub,
     Table,
     Tensor,
+    Transpose,
     Upsample,
 )
 from tests.ir.growing import LONG, Growing
@@ -146,6 +148,27 @@ def _concat(g: Growing) -> Node:
     return Concat(name=g.free(), inputs=parts, axis=int(g.rng.integers(len(g.values[source].shape))))
 
 
+def _slice(g: Growing) -> Node:
+    source = g.any()
+    shape = g.values[source].shape
+    starts = tuple(int(g.rng.integers(size)) if g.rng.integers(2) else 0 for size in shape)
+    stops = tuple(int(g.rng.integers(start + 1, size + 1)) for start, size in zip(starts, shape, strict=True))
+    return Slice(
+        name=g.free(),
+        inputs=(source,),
+        starts=starts,
+        stops=stops,
+        steps=tuple(g.rng.integers(1, 3, len(shape)).tolist()),
+    )
+
+
+def _transpose(g: Growing) -> Node:
+    source = g.any((2, 3))
+    return Transpose(
+        name=g.free(), inputs=(source,), order=tuple(g.rng.permutation(len(g.values[source].shape)).tolist())
+    )
+
+
 def _pad(g: Growing) -> Node:
     """Some axes grow at their ends or between their codes, some are cropped."""
     source = g.any()
@@ -213,6 +236,8 @@ DRAWS: dict[type[Node], Callable[[Growing], Node]] = {
     Flatten: _flatten,
     Reshape: _reshape,
     Concat: _concat,
+    Slice: _slice,
+    Transpose: _transpose,
     Pad: _pad,
     Upsample: _upsample,
     Requantize: _requantize,
