@@ -56,6 +56,8 @@ def _needs_objects(codes: NDArray[Any], shift: int, target: FixedPoint) -> bool:
 def cast_floats(codes: NDArray[Any], frac: int, target: FixedPoint, rounding: Rounding, mode: Overflow) -> NDArray[Any]:
     """`cast` of codes that floats carry and go on carrying; exact while `cast_bound` fits their mantissa.
 
+    The array of the codes is overwritten.
+
     >>> cast_floats(np.array([-5.0, 5.0, 39.0]), 1, FixedPoint.parse("s4.0"), Rounding.RND, Overflow.SAT)
     array([-2.,  3.,  7.])
     """

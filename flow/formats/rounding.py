@@ -73,14 +73,15 @@ _IN_PLACE: dict[Rounding, Callable[[Codes], Codes]] = {
 
 
 def round_floats(codes: Codes, shift: int | NDArray[np.int64], rounding: Rounding) -> Codes:
-    """`round_shift` of integers that floats carry; exact while `flow.formats.cast_bound` fits their mantissa.
+    """`round_shift` of integers that floats carry, in place; exact while `flow.formats.cast_bound` fits their mantissa.
 
     Args:
-        codes: integers as float32 or float64, any shape but that of a scalar.
+        codes: integers as float32 or float64, any shape but that of a scalar; overwritten with the result.
         shift: bits to drop, or so many at each place.
         rounding: which neighbour is taken.
 
     >>> round_floats(np.array([-5.0, 5.0, 39.0]), 1, Rounding.RND)
     array([-2.,  3., 20.])
     """
-    return _IN_PLACE[rounding](codes * np.ldexp(1.0, -shift).astype(codes.dtype))
+    codes *= np.ldexp(1.0, -shift).astype(codes.dtype)
+    return _IN_PLACE[rounding](codes)

@@ -40,12 +40,13 @@ def _values(graph: Graph, codes: NDArray[Any], kept: Collection[str]) -> dict[st
     _check_width(graph)
     checked, work = _checked_input(graph, codes), steps(graph, kept)
     found = {name: np.empty((len(codes), *graph.values[name].shape), np.int64) for name in kept}
-    size = batch_size(graph, work)
+    size = batch_size(work)
     for start in range(0, len(codes), size):
         part = slice(start, start + size)
         done = {graph.input.name: checked[part]}
         for step in work:
-            done[step.name] = step.formula(*(done[name].astype(step.carrier, copy=False) for name in step.inputs))
+            inputs = (done[name].astype(step.carrier, copy=step.copied) for name in step.inputs)
+            done[step.name] = step.formula(*inputs)
             for name in step.last:
                 del done[name]
         for name in kept:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.formats import FixedPoint
+from flow.formats import FixedPoint, Overflow
 from flow.ir import (
+    Add,
     AvgPool2d,
     Dense,
     Graph,
@@ -20,11 +22,13 @@ from flow.ir import (
     ReduceMax,
     ReduceSum,
     Relu,
+    Requantize,
+    Reshape,
     Tensor,
     interpret,
     trace,
 )
-from flow.ir.formulas import FORMULAS
+from flow.ir.formulas import FORMULAS, FRESH, IN_PLACE
 from flow.ir.plan import CARRIERS, carrier
 from tests.graphs import fmt, random_codes, random_graph
 from tests.ir.strategies import SINGLE, conv2d, dense, inputs, pooling, reduction, requantize, requantize_each, table
@@ -39,7 +43,7 @@ def in_integers(graph: Graph, codes: np.ndarray) -> dict[str, np.ndarray]:
     for node in graph:
         if not isinstance(node, Input):
             formula = FORMULAS[type(node)](node, graph.operands(node), INT64)
-            done[node.name] = formula(*(done[name] for name in node.inputs))
+            done[node.name] = formula(*(done[name].copy() for name in node.inputs))
     return done
 
 
@@ -56,9 +60,13 @@ def check(graph: Graph, codes: np.ndarray, seen: Counter[np.dtype]) -> None:
             found = FORMULAS[type(node)](node, graph.operands(node), dtype)(*operands)
             assert found.dtype == dtype
             assert np.array_equal(found.astype(np.int64), values[node.name]), (node, dtype)
-            assert all(np.array_equal(a, b) for a, b in zip(operands, before, strict=True))
+            assert type(node) in IN_PLACE or all(map(np.array_equal, operands, before)), node
+            shared = any(np.shares_memory(found, operand) for operand in operands)
+            assert not shared or type(node) in IN_PLACE or type(node) not in FRESH, node
             seen[dtype] += found.size
+    given = codes.copy()
     outputs = interpret(graph, codes)
+    assert np.array_equal(codes, given)
     assert all(np.array_equal(found, values[name]) for found, name in zip(outputs, graph.outputs, strict=True))
     traced = trace(graph, codes)
     assert list(traced) == list(values)
@@ -125,6 +133,30 @@ def test_a_partial_sum_decides_even_where_the_result_is_small():
     assert interpret(graph, codes)[0].tolist() == [[top - 2047], [top], [-top]]
     wrong = FORMULAS[Dense](node, graph.operands(node), np.dtype(np.float32))(codes.astype(np.float32))
     assert wrong.tolist() != [[top - 2047], [top], [-top]]
+
+
+@pytest.mark.parametrize("width", [8, 40, 60])
+def test_values_that_are_read_again_stay_as_they_are(width: int):
+    """Operators that work in place, behind the input, behind a view of it, and beside other readers of one value."""
+    one = Tensor(np.array([[1, -1], [-1, 1]]), fmt("s2.0"))
+    nodes: tuple[Node, ...] = (
+        Input(name="x", shape=(2,), format=FixedPoint(width, 0)),
+        Relu(name="positive", inputs=("x",)),
+        Reshape(name="view", inputs=("x",), shape=(1, 2)),
+        Relu(name="column", inputs=("view",)),
+        Dense(name="sums", inputs=("x",), weight=one),
+        Reshape(name="grid", inputs=("sums",), shape=(1, 2)),
+        Relu(name="cut", inputs=("sums",)),
+        Relu(name="cut.grid", inputs=("grid",)),
+        Requantize(name="low", inputs=("cut",), format=fmt("u4.-1"), overflow=Overflow.WRAP),
+        Add(name="both", inputs=("cut", "sums")),
+    )
+    read = {name for node in nodes for name in node.inputs}
+    graph = Graph("again", nodes, tuple(node.name for node in nodes if node.name not in read))
+    seen: Counter[np.dtype] = Counter()
+    for kept in ((), ("view",), ("sums", "x"), ("cut", "grid")):
+        check(replace(graph, outputs=(*graph.outputs, *kept)), random_codes(graph, 50), seen)
+    assert seen[INT64] == 4 * 50 * 18
 
 
 @once
