@@ -1,0 +1,99 @@
+"""Every input of many combinational cells in one Verilator build: a counter drives them, a file takes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow import resources
+from flow.simulation.rtl_verilator import ProgramJob, run_program
+
+WORD = 32
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An instance of a cell of `rtl/`.
+
+    Attributes:
+        module: its module.
+        parameters: by name.
+        inputs: width of every input port; together they are the bits of one counter, the last port the lowest.
+        output: name and width of the output port.
+    """
+
+    module: str
+    parameters: Mapping[str, int]
+    inputs: Mapping[str, int]
+    output: tuple[str, int]
+
+    @property
+    def bits(self) -> int:
+        return sum(self.inputs.values())
+
+
+def _ports(cell: Cell) -> str:
+    shown, low = [], 0
+    for name, width in reversed(cell.inputs.items()):
+        shown.append(f".{name}(code_q[{low}+:{width}])")
+        low += width
+    return ", ".join(shown)
+
+
+def _instance(number: int, cell: Cell) -> str:
+    parameters = ", ".join(f".{name}({value})" for name, value in cell.parameters.items())
+    name, width = cell.output
+    return (
+        f"  logic [{width}-1:0] y{number};\n"
+        f"  {cell.module} #({parameters}) u{number} ({_ports(cell)}, .{name}(y{number}));\n"
+    )
+
+
+def _words(cell: Cell) -> int:
+    return -(-cell.output[1] // WORD)
+
+
+def _bench(cells: Sequence[Cell]) -> str:
+    """Counts through all inputs of the widest cell and writes the outputs of all cells as binary words."""
+    width = max(cell.bits for cell in cells)
+    words = [f"y{number}[{low}+:{min(WORD, cell.output[1] - low)}]"
+             for number, cell in enumerate(cells) for low in range(0, cell.output[1], WORD)]  # fmt: skip
+    shown = "".join(f'      $fwrite(file, "%u", {WORD}\'({word}));\n' for word in words)
+    return (
+        f"module bench (input logic clk_i);\n  logic [{width}-1:0] code_q = '0;\n  int file;\n"
+        + "".join(_instance(number, cell) for number, cell in enumerate(cells))
+        + '  initial file = $fopen("words.bin", "wb");\n'
+        + f"  always @(posedge clk_i) begin\n{shown}"
+        + "    code_q <= code_q + 1'b1;\n    if (&code_q) begin\n      $fclose(file);\n      $finish;\n    end\n  end\n"
+        + "endmodule\n"
+    )
+
+
+def outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.int64]]:
+    """The output of each cell for all its inputs, int64[2**bits] each, as unsigned numbers."""
+    folder = resources.folder("rtl")
+    order = sorted(folder.glob("*.sv"), key=lambda path: (path.stem != "flow_pkg", path.name))
+    sources = {path.name: path.read_text() for path in order} | {"bench.sv": _bench(cells)}
+    place = run_program(ProgramJob(sources, "bench", args=("--no-timing",)), scratch)
+    table = np.fromfile(place / "words.bin", dtype="<u4").astype(np.int64)
+    table = table.reshape(1 << max(cell.bits for cell in cells), -1)
+    found, column = [], 0
+    for cell in cells:
+        rows = table[: 1 << cell.bits, column : column + _words(cell)]
+        found.append(rows @ (1 << (WORD * np.arange(_words(cell), dtype=np.int64))))
+        column += _words(cell)
+    return found
+
+
+def wrapped(values: NDArray[np.int64], width: int, signed: bool) -> NDArray[np.int64]:
+    """The lowest `width` bits of each value as a number.
+
+    >>> wrapped(np.array([7, 8]), 4, True)
+    array([ 7, -8])
+    """
+    low = values & ((1 << width) - 1)
+    return low - (((low >> (width - 1)) & signed) << width)
