@@ -50,10 +50,10 @@ __all__ = ["place_casts"]
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
 _WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
-_MOVING = (Flatten, Reshape, Slice, Transpose, Concat)  # a result behind them is one before them
-_PASSING = (Relu, Pad, *_MOVING)  # exact on what has not been cast yet
+_MOVING = (Flatten, Reshape, Slice, Transpose, Pad, Upsample, Concat)  # a result behind them is one before them
+_PASSING = (Relu, *_MOVING)  # exact on what has not been cast yet
 _READING_WIDE = (Relu, Reshape, Slice, Transpose, Table)  # the cast follows them, or is theirs
-_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Pad, Upsample, Cast, *_MOVING)
+_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Cast, *_MOVING)
 _ADDING = (BatchNorm, Add, Sub)
 
 
@@ -110,7 +110,9 @@ class _Placement:
         if len(self.readers[name]) != 1:
             return False
         (reader,) = self.readers[name]
-        return isinstance(reader, Rotate) or (isinstance(reader, (Flatten, Pad)) and self._is_turned(reader.name))
+        return isinstance(reader, Rotate) or (
+            isinstance(reader, (Flatten, Pad, Upsample)) and self._is_turned(reader.name)
+        )
 
     def _leaves(self, call: Call) -> bool:
         """Whether the value is a result of the model, moved, joined or as it is, and nothing else."""

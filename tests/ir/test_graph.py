@@ -21,6 +21,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -33,6 +34,7 @@ from flow.ir import (
     Table,
     Tensor,
     Transpose,
+    Upsample,
     Value,
 )
 from tests.graphs import fmt, resnet_graph
@@ -92,6 +94,35 @@ def test_windows_that_do_not_slide(changes, rule):
 def test_convolutions_that_do_not_slide(shape, changes, rule):
     conv = Conv2d(name="y", inputs=("x",), weight=ones(*shape), bias=None, **changes)
     assert refusal(IMAGE, conv) == f"Conv2d 'y': {rule}."
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"before": (0, 1)}, f"before=(0, 1) needs an amount for each of the 3 axes of {IMAGE.shape}"),
+        ({"interior": (0, 0, -1)}, "interior=(0, 0, -1) is a number of zeros between two codes, at least 0"),
+        (
+            {"before": (0, -4, 0), "after": (0, -IMAGE.shape[1] + 4, 9)},
+            f"before=(0, -4, 0) and after=(0, {-IMAGE.shape[1] + 4}, 9) crop all of the input {IMAGE.shape}",
+        ),
+    ],
+)
+def test_amounts_that_cannot_be_padded(changes, rule):
+    amounts = {"before": (0, 0, 0), "after": (0, 0, 0), "interior": (0, 0, 0), **changes}
+    assert refusal(IMAGE, Pad(name="y", inputs=("x",), **amounts)) == f"Pad 'y': {rule}."
+
+
+@pytest.mark.parametrize("factors", [(2,), (1, 0, 2), (1, 1, 1, 1)])
+def test_factors_that_repeat_nothing(factors):
+    message = refusal(IMAGE, Upsample(name="y", inputs=("x",), factors=factors))
+    assert message == f"Upsample 'y': factors={factors} needs a number from 1 for each axis of the input {IMAGE.shape}."
+
+
+def test_only_zeros_are_left_of_what_is_cropped_between_codes():
+    source = Input(name="x", shape=(2,), format=fmt("u4.0"))
+    zeros = Pad(name="y", inputs=("x",), before=(-1,), after=(-1,), interior=(3,))
+    value = Graph("zeros", (source, zeros), ("y",)).values["y"]
+    assert str(value) == "[3] u4.0 [0, 0]"
 
 
 def test_an_input_that_comes_later():

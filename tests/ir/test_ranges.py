@@ -34,6 +34,7 @@ from tests.ir.strategies import (
     dense,
     flatten,
     formats,
+    pad,
     pooling,
     reduction,
     relu,
@@ -43,6 +44,7 @@ from tests.ir.strategies import (
     reshape,
     scale_shift,
     table,
+    upsample,
 )
 
 once = settings(derandomize=True, deadline=None, max_examples=60)
@@ -75,8 +77,8 @@ def test_dense_reaches_its_range(graph: Graph):
 def inside(node: Conv2d, shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Where the first window starts that sees no padding."""
     starts = []
-    for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.padding, strict=True):
-        found = [start for start in range(-pad, size + pad - kernel + 1, stride) if 0 <= start <= size - kernel]
+    for size, kernel, stride, zeros in zip(shape[1:], node.kernel, node.stride, node.padding, strict=True):
+        found = [start for start in range(-zeros, size + zeros - kernel + 1, stride) if 0 <= start <= size - kernel]
         starts += found[:1]
     return (starts[0], starts[1]) if len(starts) == 2 else None
 
@@ -100,7 +102,7 @@ def test_conv2d_reaches_its_range(graph: Graph):
 @once
 @given(
     st.one_of(
-        scale_shift(), relu(), flatten(), reshape(), pooling(MaxPool2d), pooling(AvgPool2d),
+        scale_shift(), relu(), flatten(), reshape(), pad(), upsample(), pooling(MaxPool2d), pooling(AvgPool2d),
         reduction(ReduceMax), reduction(ReduceSum), requantize_minifloat(8),
     )
 )  # fmt: skip

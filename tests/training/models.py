@@ -141,3 +141,42 @@ class Mixed(nn.Module):
         for layer, gate in zip(self.layers, self.gates, strict=True):
             x = joined[gate](layer(x), x) if gate else layer(x)
         return self.last(self.fc(x.flatten(1)))
+
+
+class Decoder(nn.Module):
+    """A random chain on [C, H, W] that grows: transposed and dilated convolutions, upsampling, padding and cropping."""
+
+    def __init__(self, seed):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        channels = int(rng.integers(1, 4))
+        self.shape, layers = (channels, int(rng.integers(3, 5)), int(rng.integers(3, 5))), []
+        x = torch.zeros(1, *self.shape)
+        for _ in range(int(rng.integers(2, 5))):
+            if min(x.shape[2:]) > 2:
+                made, channels = self._step(rng, channels)
+                layers += made
+                x = nn.Sequential(*made).eval()(x)
+        self.layers = nn.Sequential(*layers)
+
+    @staticmethod
+    def _step(rng, channels):
+        choice, bias = rng.integers(6), bool(rng.integers(2))
+        if choice < 2:
+            stride, groups = int(rng.integers(1, 3)), channels if rng.integers(2) else 1
+            out, kernel = groups * int(rng.integers(1, 3)), int(rng.integers(2, 5))
+            layer = nn.ConvTranspose2d(
+                channels, out, kernel, stride, int(rng.integers(0, 2)), int(rng.integers(0, stride)), groups, bias
+            )
+            return [layer, nn.BatchNorm2d(out), nn.ReLU()] if rng.integers(2) else [layer], out
+        if choice == 2:
+            out = int(rng.integers(1, 4))
+            return [nn.Conv2d(channels, out, 2, dilation=int(rng.integers(1, 3)), padding="same", bias=bias)], out
+        if choice == 3:
+            return [nn.Upsample(scale_factor=(int(rng.integers(1, 3)), int(rng.integers(1, 3))))], channels
+        if choice == 4:
+            return [nn.ZeroPad2d(tuple(rng.integers(-1, 3, 4).tolist()))], channels
+        return [nn.ReLU(), nn.MaxPool2d(2, 1)], channels
+
+    def forward(self, x):
+        return self.layers(x)

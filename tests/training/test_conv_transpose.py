@@ -1,10 +1,12 @@
 """Transposed convolutions: the calls they become, torch's own values, and the same bits everywhere."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from flow.ir import interpret
 from flow.lowering import lower
 from flow.training import quantize
 from flow.training.calls import Conv2d, Pad
@@ -67,6 +69,23 @@ def test_without_casts_it_is_the_float_layer(layer):
     expected, found = model(batch).detach(), identity_of(quantize(model, batch))(batch).detach()
     assert float((found - expected).abs().max()) <= 1e-9 * float(expected.abs().max())
     layer.float()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_layers_give_torchs_own_values(seed):
+    """Any stride, padding, output padding, dilation and groups that torch takes, all on whole numbers."""
+    rng = np.random.default_rng(seed)
+    kernel, stride, dilation, size = (tuple(rng.integers(1, most, 2).tolist()) for most in (5, 4, 4, 6))
+    groups, per_group, each = rng.integers(1, 3, 3).tolist()
+    full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(size, stride, dilation, kernel, strict=True)]
+    padding = tuple(int(rng.integers(0, (n - 1) // 2 + 1)) for n in full)
+    more = tuple(int(rng.integers(0, max(pair))) for pair in zip(stride, dilation, strict=True))
+    layer = whole(UP(groups * per_group, groups * each, kernel, stride, padding, more, groups, True, dilation), seed)
+    shape = (groups * per_group, *size)
+    batch = torch.randint(-128, 128, (4, *shape), generator=torch.Generator().manual_seed(seed)).float()
+    graph = lower(quantize(layer, batch, weights="s8", biases="s8", input="s8"))
+    (found,) = interpret(graph, batch.numpy().astype(np.int64) << graph.input.format.frac)
+    assert np.array_equal(np.ldexp(found, -graph.values[graph.outputs[0]].format.frac), layer(batch).detach().numpy())
 
 
 def decoder():

@@ -235,6 +235,17 @@ CASES = {
         "aten.pad.default in the model's own forward (pad=[0, 0, 0, 1] changes the first axis, that of the batch; "
         "keep it)",
     ),
+    "cropping everything": (
+        lambda self, x: functional.pad(x, (-4, 2)),
+        (4,),
+        "aten.pad.default in the model's own forward (it crops all of a sample of (4,); keep some of it)",
+    ),
+    "cropping a transposed one": (
+        lambda self, x: functional.conv_transpose2d(x, self.one, None, 3, 1, 2),
+        (1, 1, 1),
+        "aten.conv_transpose2d.input in the model's own forward (it crops all of a sample of (1, 1, 1); keep some of "
+        "it)",
+    ),
     "upsampling by a fraction": (
         lambda self, x: functional.interpolate(x, scale_factor=(2, 1.5)),
         (1, 4, 4),
@@ -259,7 +270,12 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_each_refusal_says_why(case):
     forward, shape, listed = CASES[case]
-    parts = {"p": nn.Parameter(torch.ones(4)), "k": nn.Parameter(torch.ones(1, 1, 2, 2)), "fc": nn.Linear(4, 2)}
+    parts = {
+        "p": nn.Parameter(torch.ones(4)),
+        "k": nn.Parameter(torch.ones(1, 1, 2, 2)),
+        "fc": nn.Linear(4, 2),
+        "one": nn.Parameter(torch.ones(1, 1, 1, 1)),
+    }
     model = Made(forward, **parts)
     count = {"computed weight": 6, "convolving a line": 1}.get(case, 16)
     refused(model, example(shape, count=count), listed)

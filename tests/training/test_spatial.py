@@ -104,6 +104,21 @@ def test_codes_are_cast_before_they_are_repeated():
     assert str(graph.values["4"].format)[:2] == "u6"
 
 
+def test_exact_sums_leave_through_padding_and_upsampling():
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Upsample(scale_factor=2), nn.ZeroPad2d(1))
+    graph = assert_same_bits(quantize(randomized(model, 3).eval(), example((2, 5, 5))), (2, 5, 5))
+    assert [node.op for node in graph] == ["input", "conv2d", "upsample", "pad"]
+    assert graph.values[graph.outputs[0]].format == graph.values["0"].format
+
+
+def test_what_is_turned_is_cast_once_behind_padding_and_upsampling():
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.Upsample(scale_factor=2), nn.ZeroPad2d((1, 0, 0, 1)), nn.Conv2d(4, 3, 2),
+    )  # fmt: skip
+    graph = assert_same_bits(quantize(randomized(model, 3).eval(), example((2, 5, 5)), hadamard=4), (2, 5, 5))
+    assert [node.op for node in graph][1:] == ["conv2d", "upsample", "pad", "conv2d", "requantize", "conv2d"]
+
+
 def test_factors_move_through_padding_and_upsampling():
     network = import_network(NETS["resize and convolve"](), example((2, 7, 8)))
     assert [(pair.producer.name, pair.consumer.name) for pair in scalable_pairs(network)] == [

@@ -8,10 +8,10 @@ from typing import Any
 from torch import fx
 
 from flow.ir.kernels import Spread
-from flow.training.aten.arguments import shape_of
+from flow.training.aten.arguments import RefusedError, shape_of
 from flow.training.calls import Call, Pad, Reshape
 
-__all__ = ["Draft", "Part", "one", "passed_on", "planar"]
+__all__ = ["Draft", "Part", "one", "padded_shape", "passed_on", "planar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,19 @@ def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _padded(source: fx.Node | str, plane: tuple[int, ...], spread: Spread) -> Part:
     fields = {"before": (0, *spread.before), "after": (0, *spread.after), "interior": (0, *spread.interior)}
-    ends = zip(plane, *fields.values(), strict=True)
-    shape = tuple(first + (size - 1) * (more + 1) + 1 + last for size, first, last, more in ends)
-    return Part(Pad, (source,), fields, suffix="pad", shape=shape, prepares=True)
+    return Part(Pad, (source,), fields, suffix="pad", shape=padded_shape(plane, **fields), prepares=True)
+
+
+def padded_shape(
+    shape: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...], interior: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The shape of a padded sample.
+
+    Raises:
+        RefusedError: negative amounts leave nothing of it.
+    """
+    spread = [(size - 1) * (more + 1) + 1 for size, more in zip(shape, interior, strict=True)]
+    ends = list(zip(spread, before, after, strict=True))
+    if any(size + min(first, 0) + min(last, 0) < 1 for size, first, last in ends):
+        raise RefusedError(f"it crops all of a sample of {shape}; keep some of it")
+    return tuple(map(sum, ends))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
-from flow.training.aten.draft import Draft, one, passed_on
+from flow.training.aten.draft import Draft, one, padded_shape, passed_on
 from flow.training.calls import Flatten, Pad, Reshape, Upsample
 
 __all__ = ["HANDLERS"]
@@ -37,7 +37,9 @@ def _pad(given: Arguments) -> Draft:
     ends = [tuple(reversed((*listed[side::2], *[0] * (axes - len(listed) // 2)))) for side in (0, 1)]
     if ends[0][0] or ends[1][0]:
         raise RefusedError(f"pad={listed} changes the first axis, that of the batch; keep it")
-    return one(Pad, source, before=ends[0][1:], after=ends[1][1:], interior=(0,) * (axes - 1))
+    amounts = {"before": ends[0][1:], "after": ends[1][1:], "interior": (0,) * (axes - 1)}
+    padded_shape(shape_of(source)[1:], **amounts)  # refuses what crops everything
+    return one(Pad, source, **amounts)
 
 
 def _upsample(given: Arguments) -> Draft:
