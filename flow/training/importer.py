@@ -138,11 +138,12 @@ class _Importer:
         stem = distinct(wanted, taken)
         names = {part.suffix: distinct(f"{stem}.{part.suffix}", taken) for part in draft.parts} | {"": stem}
         for part in draft.parts:
+            inputs = tuple(names[name] if isinstance(name, str) else self.names[name] for name in part.inputs)
             call = part.kind(
                 name=names[part.suffix],
-                inputs=tuple(names[name] if isinstance(name, str) else self.names[name] for name in part.inputs),
+                inputs=inputs,
                 origin=origin,
-                base=self._stem(part.inputs[0]) if part.prepares else stem if part.suffix else base,
+                base=self._stem(inputs[0]) if part.prepares else stem if part.suffix else base,
                 paths=() if part.prepares else (stem,) if paths is None else paths,
                 shape=shape_of(node)[1:] if part.shape is None else part.shape,
                 **part.fields,
@@ -161,13 +162,12 @@ class _Importer:
             origin = own or main.fields["weight"].removesuffix("weight").removesuffix(".") or path
             return origin or label, origin, "", (origin,) if origin else None
         if main.kind is Relu:
-            base = self._stem(draft.source)
+            base = self._stem(self.names[draft.source])
             return f"{base}.relu", path, base, (own,) if own else ()
         return own or ".".join(filter(None, (path, label))), path, "", (own,) if own else None
 
-    def _stem(self, node: fx.Node) -> str:
-        """The name after which a cast of a node's value is called."""
-        name = self.names[node]
+    def _stem(self, name: str) -> str:
+        """The name after which a cast of a value is called."""
         return next((call.stem for call in self.calls if call.name == name), name)
 
     def _root(self, node: fx.Node) -> fx.Node:
