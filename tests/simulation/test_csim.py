@@ -28,6 +28,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Tensor,
+    Transpose,
     trace,
 )
 from flow.simulation.csim import compile_program, simulate_csim, tool
@@ -92,6 +93,20 @@ def test_minifloats_at_every_shift(shift, tmp_path, flags):
     graph = minifloats_graph("s62.0", shift)
     near = [sign * (1 << bits) + d for bits in range(61) for sign in (-1, 1) for d in range(-3, 4)]
     assert_exact(graph, tmp_path, np.array(sorted(set(near)))[:, None], flags)
+
+
+def test_a_transposition_of_seven_axes_is_refused():
+    shape, order = (2,) * 7, (6, 5, 4, 3, 2, 1, 0)
+    nodes = (
+        Input(name="x", shape=shape, format=fmt("s4.0")),
+        Transpose(name="y", inputs=("x",), order=order, origin="mix"),
+    )
+    with pytest.raises(ExportError) as caught:
+        export_hls(Graph("seven", nodes, ("y",)))
+    assert str(caught.value) == (
+        f"The HLS templates move codes along 6 axes, but Transpose 'y' (from 'mix') of {shape} needs 7; move fewer "
+        "axes at once, or export ONNX."
+    )
 
 
 def test_operands_that_differ_in_five_runs_of_axes_are_refused():

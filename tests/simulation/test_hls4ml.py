@@ -16,6 +16,7 @@ from flow.formats import Overflow, Rounding, encode
 from flow.ir import (
     OPERATORS,
     Dense,
+    Flatten,
     Graph,
     Input,
     Node,
@@ -23,8 +24,10 @@ from flow.ir import (
     Requantize,
     RequantizeEach,
     RequantizeMinifloat,
+    Reshape,
     ScaleShift,
     Tensor,
+    Transpose,
     interpret,
     trace,
 )
@@ -83,6 +86,31 @@ def test_every_operator_and_every_mode(tmp_path: Path, flags: list[str]):
         "sum",
         "ends",
     }  # which are arrays' other names
+
+
+def turned_graph() -> Graph:
+    """Transpositions before a Dense layer, of which others read too, of the input, of one channel, of five axes."""
+    rng = np.random.default_rng(5)
+    nodes: list[Node] = [Input(name="x", shape=(1, 2, 3, 4), format=fmt("s6.2"))]
+    turns = [((1, 2, 3, 4), (0, 2, 1, 3)), ((4, 6), (1, 0)), ((3, 2, 4), (1, 2, 0)), ((3, 2, 4), (2, 1, 0)),
+             ((1, 4, 6), (2, 1, 0)), ((2, 2, 3, 2, 1), (3, 0, 2, 4, 1))]  # fmt: skip
+    for number, (shape, order) in enumerate(turns):
+        nodes += [
+            Reshape(name=f"s{number}", inputs=("x",), shape=shape) if number else Relu(name="s0", inputs=("x",)),
+            Transpose(name=f"t{number}", inputs=(f"s{number}" if number else "x",), order=order),
+            Flatten(name=f"f{number}", inputs=(f"t{number}",)),
+            Dense(name=f"d{number}", inputs=(f"f{number}",), weight=random_tensor(rng, (2, 24), "s4.1")),
+        ]
+        if number % 2:
+            nodes.append(Relu(name=f"r{number}", inputs=(f"t{number}",)))
+    read = {name for node in nodes for name in node.inputs}
+    return Graph("turned", tuple(nodes), (*(node.name for node in nodes if node.name not in read), "t2"))
+
+
+def test_transpositions_before_dense_layers(tmp_path: Path, flags: list[str]):
+    """hls4ml would move them into the weights, whatever their order and whoever else reads them."""
+    graph = turned_graph()
+    assert {f"t{number}" for number in range(6)} <= assert_exact(graph, tmp_path, 100, flags)
 
 
 def test_parts_joined_along_any_axis(tmp_path: Path, flags: list[str]):

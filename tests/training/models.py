@@ -180,3 +180,50 @@ class Decoder(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+
+class Moves(nn.Module):
+    """A random chain of convolutions and of what only moves values, on [4, 6, 6], then two outputs."""
+
+    _MOVES = (
+        lambda x: torch.cat(x.chunk(2, 1)[::-1], 1),
+        lambda x: functional.channel_shuffle(x, 2),
+        lambda x: x.transpose(2, 3),
+        lambda x: x.permute(0, 3, 1, 2)[:, ::2].movedim(1, 3),
+        lambda x: torch.stack(x.unbind(1)[:3], 1),
+        lambda x: functional.pixel_unshuffle(x[:, :, :2, :2], 2),
+        lambda x: torch.cat([x, x[:, 1:]], 1),
+        lambda x: functional.relu(x[:, :, 1:]),
+        lambda x: x[:, :2] + x[:, -2:],
+        lambda x: torch.cat([functional.max_pool2d(x, 2, 1), functional.relu(x[..., 1:, 1:])], 2),
+    )
+
+    def __init__(self, seed):
+        super().__init__()
+        self.shape, rng = (4, 6, 6), np.random.default_rng(seed)
+        self.picks, self.layers = [], nn.ModuleList()
+        with torch.no_grad():
+            x = torch.zeros(1, *self.shape)
+            for _ in range(int(rng.integers(2, 5))):
+                x = self._grow(rng, x)
+        self.left, self.right = nn.Linear(x[0].numel(), 3), nn.Linear(3, 2)
+        self.joined = bool(rng.integers(2))
+
+    def _grow(self, rng, x):
+        kernel = tuple(int(size) for size in np.minimum(rng.integers(1, 3, 2), x.shape[2:]))
+        self.layers.append(nn.Conv2d(x.shape[1], 4, kernel))
+        x, usable = self.layers[-1](x), []
+        for number, move in enumerate(self._MOVES):
+            try:
+                usable += [number] if move(x).numel() else []
+            except RuntimeError:  # it does not fit the shape
+                continue
+        self.picks.append(int(rng.choice(usable)))
+        return self._MOVES[self.picks[-1]](x)
+
+    def forward(self, x):
+        for layer, pick in zip(self.layers, self.picks, strict=True):
+            x = self._MOVES[pick](layer(x))
+        left = self.left(x.flatten(1))
+        right = self.right(functional.relu(left))
+        return torch.cat([left, right], 1) if self.joined else (right, left)

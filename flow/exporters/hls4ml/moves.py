@@ -55,12 +55,10 @@ def cut(plan: Plan, node: Slice, types: tuple[Value, ...], value: Value) -> Laye
 
 
 def transpose(plan: Plan, node: Transpose, types: tuple[Value, ...], value: Value) -> Layer:
-    """hls4ml's own, of four axes at least: those of fewer it moves into a Dense layer's weights in a wrong order."""
+    """hls4ml's own between two reshapes: it drops one behind the input and moves one into a Dense layer."""
     (x,), name, source = types, plan.names[node.name], plan.holder[node.inputs[0]]
-    shape, result = layer_shape(x), source.precision["result"]
-    order = [_held_axis(x, axis) for axis in node.order]
+    result, order = source.precision["result"], [_held_axis(x, axis) for axis in node.order]
     order = [order[axis] for axis in _AXES] if is_image(value) else order
-    wide = [*shape, *[1] * max(0, 4 - len(shape))]
-    seen = plan.add(f"{name}__seen", "Reshape", (source.name,), result, target_shape=wide)
-    layer = plan.add(name, "Transpose", (seen.name,), result, perm=[*order, *range(len(order), len(wide))])
+    seen = plan.add(f"{name}__seen", "Reshape", (source.name,), result, target_shape=layer_shape(x))
+    layer = plan.add(name, "Transpose", (seen.name,), result, perm=order)
     return plan.add(f"{name}__shape", "Reshape", (layer.name,), result, target_shape=layer_shape(value))
