@@ -18,6 +18,7 @@ from flow.lowering import encode_input, lower
 from flow.training import (
     QuantizedModel,
     bit_operations,
+    digits_autoencoder,
     digits_branches,
     digits_conv1d,
     jet_mlp,
@@ -29,7 +30,7 @@ from flow.training import (
 )
 from flow.training.quantizer import quantizers
 
-Loss = Callable[[Any, Tensor], Tensor]
+Loss = Callable[[Any, Tensor, Tensor], Tensor]  # of the answer, the samples and their labels
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Net:
         full: as users have it.
         samples: what it is trained on.
         options: of `flow.quantize`, for the small one.
-        loss: of the model's answer, given labels or, for none but itself, the samples.
+        loss: what training lowers.
         argmax: whether the design ends with the index of the highest output.
     """
 
@@ -80,7 +81,7 @@ class Net:
     full: Callable[[], nn.Module]
     samples: Callable[[], Samples]
     options: Mapping[str, Any]
-    loss: Loss = functional.cross_entropy
+    loss: Loss = lambda answer, x, y: functional.cross_entropy(answer, y)
     argmax: bool = True
 
 
@@ -89,13 +90,17 @@ def _probable(model: nn.Module) -> nn.Module:
     return nn.Sequential(model, nn.Softmax(1))
 
 
-def _log_loss(shares: Tensor, y: Tensor) -> Tensor:
+def _log_loss(shares: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return functional.nll_loss((shares.clamp_min(0) + 0.01).log(), y)
 
 
-def _two_losses(answers: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
+def _two_losses(answers: tuple[Tensor, Tensor], x: Tensor, y: Tensor) -> Tensor:
     digit, odd = answers
     return functional.cross_entropy(digit, y) + functional.cross_entropy(odd, y % 2)
+
+
+def _difference(pictures: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return functional.mse_loss(pictures, x)
 
 
 NETS: dict[str, Net] = {
@@ -111,6 +116,10 @@ NETS: dict[str, Net] = {
     "conv1d": Net(digits_conv1d, digits_conv1d, digits, {"weights": "e2m1", "rounding": "RND_CONV"}),
     "branches": Net(
         digits_branches, digits_branches, digits, {"weights": "mxfp4", "batchnorm": "folded"}, loss=_two_losses
+    ),
+    "autoencoder": Net(
+        digits_autoencoder, lambda: digits_autoencoder(8), digits, {"weights": "s5", "activations": "u5"},
+        loss=_difference, argmax=False,
     ),
 }  # fmt: skip
 
@@ -137,7 +146,7 @@ def _teach(model: nn.Module, net: Net, epochs: int, lr: float, cost: float = 0.0
     for _ in range(epochs):
         for rows in torch.randperm(len(held.x)).split(64):
             optimizer.zero_grad()
-            loss = net.loss(model(held.x[rows]), held.y[rows])
+            loss = net.loss(model(held.x[rows]), held.x[rows], held.y[rows])
             (loss + cost * bit_operations(model) if cost else loss).backward()
             optimizer.step()
     model.eval()

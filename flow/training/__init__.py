@@ -6,6 +6,7 @@ from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_e
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import (
     NETS,
+    digits_autoencoder,
     digits_branches,
     digits_conv1d,
     digits_mlp,
@@ -44,6 +45,7 @@ __all__ = [
     "calibrating",
     "constant_bits",
     "cross_entropy",
+    "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",
     "digits_mlp",

@@ -7,7 +7,18 @@ from torch import nn
 
 from flow.ir import Add, AvgPool2d, Conv2d
 from flow.lowering import encode_input, lower
-from flow.training import NETS, digits_branches, digits_conv1d, jet_mlp, lenet, mobilenet, quantize, resnet8, resnet20
+from flow.training import (
+    NETS,
+    digits_autoencoder,
+    digits_branches,
+    digits_conv1d,
+    jet_mlp,
+    lenet,
+    mobilenet,
+    quantize,
+    resnet8,
+    resnet20,
+)
 from tests.lowering.test_from_torch import compare
 from tests.training.models import randomized
 
@@ -50,6 +61,12 @@ def test_the_branches_answer_twice():
 def test_the_depthwise_net_has_three_depthwise_convolutions():
     grouped = [module for module in mobilenet().modules() if isinstance(module, nn.Conv2d) and module.groups > 1]
     assert [(module.groups, module.stride) for module in grouped] == [(8, (1, 1)), (16, (2, 2)), (32, (1, 1))]
+
+
+def test_the_autoencoder_makes_pictures():
+    model = digits_autoencoder()
+    assert sum(each.numel() for each in model.parameters()) == 40 + 296 + 264 + 288 + 512 + 8 + 37
+    assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 1, 8, 8)
 
 
 @pytest.mark.parametrize("options", [{}, {"width": 4, "channels": 3, "classes": 7, "stem_stride": 2}])

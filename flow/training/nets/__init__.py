@@ -9,12 +9,14 @@ from torch import nn
 
 from flow.training.nets.branches import digits_branches
 from flow.training.nets.convolutional import digits_conv1d, lenet, mobilenet
+from flow.training.nets.decoders import digits_autoencoder
 from flow.training.nets.dense import digits_mlp, jet_mlp
 from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet20
 
 __all__ = [
     "NETS",
     "Residual",
+    "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",
     "digits_mlp",
