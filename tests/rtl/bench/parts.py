@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cocotb.triggers import FallingEdge, ReadOnly
 
-from tests.rtl.bench.cells import Case
+from tests.rtl.bench.case import Case
 
 
 def chances(seed: int, share: float) -> Iterator[bool]:
@@ -85,16 +85,27 @@ class Monitor:
 
 
 class Checker:
-    """Compares what came out with what the model makes of what went in."""
+    """Compares what came out with what the model makes of what went in, and waits a little for what comes too much."""
 
-    def __init__(self, case: Case, taken: Monitor, given: Monitor):
-        self.case, self.taken, self.given = case, taken, given
+    def __init__(self, case: Case, beats: int, taken: Monitor, given: Monitor, grace: int = 20):
+        self.case, self.beats, self.taken, self.given, self.grace = case, beats, taken, given, grace
+        self._results: int | None = None
 
-    def done(self, beats: int) -> bool:
-        return len(self.taken.beats) == beats and len(self.given.beats) >= len(self.case.model(self.taken.beats))
+    def sample(self) -> bool:
+        """Look at both sides; False once all is there and the grace is over."""
+        self.taken.sample()
+        self.given.sample()
+        if self._results is None and len(self.taken.beats) == self.beats:
+            self._results = len(self.case.model(self.taken.beats))
+        if self._results is not None and len(self.given.beats) >= self._results:
+            self.grace -= 1
+        return self.grace > 0
 
     def check(self) -> int:
         """The number of beats compared; all of them are equal."""
-        expected = self.case.model(self.taken.beats)
-        assert self.given.beats == expected, f"{self.case.name}: {self.given.beats[:8]} is not {expected[:8]}"
+        given, expected = self.given.beats, self.case.model(self.taken.beats)
+        wrong = [i for i, pair in enumerate(zip(given, expected, strict=False)) if pair[0] != pair[1]][:8]
+        shown = f"beats {wrong}: {[given[i] for i in wrong]} is not {[expected[i] for i in wrong]}"
+        assert len(self.taken.beats) == self.beats, f"{self.case.name} took {len(self.taken.beats)} of {self.beats}"
+        assert given == expected, f"{self.case.name}: {len(given)} of {len(expected)} beats; {shown}"
         return len(expected)
