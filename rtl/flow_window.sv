@@ -52,7 +52,7 @@ module flow_window #(
   localparam int LastRow = (LastTop > 0) ? LastTop : 0;
   localparam int LastColumn = (LastLeft > 0) ? LastLeft : 0;
 
-  // How far the first pixel of the window moves, in beats: along a row, to the next row, to the next
+  // How far the first pixel of the window moves, in beats: along a row, to the next row, to another
   // image.
   localparam int MoveEntry = EntryLeft * PixelBeats;
   localparam int MoveColumn = StrideW * PixelBeats;

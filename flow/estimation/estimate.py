@@ -10,13 +10,12 @@ from flow.estimation.boards import Board
 from flow.estimation.cost import Cost, LayerCost, Usage
 from flow.estimation.sketch import sketch
 from flow.estimation.stream import stream_layers
-from flow.exporters.verilog import make_plan, predict
-from flow.ir import ArgMax, Dense, Flatten, Graph, Input, Relu, Requantize
+from flow.exporters.verilog import has_rtl, make_plan, predict
+from flow.ir import Graph
 
 __all__ = ["ARCHITECTURES", "estimate"]
 
 ARCHITECTURES = ("stream",)
-_WITH_RTL = (Input, Dense, Relu, Requantize, Flatten, ArgMax)
 
 
 def _live(graph: Graph) -> Graph:
@@ -57,11 +56,11 @@ def estimate(
     if architecture not in ARCHITECTURES:
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
     live = _live(graph)
-    if not all(isinstance(node, _WITH_RTL) for node in live):
+    if not has_rtl(live):
         drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))
         return Cost(graph.name, board, architecture, layers, drawn.latency_cycles, drawn.ii_cycles)
     plan = make_plan(graph, folding)
     timing = predict(plan)
-    layers = stream_layers(graph, plan, board.family, dsp)
+    layers = stream_layers(graph, plan, timing, board.family, dsp)
     return Cost(graph.name, board, architecture, layers, timing.latency_cycles, timing.ii_cycles)

@@ -7,16 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from flow.estimation import registers
-from flow.estimation.cost import LayerCost, Usage
+from flow.estimation.cost import Basis, LayerCost, Usage
 from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts, uses_dsps
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
-from flow.exporters.verilog import Plan, predict
+from flow.estimation.spatial import SPATIAL, scale_shift, table
+from flow.exporters.verilog import Plan, Timing
+from flow.exporters.verilog.constants import scale_shift_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
+from flow.exporters.verilog.windows import is_depthwise
 from flow.formats import Overflow, Rounding
-from flow.ir import Dense, Graph, Relu, Requantize
+from flow.ir import Graph, Linear, Relu, Requantize, ScaleShift, Table
 from flow.synthesis import Family
 
 __all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
@@ -87,10 +90,15 @@ def _dropped_bits(plan: Plan, name: str) -> int:
     return min(dropped, default=0)
 
 
-def _layer(plan: Plan, node: Dense, family: Family, dsp: bool) -> Found:
+def _layer(plan: Plan, node: Linear, family: Family, dsp: bool) -> Found:
     context: dict[str, Any] = layer_context(plan, node, dsp=dsp)
     roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
-    parts, usage = dense_parts(context["parameters"], roms, family)
+    shape = context["parameters"]
+    if is_depthwise(node):  # a dense layer of one product a lane, whose vector no second fold needs
+        lanes = {"Pe": shape["Lanes"], "Outputs": shape["Lanes"], "Simd": 1, "Inputs": shape["Taps"]}
+        parts, usage = dense_parts(shape | lanes, roms, family)
+    else:
+        parts, usage = dense_parts(shape, roms, family)
     unread = plan.folding[node.name].pe * _dropped_bits(plan, node.name)
     return parts, replace(usage, ff=usage.ff - unread)
 
@@ -121,6 +129,20 @@ _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
 }
 
 
+def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: bool) -> Found:
+    context = scale_shift_context(plan, node, dsp)
+    constants = sum(
+        rom_luts(rom_shape(context[name].lines, context[name].width), family) for name in ("scale", "shift")
+    )
+    return scale_shift(context["parameters"], constants, family)
+
+
+def _table(plan: Plan, node: Table, family: Family) -> Found:
+    context = table_context(plan, node)
+    width, depth = context["entry_width"], 1 << context["code_width"]
+    return table(context["lanes"], width, rom_luts(RomShape(depth, width, width if depth > 1 else 0), family))
+
+
 def _relu(plan: Plan, instance: Instance) -> Found:
     """One LUT a bit, unless a cast behind it absorbs the gates."""
     name, signed = instance_node(plan, instance), numeric(instance.parameters)["InSigned"]
@@ -132,29 +154,47 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
     node = plan.graph[instance_node(plan, instance)]
     if instance.module in _CELLS:
         return _CELLS[instance.module](instance.module, numeric(instance.parameters), family)
-    if isinstance(node, Dense):
+    if instance.module in SPATIAL:
+        return SPATIAL[instance.module](numeric(instance.parameters), family)
+    if isinstance(node, Linear):
         return _layer(plan, node, family, dsp)
+    if isinstance(node, ScaleShift):
+        return _scale_shift(plan, node, family, dsp)
+    if isinstance(node, Table):
+        return _table(plan, node, family)
     return _relu(plan, instance)
 
 
-def stream_layers(graph: Graph, plan: Plan, family: Family, dsp: bool = False) -> tuple[LayerCost, ...]:
+def _basis(plan: Plan, instance: Instance) -> Basis:
+    """Whether an instance's cell has been measured over its parameters."""
+    node = plan.graph[instance_node(plan, instance)]
+    known = instance.module in _CELLS or isinstance(node, Relu) or (isinstance(node, Linear) and not is_depthwise(node))
+    return Basis.RTL if known and instance.module not in SPATIAL else Basis.UNCALIBRATED
+
+
+def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: bool = False) -> tuple[LayerCost, ...]:
     """The cost of every node of `graph`; those that no output depends on cost nothing."""
     parts: dict[str, Parts] = {node.name: {} for node in graph}
     others = {node.name: Usage() for node in graph}
+    bases = {node.name: Basis.RTL for node in graph}
     for instance in instances(plan):
         name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family, dsp)
         for part, lut in found.items():
             parts[name][part] = parts[name].get(part, 0.0) + lut
         others[name] = others[name] + usage
-    timing = predict(plan)
+        if _basis(plan, instance) is not Basis.RTL:
+            bases[name] = Basis.UNCALIBRATED
     return tuple(
-        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages) for node in graph
+        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages, bases[node.name])
+        for node in graph
     )
 
 
-def _layer_cost(plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int]) -> LayerCost:
+def _layer_cost(
+    plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int], basis: Basis
+) -> LayerCost:
     usage = other + Usage(lut=round(sum(parts.values())))
     fold = plan.folding.get(name)
     lanes = plan.streams[name].lanes if name in plan.streams else 0
     pe, simd = (fold.pe, fold.simd) if fold else (lanes, lanes)
-    return LayerCost(name, op, usage, cycles=stages.get(name, 0), pe=pe, simd=simd, parts=parts)
+    return LayerCost(name, op, usage, cycles=stages.get(name, 0), pe=pe, simd=simd, parts=parts, basis=basis)

@@ -73,6 +73,7 @@ def _job(project: Project, codes: Codes, pause: float, seed: int) -> CocotbJob:
     bench = {
         "outputs": list(project.outputs.values()),
         "monitors": _monitors(project),
+        "beats": {f"node {name}": len(codes) * stream.beats for name, stream in project.streams.items()},
         "frames": _frames(project, codes),
         "pause": pause,
         "seed": seed,

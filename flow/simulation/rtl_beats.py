@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError, SimulationError
-from flow.exporters.verilog import METADATA
+from flow.exporters.verilog import METADATA, Order
 from flow.ir import Graph
 
 __all__ = ["Project", "StreamType", "read_project"]
@@ -28,6 +28,7 @@ class StreamType:
         node: the node's name.
         signal: prefix of the stream's signals in the top.
         shape: of one sample.
+        order: in which its codes travel.
         lanes: codes per beat.
         width: bits per code.
         signed: whether the codes are.
@@ -37,6 +38,7 @@ class StreamType:
     node: str
     signal: str
     shape: tuple[int, ...]
+    order: Order
     lanes: int
     width: int
     signed: bool
@@ -57,7 +59,7 @@ class StreamType:
         mask = (1 << self.width) - 1
         return [
             sum((code & mask) << (lane * self.width) for lane, code in enumerate(row))
-            for row in codes.reshape(-1, self.lanes).tolist()
+            for row in codes.reshape(len(codes), -1)[:, self.order.indices()].reshape(-1, self.lanes).tolist()
         ]
 
     def from_beats(self, beats: Sequence[int]) -> Codes:
@@ -65,7 +67,9 @@ class StreamType:
         mask, half = (1 << self.width) - 1, 1 << (self.width - 1)
         rows = [[(beat >> (lane * self.width)) & mask for lane in range(self.lanes)] for beat in beats]
         raw = np.array(rows, dtype=np.int64)
-        codes = np.where(raw >= half, raw - (half << 1), raw) if self.signed else raw
+        moved = np.where(raw >= half, raw - (half << 1), raw) if self.signed else raw
+        codes = np.empty_like(moved).reshape(-1, self.lanes * self.beats)
+        codes[:, self.order.indices()] = moved.reshape(codes.shape)
         return codes.reshape(-1, *self.shape)
 
 
@@ -123,8 +127,9 @@ class Project:
 
 
 def _stream(entry: Mapping[str, Any]) -> StreamType:
+    order = Order(tuple(entry["order"]["shape"]), tuple(entry["order"]["axes"]))
     return StreamType(
-        entry["node"], entry["signal"], tuple(entry["shape"]), entry["lanes"], entry["width"], entry["signed"],
+        entry["node"], entry["signal"], tuple(entry["shape"]), order, entry["lanes"], entry["width"], entry["signed"],
         entry["beats"],
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from flow.formats import Overflow, Rounding
 from flow.ir import ArgMax, Dense, Graph, Input, Requantize, trace
 from flow.simulation.netlist import simulate_netlist, tool
 from tests.exporters.test_verilog import forked_graph
-from tests.graphs import fmt, mlp_graph, random_codes, random_tensor
+from tests.graphs import fmt, mlp_graph, random_codes, random_tensor, resnet_graph
 
 
 def exported(graph: Graph, folder, **options):
@@ -66,6 +66,12 @@ def test_a_netlist_with_dsps(tmp_path):
     project, codes = exported(graph, tmp_path, dsp=True), random_codes(graph, 20)
     assert_exact(graph, simulate_netlist(graph, project, codes, seed=4, scratch=tmp_path / "b"), codes)
     assert "DSP48E1" in (tmp_path / "b" / "job" / "netlist.v").read_text()
+
+
+def test_the_mapped_residual_net(tmp_path):
+    graph = resnet_graph(size=4, channels=4)
+    codes = random_codes(graph, 16)
+    assert_exact(graph, simulate_netlist(graph, exported(graph, tmp_path), codes), codes)
 
 
 def test_mutations_are_seen(tmp_path):

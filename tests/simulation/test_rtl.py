@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from flow.errors import DataError, SimulationError, ToolError
+from flow.errors import DataError, ExportError, SimulationError, ToolError
 from flow.exporters.verilog import export_verilog, make_plan, predict
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
-from flow.ir import Graph, Input, Requantize, trace
+from flow.ir import (
+    Add,
+    ArgMax,
+    Conv2d,
+    Dense,
+    Flatten,
+    Graph,
+    Input,
+    Mul,
+    Requantize,
+    Reshape,
+    ScaleShift,
+    Sub,
+    Table,
+    trace,
+)
 from flow.simulation.rtl import _frames, run_streams, simulate_rtl, tool
 from tests.exporters.test_verilog import forked_graph
-from tests.graphs import fmt, mlp_graph, random_codes, random_graph
+from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 
 
 def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) -> None:
@@ -34,19 +50,23 @@ def exported(graph: Graph, folder, **options):
 
 
 def assert_predicted(graph: Graph, project, folding, samples: int, scratch) -> None:
-    """Interval and latency of a run without pauses are the predicted ones, to the cycle."""
+    """Every beat of every stream moves in the predicted cycle where nobody pauses, and so do interval and latency."""
     plan = make_plan(graph, folding)
     timing = predict(plan)
     run = run_streams(graph, project, random_codes(graph, samples), pause=0, scratch=scratch)
-    first = run.cycles["s_axis"][0]
+    first, shown = run.cycles["s_axis"][0], 0
+    predicted = {**timing.moved, **{plan.axis(name): cycles for name, cycles in timing.left.items()}}
+    for name, cycles in predicted.items():
+        seen = [cycle - first for cycle in run.cycles[name]]
+        common = min(len(seen), len(cycles))
+        assert seen[:common] == cycles[:common], name
+        shown += common
+    assert shown >= sum(stream.beats for stream in plan.streams.values())
     ends = {
         name: run.cycles[plan.axis(name)][plan.streams[name].beats - 1 :: plan.streams[name].beats]
         for name in plan.outputs
     }
     assert max(cycles[0] for cycles in ends.values()) - first == timing.latency_cycles
-    for name, stream in plan.streams.items():
-        if not any(reader == "" for reader in stream.readers):  # an output is held by its port
-            assert run.cycles[name][stream.beats - 1] - first >= timing.ready[name]
     for cycles in ends.values():
         assert len(cycles) == samples
         assert set(np.diff(cycles[samples // 2 :])) == {timing.ii_cycles}
@@ -84,6 +104,107 @@ def test_random_vector_graphs(seed, tmp_path):
     graph = random_graph(seed, spatial=False)
     codes = random_codes(graph, 30, seed)
     assert_exact(graph, simulate_rtl(graph, exported(graph, tmp_path), codes, seed=seed), codes)
+
+
+def test_a_small_residual_net_with_pauses_and_to_the_cycle(tmp_path):
+    """Convolutions, scale and shift, a residual addition, both poolings, a dense layer, and the class."""
+    graph = resnet_graph(size=4, channels=4)
+    project, codes = exported(graph, tmp_path), random_codes(graph, 12)
+    assert_exact(graph, simulate_rtl(graph, project, codes, seed=2, scratch=tmp_path / "b"), codes)
+    assert_predicted(graph, project, None, 6, tmp_path / "b")
+
+
+def depthwise_graph() -> Graph:
+    """Depthwise and pixelwise convolutions, groups, strides, and an image that a Dense reads in another order."""
+    rng = np.random.default_rng(9)
+    return Graph(
+        "depthwise",
+        (
+            Input(name="x", shape=(4, 5, 4), format=fmt("s4.2")),
+            Conv2d(
+                name="deep", inputs=("x",), weight=random_tensor(rng, (4, 1, 3, 2), "s4.3"),
+                bias=random_tensor(rng, (4,), "s5.7"), padding=(1, 1), stride=(2, 1), groups=4,
+            ),
+            Requantize(name="deep.out", inputs=("deep",), format=fmt("u4.1")),
+            Conv2d(name="point", inputs=("deep.out",), weight=random_tensor(rng, (6, 4, 1, 1), "s4.3")),
+            Requantize(name="point.out", inputs=("point",), format=fmt("s4.0")),
+            Conv2d(name="pairs", inputs=("point.out",), weight=random_tensor(rng, (4, 3, 2, 2), "s3.1"), groups=2),
+            Requantize(name="pairs.out", inputs=("pairs",), format=fmt("s5.0")),
+            Flatten(name="flat", inputs=("pairs.out",)),
+            ScaleShift(
+                name="each", inputs=("flat",), scale=random_tensor(rng, (32,), "s3.1"),
+                shift=random_tensor(rng, (32,), "s4.2"),
+            ),
+            Dense(name="fc", inputs=("each",), weight=random_tensor(rng, (5, 32), "s4.3")),
+            ArgMax(name="class", inputs=("fc",)),
+        ),
+        ("class", "flat"),
+    )  # fmt: skip
+
+
+def test_depthwise_and_grouped_convolutions(tmp_path):
+    graph = depthwise_graph()
+    folding = {"deep": (2, 1), "point": (3, 2), "pairs": (2, 3), "fc": (1, 2)}
+    project, codes = exported(graph, tmp_path, folding=folding), random_codes(graph, 10)
+    assert_exact(graph, simulate_rtl(graph, project, codes, scratch=tmp_path / "b"), codes)
+    assert_predicted(graph, project, folding, 6, tmp_path / "b")
+
+
+def test_tables_differences_products_and_reshapes(tmp_path):
+    rng = np.random.default_rng(4)
+    graph = Graph(
+        "elements",
+        (
+            Input(name="x", shape=(2, 6), format=fmt("s4.2")),
+            Reshape(name="flat", inputs=("x",), shape=(12,)),
+            Table(name="table", inputs=("flat",), entries=random_tensor(rng, (20,), "s5.1"), first=-10),
+            Sub(name="below", inputs=("flat", "table")),
+            Mul(name="product", inputs=("below", "flat")),
+            Mul(name="square", inputs=("flat", "flat")),
+            Requantize(name="cast", inputs=("product",), format=fmt("u5.1")),
+            Table(name="again", inputs=("cast",), entries=random_tensor(rng, (32,), "u3.4"), first=0),
+            Add(name="sum", inputs=("again", "square")),
+            Reshape(name="grid", inputs=("sum",), shape=(3, 4)),
+        ),
+        ("grid", "product"),
+    )
+    project, codes = exported(graph, tmp_path), random_codes(graph, 30)
+    assert_exact(graph, simulate_rtl(graph, project, codes, scratch=tmp_path / "b"), codes)
+    assert_predicted(graph, project, None, 6, tmp_path / "b")
+
+
+def test_a_join_whose_fifo_is_too_short_would_stop():
+    plan = make_plan(resnet_graph(size=4, channels=4))
+    depth = plan.fifos["add", 1]
+    assert depth > 2
+    with pytest.raises(
+        ExportError, match=r"^Design 'resnet' would stop for lack of buffers; plan it with make_plan\.$"
+    ):
+        predict(replace(plan, fifos={**plan.fifos, ("add", 1): 2}))
+    assert predict(plan).ii_cycles == max(predict(plan).stages.values())
+
+
+@pytest.mark.parametrize(
+    "seed", [8, pytest.param(24, marks=pytest.mark.slow), pytest.param(33, marks=pytest.mark.slow)]
+)
+def test_random_image_graphs(seed, tmp_path):
+    graph = random_graph(seed)
+    project, codes = exported(graph, tmp_path), random_codes(graph, 6, seed)
+    assert_exact(graph, simulate_rtl(graph, project, codes, seed=seed, scratch=tmp_path / "b"), codes)
+    assert_predicted(graph, project, None, 6, tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_many_random_image_graphs(tmp_path):
+    ran = 0
+    for seed in range(40):
+        try:
+            make_plan(random_graph(seed))
+        except ExportError:
+            continue
+        test_random_image_graphs(seed, tmp_path / str(seed))
+        ran += 1
+    assert ran > 30
 
 
 def test_a_flipped_weight_bit_is_seen(tmp_path):

@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flow.exporters.verilog.plan import OUTSIDE, Plan, Stream
+from flow.exporters.verilog.layer import origin
+from flow.exporters.verilog.plan import JOINS, OUTSIDE, Plan, Stream
+from flow.exporters.verilog.timing import WIRES
 from flow.formats import Overflow, Rounding
-from flow.ir import ArgMax, Dense, Flatten, Input, Node, Relu, Requantize
+from flow.ir import (
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Input,
+    MaxPool2d,
+    Mul,
+    Node,
+    Relu,
+    Requantize,
+    Reshape,
+    ScaleShift,
+    Table,
+)
 
-__all__ = ["Instance", "Wire", "assignments", "instances", "wires"]
+__all__ = ["Instance", "Wire", "assignments", "fifo_name", "instances", "wires"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +78,68 @@ def _made(stream: Stream) -> _Handshake:
     return _Handshake(f"{stream.name}_data", f"{stream.name}_valid", f"{stream.name}_ready")
 
 
-def _read(plan: Plan, source: str, reader: str) -> _Handshake:
-    """Stream `source` as `reader` sees it: its own way of the fork where there are several readers."""
+def _read(plan: Plan, source: str, way: int) -> _Handshake:
+    """Stream `source` as one of its readers sees it: its own way of the fork where there are several."""
     stream = plan.streams[source]
     made = _made(stream)
     if len(stream.readers) == 1:
         return made
-    way = stream.readers.index(reader)
     return _Handshake(made.data, f"{stream.name}_valid_fork[{way}]", f"{stream.name}_ready_fork[{way}]")
 
 
-def _origin(node: Node) -> str:
-    return f"{node.op} {node.name!r}" + (f", from {node.origin!r}" if node.origin else "")
+def _inner(stream: Stream, what: str) -> _Handshake:
+    """A handshake within a node's part of the top."""
+    return _Handshake(f"{stream.name}_data_{what}", f"{stream.name}_valid_{what}", f"{stream.name}_ready_{what}")
 
 
-def _pass(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
+def _operand(plan: Plan, stream: Stream, number: int = 0) -> tuple[list[Instance], _Handshake]:
+    """What a node reads, and the FIFO before it where there is one."""
+    name = stream.node.name
+    upstream = _read(plan, stream.node.inputs[number], plan.way(name, number))
+    if (name, number) not in plan.fifos:
+        return [], upstream
+    what = fifo_name(stream, number)
+    queued = _inner(stream, what)
+    parameters: dict[str, int | str] = {"Width": plan.operand(name, number).width, "Depth": plan.fifos[name, number]}
+    other = "while its other operand is on its way" if isinstance(stream.node, JOINS) else "while it works"
+    comment = f"keeps {stream.node.inputs[number]!r} for {name!r} {other}"
+    ports = {**_CLOCK, **upstream.sink(), **queued.source()}
+    return [Instance("flow_fifo", f"u_{what}__{stream.name}", comment, parameters, ports)], queued
+
+
+def fifo_name(stream: Stream, number: int) -> str:
+    """What the signals of the FIFO before an operand end with."""
+    return f"fifo_{'ab'[number]}" if isinstance(stream.node, JOINS) else "fifo"
+
+
+def _windowed(plan: Plan, stream: Stream) -> tuple[list[Instance], _Handshake]:
+    """What a node reads, as windows where it slides."""
+    name = stream.node.name
+    found, upstream = _operand(plan, stream)
+    windows = plan.windows(name)
+    if windows is None:
+        return found, upstream
+    parameters: dict[str, int | str] = {
+        "Width": plan.operand(name).width,
+        "PixelBeats": plan.pixel_beats(name),
+        "Groups": plan.window_groups(name),
+        "Height": windows.size[0],
+        "ImageWidth": windows.size[1],
+        "KernelH": windows.kernel[0],
+        "KernelW": windows.kernel[1],
+        "StrideH": windows.stride[0],
+        "StrideW": windows.stride[1],
+        "PadH": windows.pad[0],
+        "PadW": windows.pad[1],
+        "Depth": plan.rings[name],
+    }
+    out = _inner(stream, "window")
+    comment = f"windows of {stream.node.inputs[0]!r} for {name!r}: {windows.result[0]} x {windows.result[1]}"
+    ports = {**_CLOCK, **upstream.sink(), **out.source()}
+    return [*found, Instance("flow_window", f"u_window__{stream.name}", comment, parameters, ports)], out
+
+
+def _pass(plan: Plan, stream: Stream) -> list[Instance]:
     """Nothing: the top assigns the handshake through."""
     return []
 
@@ -86,7 +150,7 @@ def _input(plan: Plan, stream: Stream) -> list[Instance]:
         Instance(
             "flow_axis_in",
             f"u_{stream.name}",
-            f"{_origin(stream.node)}: {stream.beats} beats of {stream.lanes} codes",
+            f"{origin(stream.node)}: {stream.beats} beats of {stream.lanes} codes",
             {"Width": stream.width, "Beats": stream.beats},
             {**_CLOCK, **axis, "frame_error_o": "frame_error_o", **_made(stream).source()},
         )
@@ -105,27 +169,63 @@ def _output(plan: Plan, name: str) -> Instance:
         f"u_axis_out__{stream.name}",
         f"output {name!r}: {stream.beats} beats of {stream.lanes} codes",
         {"Width": stream.width, "Beats": stream.beats},
-        {**_CLOCK, **_read(plan, name, OUTSIDE).sink(), **axis},
+        {**_CLOCK, **_read(plan, name, stream.readers.index(OUTSIDE)).sink(), **axis},
     )
 
 
-def _dense(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
-    name, found = stream.node.name, []
-    if name in plan.fifos:
-        queued = _Handshake(f"{stream.name}_data_fifo", f"{stream.name}_valid_fifo", f"{stream.name}_ready_fifo")
-        width = plan.streams[stream.node.inputs[0]].width
-        ports = {**_CLOCK, **upstream.sink(), **queued.source()}
-        comment = f"keeps a vector for {name!r} while it works on the one before"
-        parameters: dict[str, int | str] = {"Width": width, "Depth": plan.fifos[name]}
-        found.append(Instance("flow_fifo", f"u_fifo__{stream.name}", comment, parameters, ports))
-        upstream = queued
+def _layer(plan: Plan, stream: Stream) -> list[Instance]:
+    found, upstream = _windowed(plan, stream)
     ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
-    fold = plan.folding[name]
-    comment = f"{_origin(stream.node)}: PE {fold.pe}, SIMD {fold.simd}"
-    return [*found, Instance(plan.layer_module(name), f"u_{stream.name}", comment, {}, ports)]
+    fold = plan.folding[stream.node.name]
+    comment = f"{origin(stream.node)}: PE {fold.pe}, SIMD {fold.simd}"
+    return [*found, Instance(plan.layer_module(stream.node.name), f"u_{stream.name}", comment, {}, ports)]
 
 
-def _relu(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
+def _constants(plan: Plan, stream: Stream) -> list[Instance]:
+    """A module of its own, generated with the constants of the node."""
+    found, upstream = _operand(plan, stream)
+    ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
+    return [*found, Instance(plan.layer_module(stream.node.name), f"u_{stream.name}", origin(stream.node), {}, ports)]
+
+
+def _pool(plan: Plan, stream: Stream) -> list[Instance]:
+    found, upstream = _windowed(plan, stream)
+    node, form = stream.node, plan.operand(stream.node.name).value.format
+    parameters: dict[str, int | str] = {
+        "Lanes": stream.lanes,
+        "Taps": plan.vector_beats(node.name),
+        "Average": int(isinstance(node, AvgPool2d)),
+        "Scale": int(node.scale.codes) if isinstance(node, AvgPool2d) else 1,
+        "InWidth": form.width,
+        "InSigned": int(form.signed),
+        "OutWidth": stream.value.format.width,
+    }
+    ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
+    return [*found, Instance("flow_pool", f"u_{stream.name}", origin(node), parameters, ports)]
+
+
+def _join(plan: Plan, stream: Stream) -> list[Instance]:
+    node, found = stream.node, list[Instance]()
+    parameters: dict[str, int | str] = {"Lanes": stream.lanes, "Operation": JOINS.index(type(node))}
+    ports = dict(_CLOCK)
+    for number, side in enumerate("ab"):
+        queue, upstream = _operand(plan, stream, number)
+        found += queue
+        form = plan.operand(node.name, number).value.format
+        shift = 0 if isinstance(node, Mul) else stream.value.format.frac - form.frac
+        parameters |= {
+            f"{side.upper()}Width": form.width,
+            f"{side.upper()}Signed": int(form.signed),
+            f"{side.upper()}Shift": shift,
+        }
+        ports |= {f"{side}_{port}": signal for port, signal in upstream.sink().items()}
+    parameters["OutWidth"] = stream.value.format.width
+    ports |= _made(stream).source()
+    return [*found, Instance("flow_join", f"u_{stream.name}", origin(node), parameters, ports)]
+
+
+def _relu(plan: Plan, stream: Stream) -> list[Instance]:
+    _, upstream = _operand(plan, stream)
     form = plan.streams[stream.node.inputs[0]].value.format
     parameters: dict[str, int | str] = {
         "Lanes": stream.lanes,
@@ -134,14 +234,15 @@ def _relu(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
         "OutWidth": stream.value.format.width,
     }
     ports = {"data_i": upstream.data, "data_o": _made(stream).data}
-    return [Instance("flow_relu", f"u_{stream.name}", _origin(stream.node), parameters, ports)]
+    return [Instance("flow_relu", f"u_{stream.name}", origin(stream.node), parameters, ports)]
 
 
 def _mode(prefix: str, mode: Rounding | Overflow) -> str:
     return f"flow_pkg::{prefix}_{mode.value}"
 
 
-def _requantize(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
+def _requantize(plan: Plan, stream: Stream) -> list[Instance]:
+    _, upstream = _operand(plan, stream)
     node, form = stream.node, plan.streams[stream.node.inputs[0]].value.format
     if not isinstance(node, Requantize):
         raise TypeError(node)
@@ -156,11 +257,12 @@ def _requantize(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instan
         "Overflow": _mode("OVERFLOW", node.overflow),
     }
     ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
-    comment = f"{_origin(node)}: {form} -> {node.format}"
+    comment = f"{origin(node)}: {form} -> {node.format}"
     return [Instance("flow_quantize_stream", f"u_{stream.name}", comment, parameters, ports)]
 
 
-def _argmax(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
+def _argmax(plan: Plan, stream: Stream) -> list[Instance]:
+    _, upstream = _operand(plan, stream)
     source = plan.streams[stream.node.inputs[0]]
     parameters: dict[str, int | str] = {
         "Count": source.value.size,
@@ -170,18 +272,23 @@ def _argmax(plan: Plan, stream: Stream, upstream: _Handshake) -> list[Instance]:
         "IndexWidth": stream.value.format.width,
     }
     ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
-    return [Instance("flow_argmax", f"u_{stream.name}", _origin(stream.node), parameters, ports)]
+    return [Instance("flow_argmax", f"u_{stream.name}", origin(stream.node), parameters, ports)]
 
 
-_CASES: dict[type[Node], Callable[[Plan, Stream, _Handshake], list[Instance]]] = {
-    Dense: _dense,
+_CASES: dict[type[Node], Callable[[Plan, Stream], list[Instance]]] = {
+    Dense: _layer,
+    Conv2d: _layer,
+    ScaleShift: _constants,
+    Table: _constants,
     Relu: _relu,
     Requantize: _requantize,
+    MaxPool2d: _pool,
+    AvgPool2d: _pool,
     ArgMax: _argmax,
     Flatten: _pass,
+    Reshape: _pass,
+    **dict.fromkeys(JOINS, _join),
 }
-# Operators without a register: valid and ready of their operand are assigned through.
-_TRANSPARENT = (Relu, Flatten)
 
 
 def _fork(stream: Stream) -> Instance:
@@ -200,11 +307,11 @@ def _fork(stream: Stream) -> Instance:
 def instances(plan: Plan) -> list[Instance]:
     """Every instance of the top, from the input to the outputs."""
     found: list[Instance] = []
-    for name, stream in plan.streams.items():
+    for stream in plan.streams.values():
         if isinstance(stream.node, Input):
             found += _input(plan, stream)
         else:
-            found += _CASES[type(stream.node)](plan, stream, _read(plan, stream.node.inputs[0], name))
+            found += _CASES[type(stream.node)](plan, stream)
         found += [_fork(stream)] if len(stream.readers) > 1 else []
     return found + [_output(plan, name) for name in plan.outputs]
 
@@ -212,11 +319,13 @@ def instances(plan: Plan) -> list[Instance]:
 def assignments(plan: Plan) -> list[tuple[str, str]]:
     """Wires that pass through: (target, source)."""
     pairs: list[tuple[str, str]] = []
-    for name, stream in plan.streams.items():
-        if isinstance(stream.node, _TRANSPARENT):
-            upstream, made = _read(plan, stream.node.inputs[0], name), _made(stream)
+    for stream in plan.streams.values():
+        if isinstance(stream.node, WIRES):
+            (_, upstream), made = _operand(plan, stream), _made(stream)
             pairs += [(made.valid, upstream.valid), (upstream.ready, made.ready)]
-            pairs += [(made.data, upstream.data)] if isinstance(stream.node, Flatten) else []
+            pairs += [] if isinstance(stream.node, Relu) else [(made.data, upstream.data)]
+        if not stream.readers:  # the input of a design whose outputs do not need it
+            pairs.append((_made(stream).ready, "1'b1"))
     return pairs
 
 
@@ -227,9 +336,10 @@ def wires(plan: Plan) -> list[Wire]:
         found += [Wire(f"{stream.name}_{signal}", width) for signal, width in _signals(stream.width)]
         if len(stream.readers) > 1:
             found += [Wire(f"{stream.name}_{signal}_fork", len(stream.readers)) for signal in ("valid", "ready")]
-        if name in plan.fifos:
-            width = plan.streams[stream.node.inputs[0]].width
-            found += [Wire(f"{stream.name}_{signal}_fifo", bits) for signal, bits in _signals(width)]
+        inner = {fifo_name(stream, number): plan.operand(name, number) for at, number in plan.fifos if at == name}
+        inner |= {"window": plan.operand(name)} if name in plan.rings else {}
+        for what, source in inner.items():
+            found += [Wire(f"{stream.name}_{signal}_{what}", bits) for signal, bits in _signals(source.width)]
     return found
 
 

@@ -1,31 +1,36 @@
-"""What the streaming design consists of: the graph's live nodes as streams, who reads them, and where FIFOs stand."""
+"""What the streaming design consists of: the graph's live nodes as streams, who reads them, and where buffers stand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from flow.errors import ExportError
 from flow.exporters.names import identifier, identifiers
-from flow.exporters.verilog.folding import Folding, choose_folding, stream_lanes
-from flow.ir import ArgMax, Dense, Flatten, Graph, Input, Node, Relu, Requantize, Value
+from flow.exporters.verilog.check import check_graph, check_orders
+from flow.exporters.verilog.folding import Folding, choose_folding, matrix_shape, stream_lanes
+from flow.exporters.verilog.order import Order, stream_orders
+from flow.exporters.verilog.windows import Windows, is_depthwise, windows_of
+from flow.ir import Add, Flatten, Graph, Linear, Mul, Node, Relu, Requantize, Reshape, ScaleShift, Sub, Value
 
-__all__ = ["OUTSIDE", "Plan", "Stream", "make_plan"]
+__all__ = ["JOINS", "OUTSIDE", "Plan", "Stream", "draft_plan"]
 
 OUTSIDE = ""  # the reader of a stream that leaves the design
-_SUPPORTED = (Input, Dense, Relu, Requantize, Flatten, ArgMax)
+JOINS = (Add, Sub, Mul)
+# Operators whose cell passes ready through, so that a layer that reads the host's stream through them needs no FIFO.
+_OPEN = (Relu, Requantize, Flatten, Reshape, ScaleShift)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The value of one node as beats of `lanes` codes, lane 0 in the lowest bits, codes in row-major order.
+    """The value of one node as beats of `lanes` codes, lane 0 in the lowest bits.
 
     Attributes:
         node: who makes it.
         name: its identifier in the files.
         value: type of the whole sample.
         lanes: codes per beat.
-        readers: names of the nodes that read it, `OUTSIDE` for the design's output.
+        readers: names of the nodes that read it, one entry a read, `OUTSIDE` for the design's output.
+        order: of the codes.
     """
 
     node: Node
@@ -33,6 +38,7 @@ class Stream:
     value: Value
     lanes: int
     readers: tuple[str, ...]
+    order: Order
 
     @property
     def width(self) -> int:
@@ -53,15 +59,17 @@ class Plan:
         graph: what it computes.
         design: identifier of the design, prefix of every generated module.
         streams: one for every node that an output depends on, in graph order, by node name.
-        folding: of every Dense among them.
-        fifos: beats of the FIFO in front of a Dense, by the Dense's name.
+        folding: of every Dense and Conv2d among them.
+        fifos: beats of the FIFO between a node and one of its operands, by the node's name and the operand's number.
+        rings: beats of the memory in which a window slides, by the name of the node that reads the windows.
     """
 
     graph: Graph
     design: str
     streams: dict[str, Stream]
     folding: dict[str, Folding]
-    fifos: dict[str, int]
+    fifos: dict[tuple[str, int], int]
+    rings: dict[str, int]
 
     @property
     def top(self) -> str:
@@ -69,11 +77,11 @@ class Plan:
         return f"{self.design}_top"
 
     def layer_module(self, name: str) -> str:
-        """Name of the module generated for the Dense `name`."""
+        """Name of the module generated for the node `name`."""
         return f"{self.design}_layer_{self.streams[name].name}"
 
     def rom_module(self, name: str) -> str:
-        """Name of the module that holds the weights of the Dense `name`."""
+        """Name of the module that holds the constants of the node `name`."""
         return f"{self.design}_rom_{self.streams[name].name}"
 
     @property
@@ -85,65 +93,112 @@ class Plan:
         """Prefix of the AXI-Stream port of an output."""
         return "m_axis" if len(self.outputs) == 1 else f"m_axis_{self.streams[output].name}"
 
+    def operand(self, name: str, number: int = 0) -> Stream:
+        """The stream that a node reads."""
+        return self.streams[self.streams[name].node.inputs[number]]
 
-def _live(graph: Graph) -> set[str]:
+    def way(self, name: str, number: int = 0) -> int:
+        """Which way of its operand's fork a node reads; a node that reads a stream twice has two."""
+        node = self.streams[name].node
+        twice = node.inputs[:number].count(node.inputs[number])
+        readers = self.operand(name, number).readers
+        return [way for way, reader in enumerate(readers) if reader == name][twice]
+
+    def windows(self, name: str) -> Windows | None:
+        """The windows that a node reads through a ring; None for every other node."""
+        return windows_of(self.graph, self.graph[name]) if name in self.rings else None
+
+    def pixel_beats(self, name: str) -> int:
+        """Beats of a pixel of a node's operand."""
+        stream = self.operand(name)
+        return stream.value.shape[0] // stream.lanes
+
+    def window_groups(self, name: str) -> int:
+        """Groups of a pixel's beats that a window goes through one after the other: all for pools and depthwise."""
+        node = self.graph[name]
+        return 1 if isinstance(node, Linear) and not is_depthwise(node) else self.pixel_beats(name)
+
+    def vector_beats(self, name: str) -> int:
+        """Beats that a layer, or the pool of a window, takes for one round."""
+        node = self.graph[name]
+        windows = windows_of(self.graph, node)
+        if isinstance(node, Linear) and not is_depthwise(node):
+            return matrix_shape(node)[1] // self.folding[name].simd
+        return windows.taps if windows else self.operand(name).beats
+
+    def neuron_folds(self, name: str) -> int:
+        """Results beats of a layer from one vector."""
+        node = self.graph[name]
+        if isinstance(node, Linear) and not is_depthwise(node):
+            return node.weight.shape[0] // self.folding[name].pe
+        return 1
+
+    def buffered(self, level: int) -> Plan:
+        """The plan with rings for its windows.
+
+        Args:
+            level: 0 for what the next window needs, 1 for the new rows of the next row of windows but one, 2 and above
+                for all new rows of as many rows of windows, less one.
+        """
+        rings = {}
+        for node in self.graph:
+            windows = windows_of(self.graph, node)
+            if windows and not windows.is_pixelwise:
+                rows = (0, windows.stride[0] - 1)[level] if level < 2 else (level - 1) * windows.stride[0]
+                rings[node.name] = windows.pixels(rows) * self.pixel_beats(node.name)
+        return replace(self, rings=rings)
+
+
+def _live(graph: Graph) -> Graph:
     needed = set(graph.outputs) | {graph.input.name}
     for node in reversed(graph.nodes):
         if node.name in needed:
             needed.update(node.inputs)
-    return needed
+    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs)
 
 
-def _check_operators(graph: Graph, live: set[str]) -> None:
-    for node in graph:
-        if node.name in live and not isinstance(node, _SUPPORTED):
-            place = f" (from {node.origin!r})" if node.origin else ""
-            raise ExportError(
-                f"Node {node.name!r}{place} is a {node.op}, whose streaming RTL is not there yet; "
-                "export this design with --to hls, or take the operator out."
-            )
+def _fifos(plan: Plan) -> dict[tuple[str, int], int]:
+    """One in front of every layer without a window that does not read the host's stream, which waits without harm.
 
-
-def _fifo_depth(layer: Dense, folding: Folding) -> int:
-    """A whole vector where the layer takes input in its first neuron fold only; else two beats, to cut ready's path."""
-    outputs, inputs = layer.weight.shape
-    return max(2, inputs // folding.simd) if outputs > folding.pe else 2
-
-
-def _fifos(graph: Graph, live: set[str], folding: Mapping[str, Folding]) -> dict[str, int]:
-    """One in front of every Dense that does not read the host's stream, which waits without harm."""
-    direct = {graph.input.name}
-    depths: dict[str, int] = {}
-    for node in graph:
-        if isinstance(node, Dense) and node.name in live and node.inputs[0] not in direct:
-            depths[node.name] = _fifo_depth(node, folding[node.name])
-        if isinstance(node, (Relu, Requantize, Flatten)) and node.inputs[0] in direct:
+    A whole vector where the layer takes input in its first neuron fold only; else two beats, to cut ready's path.
+    """
+    direct = {plan.graph.input.name}
+    depths: dict[tuple[str, int], int] = {}
+    for node in plan.graph:
+        if isinstance(node, Linear) and node.name not in plan.rings and node.inputs[0] not in direct:
+            beats = plan.vector_beats(node.name) if plan.neuron_folds(node.name) > 1 else 2
+            depths[node.name, 0] = max(2, beats)
+        if isinstance(node, _OPEN) and node.inputs[0] in direct:
             direct.add(node.name)
     return depths
 
 
-def make_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Plan:
-    """Lay out the streams of a graph.
+def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Plan:
+    """Lay out the streams of a graph; joins have no FIFOs yet, and windows the smallest rings that never idle.
 
     Args:
         graph: with one input.
-        folding: (PE, SIMD) of every Dense by name; the cheapest for the default target where None.
+        folding: (PE, SIMD) of every Dense and Conv2d by name; the cheapest for the default target where None.
 
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    live = _live(graph)
-    _check_operators(graph, live)
-    kept = Graph(graph.name, tuple(node for node in graph if node.name in live), graph.outputs)
+    kept = _live(graph)
+    check_graph(kept)
     chosen = choose_folding(kept) if folding is None else {n: Folding(*pair) for n, pair in folding.items()}
-    lanes, names = stream_lanes(kept, chosen), identifiers(graph)
+    lanes, names, orders = stream_lanes(kept, chosen), identifiers(graph), stream_orders(kept)
+    check_orders(kept, orders)
     readers: dict[str, list[str]] = {name: [OUTSIDE] if name in graph.outputs else [] for name in lanes}
     for node in kept:
         for name in node.inputs:
             readers[name].append(node.name)
     streams = {
-        node.name: Stream(node, names[node.name], kept.values[node.name], lanes[node.name], tuple(readers[node.name]))
+        node.name: Stream(
+            node, names[node.name], kept.values[node.name], lanes[node.name], tuple(readers[node.name]),
+            orders[node.name],
+        )
         for node in kept
-    }
-    used = {node.name: chosen[node.name] for node in kept if isinstance(node, Dense)}
-    return Plan(kept, identifier(graph.name), streams, used, _fifos(kept, live, used))
+    }  # fmt: skip
+    used = {node.name: chosen[node.name] for node in kept if isinstance(node, Linear)}
+    plan = Plan(kept, identifier(graph.name), streams, used, {}, {}).buffered(0)
+    return replace(plan, fifos=_fifos(plan))

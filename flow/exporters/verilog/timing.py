@@ -6,19 +6,51 @@ that always has the next beat and always takes a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from flow.exporters.verilog.plan import Plan, Stream
-from flow.ir import ArgMax, Dense, Flatten, Input, Node, Relu, Requantize
+import numpy as np
 
-__all__ = ["Timing", "predict", "stage_cycles"]
+from flow.errors import ExportError
+from flow.exporters.verilog.folding import layer_cycles
+from flow.exporters.verilog.plan import JOINS, OUTSIDE, Plan, Stream
+from flow.exporters.verilog.processes import (
+    Channel,
+    Process,
+    fifo,
+    fork,
+    gather,
+    host,
+    join,
+    matrix,
+    register,
+    run,
+    sink,
+    window,
+)
+from flow.ir import (
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    Reshape,
+    ScaleShift,
+    Table,
+)
 
-# Registers between the step that completes a neuron fold and its beat: operands, dot product, result.
-_DENSE_LATENCY = 3
-_REGISTER = 1
+__all__ = ["WIRES", "Timing", "join_depths", "predict", "stage_cycles"]
 
-Times = list[int]
+# Operators without a register: their stream moves as that of their operand does.
+WIRES = (Relu, Flatten, Reshape)
+# Samples after which designs have settled into their interval.
+_SAMPLES = 5
+_SKID_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,66 +58,193 @@ class Timing:
     """Predicted clock cycles.
 
     Attributes:
-        ii_cycles: between two samples in steady state: the slowest stage.
+        ii_cycles: between two samples in steady state.
         latency_cycles: from the first beat in to the last out, of one sample in an idle design.
-        stages: cycles per sample of every stream's stage, by node name.
-        ready: when the last beat of every stream is offered, by node name.
+        stages: cycles per sample that every stream's stage takes on its own, by node name.
+        moved: when every beat of the first samples moves, by node name.
+        left: when every beat of the first samples leaves the design, by output.
     """
 
     ii_cycles: int
     latency_cycles: int
     stages: dict[str, int]
-    ready: dict[str, int]
+    moved: dict[str, list[int]]
+    left: dict[str, list[int]]
 
 
-def _dense(plan: Plan, stream: Stream, arrivals: Times) -> Times:
-    arrivals = [time + _REGISTER for time in arrivals] if stream.node.name in plan.fifos else arrivals
-    now, leaves = -1, []
-    for fold in range(stream.beats):
-        for step in range(len(arrivals)):
-            now = max(now + 1, arrivals[step]) if fold == 0 else now + 1
-        leaves.append(now + _DENSE_LATENCY)
-    return leaves
+@dataclass(slots=True)
+class _Network:
+    """A design as processes.
+
+    Attributes:
+        plan: of the design.
+        made: the channel of every stream.
+        ways: those of its readers.
+        queues: both sides of every FIFO of a join.
+        ports: the channel of every output.
+        processes: with the channels that they use.
+    """
+
+    plan: Plan
+    made: dict[str, Channel] = field(default_factory=dict)
+    ways: dict[str, list[Channel]] = field(default_factory=dict)
+    queues: dict[tuple[str, int], tuple[Channel, Channel]] = field(default_factory=dict)
+    ports: dict[str, Channel] = field(default_factory=dict)
+    processes: list[tuple[Process, Sequence[Channel]]] = field(default_factory=list)
+
+    def add(self, process: Process, *channels: Channel) -> None:
+        """One more process."""
+        self.processes.append((process, channels))
+
+    def operand(self, name: str, number: int = 0) -> Channel:
+        """What a node reads, behind its FIFO where there is one."""
+        node, depth = self.plan.streams[name].node, self.plan.fifos.get((name, number))
+        source = self.ways[node.inputs[number]][self.plan.way(name, number)]
+        if depth is None:
+            return source
+        behind = Channel()
+        self.add(fifo(source, behind, depth), source, behind)
+        self.queues[name, number] = source, behind
+        return behind
+
+    def windowed(self, name: str) -> Channel:
+        """What a node reads, as windows where it slides."""
+        source, windows = self.operand(name), self.plan.windows(name)
+        if windows is None:
+            return source
+        out, pixel, groups = Channel(), self.plan.pixel_beats(name), self.plan.window_groups(name)
+        group = pixel // groups
+        reads = [
+            place * pixel + (beat if inside else 0)
+            for taps in windows.reads()
+            for first in range(0, pixel, group)
+            for place, inside in taps
+            for beat in range(first, first + group)
+        ]
+        released = windows.releases()
+        ends = [((i + 1) * windows.taps * pixel, pixels * pixel) for i, pixels in enumerate(released)]
+        beats = windows.size[0] * windows.size[1] * pixel
+        for process in window(source, out, self.plan.rings[name], reads, ends, beats):
+            self.add(process, source, out)
+        return out
 
 
-def _wire(plan: Plan, stream: Stream, arrivals: Times) -> Times:
-    return arrivals
+def _wire(network: _Network, stream: Stream) -> None:
+    network.made[stream.node.name] = network.operand(stream.node.name)
 
 
-def _register(plan: Plan, stream: Stream, arrivals: Times) -> Times:
-    return [time + _REGISTER for time in arrivals]
+def _register(network: _Network, stream: Stream) -> None:
+    source, out = network.operand(stream.node.name), network.made[stream.node.name]
+    network.add(register(source, out), source, out)
 
 
-def _argmax(plan: Plan, stream: Stream, arrivals: Times) -> Times:
-    return [arrivals[-1] + _REGISTER]
+def _join(network: _Network, stream: Stream) -> None:
+    a, b = (network.operand(stream.node.name, number) for number in (0, 1))
+    out = network.made[stream.node.name]
+    network.add(join(a, b, out), a, b, out)
 
 
-# When the beats of a node's stream are offered, from when those of its operand are.
-_LEAVES: dict[type[Node], Callable[[Plan, Stream, Times], Times]] = {
-    Dense: _dense,
+def _gather(network: _Network, stream: Stream) -> None:
+    name = stream.node.name
+    source, out = network.windowed(name), network.made[name]
+    network.add(gather(source, out, network.plan.vector_beats(name)), source, out)
+
+
+def _matrix(network: _Network, stream: Stream) -> None:
+    name, plan = stream.node.name, network.plan
+    source, out = network.windowed(name), network.made[name]
+    network.add(matrix(source, out, plan.vector_beats(name), plan.neuron_folds(name)), source, out)
+
+
+_CASES: dict[type[Node], Callable[[_Network, Stream], None]] = {
+    Dense: _matrix,
+    Conv2d: _matrix,
     Relu: _wire,
     Flatten: _wire,
+    Reshape: _wire,
     Requantize: _register,
-    ArgMax: _argmax,
+    ScaleShift: _register,
+    Table: _register,
+    MaxPool2d: _gather,
+    AvgPool2d: _gather,
+    ArgMax: _gather,
+    **dict.fromkeys(JOINS, _join),
 }
+
+
+def _network(plan: Plan, samples: int) -> _Network:
+    network = _Network(plan)
+    for name, stream in plan.streams.items():
+        network.made[name] = Channel()
+        if stream.node.inputs:
+            _CASES[type(stream.node)](network, stream)
+        else:
+            sent, out = Channel(), network.made[name]
+            network.add(host(sent, samples * stream.beats), sent)
+            network.add(fifo(sent, out, _SKID_DEPTH), sent, out)
+        made = network.made[name]
+        network.ways[name] = [made] if len(stream.readers) == 1 else [Channel() for _ in stream.readers]
+        if len(stream.readers) > 1:
+            network.add(fork(made, network.ways[name]), made, *network.ways[name])
+        if OUTSIDE in stream.readers:
+            source, port = network.ways[name][stream.readers.index(OUTSIDE)], Channel()
+            network.ports[name] = port
+            network.add(fifo(source, port, _SKID_DEPTH), source, port)
+            network.add(sink(port, samples * stream.beats), port)
+        elif not stream.readers:  # the input of a design whose outputs do not need it
+            network.ways[name] = [made]
+            network.add(sink(made, samples * stream.beats), made)
+    run(network.processes)
+    return network
+
+
+def _finished(network: _Network, samples: int) -> bool:
+    plan = network.plan
+    return all(len(port.moved) == samples * plan.streams[name].beats for name, port in network.ports.items())
+
+
+def join_depths(plan: Plan) -> dict[tuple[str, int], int]:
+    """The least beats of the FIFOs of every join with which none of them ever holds up the stream that forks.
+
+    What a branch without bounds holds at most while the other branch fills.
+    """
+    joins = [(node.name, number) for node in plan.graph if isinstance(node, JOINS) for number in (0, 1)]
+    unbounded = Plan(
+        plan.graph, plan.design, plan.streams, plan.folding, {**plan.fifos, **dict.fromkeys(joins, 0)}, plan.rings
+    )
+    queues = _network(unbounded, _SAMPLES).queues if joins else {}
+    depths = {}
+    for place in joins:
+        pushed, popped = (np.array(channel.moved, dtype=np.int64) for channel in queues[place])
+        out = np.searchsorted(popped, pushed, side="left")
+        depths[place] = max(2, int((np.arange(len(pushed)) - out).max(initial=0)) + 1)
+    return depths
 
 
 def stage_cycles(plan: Plan, name: str) -> int:
     """Cycles a sample occupies the stage that makes stream `name`."""
     stream = plan.streams[name]
-    if isinstance(stream.node, Dense):
-        return plan.folding[name].cycles(stream.node)
-    return plan.streams[stream.node.inputs[0]].beats if stream.node.inputs else stream.beats
+    if isinstance(stream.node, Linear):
+        return layer_cycles(plan.graph, stream.node, plan.folding[name])
+    windows = plan.windows(name)
+    if windows:
+        return windows.positions * windows.taps * plan.pixel_beats(name)
+    return max(plan.streams[source].beats for source in stream.node.inputs) if stream.node.inputs else stream.beats
 
 
 def predict(plan: Plan) -> Timing:
-    """The timing of a design."""
-    times: dict[str, Times] = {}
-    for name, stream in plan.streams.items():
-        if isinstance(stream.node, Input):
-            times[name] = [beat + _REGISTER for beat in range(stream.beats)]
-        else:
-            times[name] = _LEAVES[type(stream.node)](plan, stream, times[stream.node.inputs[0]])
-    stages = {name: stage_cycles(plan, name) for name in plan.streams}
-    latency = max(times[name][-1] + _REGISTER for name in plan.outputs)
-    return Timing(max(stages.values()), latency, stages, {name: beats[-1] for name, beats in times.items()})
+    """The timing of a design.
+
+    Raises:
+        ExportError: its buffers are so small that it stops; no plan of `make_plan` does.
+    """
+    network = _network(plan, _SAMPLES)
+    if not _finished(network, _SAMPLES):
+        raise ExportError(f"Design {plan.graph.name!r} would stop for lack of buffers; plan it with make_plan.")
+    moved = {name: network.made[name].moved for name in plan.streams}
+    left = {name: port.moved for name, port in network.ports.items()}
+    ends = [beats[plan.streams[name].beats - 1 :: plan.streams[name].beats] for name, beats in left.items()]
+    return Timing(
+        max(times[-1] - times[-2] for times in ends), max(times[0] for times in ends),
+        {name: stage_cycles(plan, name) for name in plan.streams}, moved, left,
+    )  # fmt: skip

@@ -10,12 +10,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flow import resources
+from flow.exporters.verilog.buffers import make_plan
+from flow.exporters.verilog.constants import scale_shift_context, table_context
 from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.exporters.verilog.layer import layer_context
-from flow.exporters.verilog.plan import Plan, make_plan
-from flow.exporters.verilog.timing import predict
+from flow.exporters.verilog.order import has_images
+from flow.exporters.verilog.plan import Plan
+from flow.exporters.verilog.timing import Timing, predict
 from flow.exporters.writer import Files
-from flow.ir import Dense, Graph, to_text
+from flow.ir import Graph, Linear, ScaleShift, Table, to_text
 
 __all__ = ["METADATA", "export_verilog"]
 
@@ -58,13 +61,14 @@ def _tdata(width: int) -> int:
     return -(-width // 8) * 8
 
 
-def _top_context(plan: Plan) -> dict[str, Any]:
+def _top_context(plan: Plan, timing: Timing) -> dict[str, Any]:
     source = plan.streams[plan.graph.input.name]
     return {
         "top": plan.top,
         "design": plan.design,
-        "timing": predict(plan),
+        "timing": timing,
         "input": source,
+        "images": has_images(plan.graph),
         "input_tdata": _tdata(source.width),
         "outputs": [{"prefix": plan.axis(name), "tdata": _tdata(plan.streams[name].width)} for name in plan.outputs],
         "graph_text": [_printable(line) for line in to_text(plan.graph).splitlines()],
@@ -74,7 +78,7 @@ def _top_context(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _stream_entry(plan: Plan, name: str) -> dict[str, Any]:
+def _stream_entry(plan: Plan, name: str, timing: Timing) -> dict[str, Any]:
     stream = plan.streams[name]
     form = stream.value.format
     entry: dict[str, Any] = {
@@ -83,20 +87,25 @@ def _stream_entry(plan: Plan, name: str) -> dict[str, Any]:
         "origin": stream.node.origin,
         "signal": stream.name,
         "shape": list(stream.value.shape),
+        "order": {"shape": list(stream.order.shape), "axes": list(stream.order.axes)},
         "lanes": stream.lanes,
         "width": form.width,
         "signed": form.signed,
         "beats": stream.beats,
-        "cycles": predict(plan).stages[name],
+        "cycles": timing.stages[name],
     }
     if name in plan.folding:
         fold = plan.folding[name]
-        entry |= {"pe": fold.pe, "simd": fold.simd, "fifo": plan.fifos.get(name, 0), "module": plan.layer_module(name)}
+        entry |= {"pe": fold.pe, "simd": fold.simd, "module": plan.layer_module(name)}
+    depths = [plan.fifos.get((name, number), 0) for number in range(len(stream.node.inputs))]
+    if any(depths) or name in plan.folding:
+        entry["fifo"] = depths[0] if len(depths) == 1 else depths
+    if name in plan.rings:
+        entry["ring"] = plan.rings[name]
     return entry
 
 
-def _metadata(plan: Plan) -> str:
-    timing = predict(plan)
+def _metadata(plan: Plan, timing: Timing) -> str:
     content = {
         "design": plan.design,
         "top": plan.top,
@@ -104,35 +113,49 @@ def _metadata(plan: Plan) -> str:
         "outputs": {name: plan.axis(name) for name in plan.outputs},
         "ii_cycles": timing.ii_cycles,
         "latency_cycles": timing.latency_cycles,
-        "streams": [_stream_entry(plan, name) for name in plan.streams],
+        "streams": [_stream_entry(plan, name, timing) for name in plan.streams],
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def _modules(plan: Plan, dsp: bool) -> Files:
+    """The modules that hold the constants of the graph."""
+    templates, made = _templates(), dict[str, str]()
+    for name, stream in plan.streams.items():
+        layer, rom, node = plan.layer_module(name), plan.rom_module(name), stream.node
+        if isinstance(node, Linear):
+            context = layer_context(plan, node, dsp)
+            made[f"{rom}.sv"] = templates.get_template("rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = templates.get_template("layer.sv.j2").render(context)
+        elif isinstance(node, ScaleShift):
+            context = scale_shift_context(plan, node, dsp)
+            made[f"{layer}.sv"] = templates.get_template("scale_shift.sv.j2").render(context)
+        elif isinstance(node, Table):
+            context = table_context(plan, node)
+            made[f"{rom}.sv"] = templates.get_template("table_rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = templates.get_template("table.sv.j2").render(context)
+    return dict(made)
 
 
 def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, *, dsp: bool = False) -> Files:
     """The streaming design of a graph as SystemVerilog.
 
     Args:
-        graph: with one input; Dense, Relu, Requantize, Flatten, ArgMax.
-        folding: (PE, SIMD) of every Dense by node name; the cheapest for the default target where None.
+        graph: with one input, of the operators in `check.SUPPORTED`.
+        folding: (PE, SIMD) of every Dense and Conv2d by node name; the cheapest for the default target where None.
         dsp: whether multipliers may become DSPs.
 
     Returns:
-        `cells/*.sv`, one module per Dense, the top, `filelist.f` (relative, in compile order), `stream.json`.
+        `cells/*.sv`, one module for every node with constants, the top, `filelist.f` (relative, in compile order),
+        `stream.json`.
 
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    plan, templates = make_plan(graph, folding), _templates()
-    made: dict[str, str] = {}
-    for name in plan.folding:
-        layer = plan.graph[name]
-        if isinstance(layer, Dense):
-            context = layer_context(plan, layer, dsp)
-            made[f"{plan.rom_module(name)}.sv"] = templates.get_template("rom.sv.j2").render(context)
-            made[f"{plan.layer_module(name)}.sv"] = templates.get_template("layer.sv.j2").render(context)
-    made[f"{plan.top}.sv"] = templates.get_template("top.sv.j2").render(_top_context(plan))
-    files: Files = {**_needed_cells(made.values()), **made}
+    plan = make_plan(graph, folding)
+    timing, made = predict(plan), _modules(plan, dsp)
+    made[f"{plan.top}.sv"] = _templates().get_template("top.sv.j2").render(_top_context(plan, timing))
+    files: Files = {**_needed_cells(str(text) for text in made.values()), **made}
     files["filelist.f"] = "".join(f"{name}\n" for name in files)
-    files[METADATA] = _metadata(plan)
+    files[METADATA] = _metadata(plan, timing)
     return files
