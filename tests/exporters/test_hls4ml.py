@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Tensor,
+    Upsample,
     trace,
 )
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
@@ -302,3 +304,18 @@ def test_ports_wider_than_a_double_are_refused():
     )
     narrow = Requantize(name="y", inputs=("fc",), format=fmt("s40.10"))
     assert reasons(Graph("wide", (*nodes, narrow), ("y",))) == {}
+
+
+def test_upsampling_beyond_hls4mls_fractions_is_refused():
+    """Its place of a neighbour, `j * ratio >> 16`, is tried for every place up to the first size that it gets wrong."""
+
+    def reason(size: int, factor: int) -> str | None:
+        source = Input(name="x", shape=(1, 1, size), format=fmt("s4.0"))
+        node = Upsample(name="y", inputs=("x",), factors=(1, 1, factor))
+        return reasons(Graph("wide", (source, node), ("y",))).get("y")
+
+    for size, factor in itertools.product((1, 7, 1000, 10922, 10923, 16384, 16385), (2, 3)):
+        places, ratio = np.arange(size * factor), (size << 16) // (size * factor) + 1
+        exact = np.array_equal(places * ratio >> 16, places // factor)
+        assert (reason(size, factor) is None) == exact
+    assert reason(10923, 3) == "hls4ml finds neighbours with 16 fractional bits, too few for 10923 codes 3 times"

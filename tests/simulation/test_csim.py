@@ -22,6 +22,7 @@ from flow.ir import (
     MaxPool2d,
     Mul,
     Node,
+    Pad,
     ReduceMax,
     Relu,
     Requantize,
@@ -29,6 +30,7 @@ from flow.ir import (
     ScaleShift,
     Tensor,
     Transpose,
+    Upsample,
     trace,
 )
 from flow.simulation.csim import compile_program, simulate_csim, tool
@@ -122,6 +124,21 @@ def test_operands_that_differ_in_five_runs_of_axes_are_refused():
         "The HLS templates broadcast over 4 axes, but Mul 'y' (from 'attention') needs 5 for shapes (2, 1, 2, 1, 2) "
         "and (1, 2, 1, 2, 1); reshape its inputs to fewer axes, or export ONNX."
     )
+
+
+def test_samples_of_five_padded_axes_are_refused():
+    nodes: list[Node] = [Input(name="x", shape=(2,) * 5, format=fmt("s4.0"))]
+    amounts = {"before": (1,) * 5, "after": (0,) * 5, "interior": (0,) * 5}
+    for node in (
+        Pad(name="y", inputs=("x",), **amounts, origin="frame"),
+        Upsample(name="y", inputs=("x",), factors=(2,) * 5, origin="frame"),
+    ):
+        with pytest.raises(ExportError) as caught:
+            export_hls(Graph("five", (*nodes, node), ("y",)))
+        assert str(caught.value) == (
+            f"The HLS templates pad and upsample over 4 axes, but {type(node).__name__} 'y' (from 'frame') needs 5 for "
+            "a sample of (2, 2, 2, 2, 2); change fewer axes at once, or export ONNX."
+        )
 
 
 @pytest.mark.parametrize("seed", range(20))
