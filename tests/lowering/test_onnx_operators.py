@@ -244,6 +244,13 @@ BUILDS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any]]] = {
     "clip_odd": ((4,), lambda m: m.op("Clip", -1.3125, 2.71875)),
     "clip_low_only": ((4,), lambda m: m.op("Clip", -1.5)),
     "max_pool": ((2, 5, 6), lambda m: m.op("MaxPool", kernel_shape=[2, 3], strides=[2, 1])),
+    "max_pool_padded": (
+        (2, 5, 6), lambda m: (m.op("Relu"), m.op("MaxPool", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1])),
+    ),
+    "average_pool_padded": (
+        (2, 4, 4), lambda m: m.op("AveragePool", kernel_shape=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1),
+    ),
+    "max_pool_padded_line": ((2, 8), lambda m: (m.op("Relu"), m.op("MaxPool", kernel_shape=[2], pads=[1, 1]))),
     "max_pool_one_dimension": ((2, 8), lambda m: m.op("MaxPool", kernel_shape=[2], strides=[2])),
     "max_pool_ceil_idle": ((2, 4, 4), lambda m: m.op("MaxPool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)),
     "average_pool": ((2, 4, 4), lambda m: m.op("AveragePool", kernel_shape=[2, 2], strides=[1, 2])),

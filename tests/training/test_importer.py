@@ -140,7 +140,7 @@ def test_repeated_addition_of_a_value_to_itself():
 def test_all_unsupported_layers_come_in_one_message():
     model = nn.Sequential()
     model.add_module("stem", nn.Conv2d(1, 4, 7, padding=1, padding_mode="reflect"))
-    model.add_module("act", nn.Sequential(nn.Softshrink(), nn.ReLU()))
+    model.add_module("act", nn.Sequential(nn.ReLU(), nn.Softshrink()))
     model.add_module("pool", nn.MaxPool2d(2, padding=1))
     model.add_module("mean", nn.AdaptiveAvgPool2d(2))
     model.add_module("flat", nn.Flatten())
@@ -149,8 +149,8 @@ def test_all_unsupported_layers_come_in_one_message():
         model,
         example((1, 9, 9)),
         "aten.pad.default in 'stem' (mode='reflect' pads other numbers than zeros; pad with zeros)",
-        "aten.softshrink.default in 'act.0'",
-        "aten.max_pool2d.default in 'pool' (padding (1, 1); pad in the convolution before it)",
+        "aten.softshrink.default in 'act.1'",
+        "aten.max_pool2d.default in 'pool' (padding (1, 1) of values that may be negative; put a ReLU right before it)",
         "aten.adaptive_avg_pool2d.default in 'mean' (output size (2, 2) does not divide the input size (3, 3); choose "
         "one that does)",
         "aten.layer_norm.default in 'norm'",
@@ -234,6 +234,12 @@ CASES = {
         (4,),
         "aten.pad.default in the model's own forward (pad=[0, 0, 0, 1] changes the first axis, that of the batch; "
         "keep it)",
+    ),
+    "uncounted padding": (
+        lambda self, x: functional.avg_pool2d(x, 3, padding=1, count_include_pad=False),
+        (1, 4, 4),
+        "aten.avg_pool2d.default in the model's own forward (padding (1, 1) that its means do not count; use "
+        "count_include_pad=True)",
     ),
     "cropping everything": (
         lambda self, x: functional.pad(x, (-4, 2)),

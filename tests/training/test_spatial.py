@@ -57,11 +57,18 @@ NETS = {
         nn.Conv2d(2, 4, (3, 2), dilation=(2, 3), padding=(2, 0), stride=2), nn.ReLU(),
         nn.Conv2d(4, 1, 2, dilation=(1, 2)),
     ),
+    "padded pools": lambda: nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), nn.AvgPool2d((2, 4), padding=(1, 2)),
+        nn.ReLU(inplace=True), nn.MaxPool2d((1, 2), padding=(0, 1)),
+    ),
 }  # fmt: skip
 LINES = {
     "lines": lambda: nn.Sequential(
         nn.Conv1d(2, 3, 4, padding="same", dilation=3), nn.ReLU(), nn.Upsample(scale_factor=2),
         nn.Conv1d(3, 2, 2, dilation=5, stride=2), nn.ConstantPad1d((1, 2), 0.0), nn.SiLU(),
+    ),
+    "padded pools of lines": lambda: nn.Sequential(
+        nn.Conv1d(2, 3, 3), nn.ReLU(), nn.MaxPool1d(3, 2, padding=1), nn.AvgPool1d(4, 3, padding=2),
     ),
 }  # fmt: skip
 ALL = [(made, (2, 7, 8)) for made in NETS.values()] + [(made, (2, 9)) for made in LINES.values()]

@@ -12,7 +12,7 @@ from flow.lowering.from_onnx.file import Call
 from flow.lowering.from_onnx.linear import bias_of, constant_tensor, product_unit, signal, weight_of
 from flow.lowering.from_onnx.tracked import Constant, RefusedError, Signal, Tracked
 
-__all__ = ["conv", "conv_transpose", "window"]
+__all__ = ["conv", "conv_transpose", "sizes_of"]
 
 Sizes = tuple[int, ...]
 
@@ -47,14 +47,14 @@ def conv_transpose(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Track
 
 
 def _forward(call: Call, kernel: Constant, groups: int) -> _Window:
-    stride, dilation, ends, _ = _sizes(call, kernel.values.shape[2:])
+    stride, dilation, ends, _ = sizes_of(call, kernel.values.shape[2:])
     return _Window(kernel, stride, dilation, *shared_padding(*ends, (0,) * len(stride)))
 
 
 def _transposed(call: Call, kernel: Constant, groups: int) -> _Window:
     if "output_shape" in call.attributes:
         raise RefusedError(f"output_shape={list(call.attributes['output_shape'])} leaves the padding open; write pads")
-    stride, dilation, ends, more = _sizes(call, kernel.values.shape[2:])
+    stride, dilation, ends, more = sizes_of(call, kernel.values.shape[2:])
     spread, padding = transposed_padding(kernel.values.shape[2:], stride, dilation, ends, more)
     turned = kernel.mapped(lambda array: forward_kernel(array, groups))
     return _Window(turned, (1,) * len(stride), dilation, spread, padding)
@@ -96,7 +96,7 @@ def _amounts(spread: Spread, dims: int) -> dict[str, Sizes]:
     }  # fmt: skip
 
 
-def _sizes(call: Call, kernel: Sizes) -> tuple[Sizes, Sizes, tuple[Sizes, Sizes], Sizes]:
+def sizes_of(call: Call, kernel: Sizes) -> tuple[Sizes, Sizes, tuple[Sizes, Sizes], Sizes]:
     """Stride, dilation, what is padded before and after, and output padding.
 
     Raises:
@@ -110,15 +110,3 @@ def _sizes(call: Call, kernel: Sizes) -> tuple[Sizes, Sizes, tuple[Sizes, Sizes]
         raise RefusedError(f"kernel_shape={list(given['kernel_shape'])} does not have {dims} dimensions")
     stride, dilation = (tuple(given.get(name, [1] * dims)) for name in ("strides", "dilations"))
     return stride, dilation, (pads[:dims], pads[dims:]), tuple(given.get("output_padding", [0] * dims))
-
-
-def window(call: Call, kernel: Sizes) -> tuple[Sizes, Sizes]:
-    """Stride and padding of a pooling.
-
-    Raises:
-        RefusedError: the padding differs between the two ends, or is left to the runtime.
-    """
-    stride, _, (before, after), _ = _sizes(call, kernel)
-    if before != after:
-        raise RefusedError(f"pads={[*before, *after]} differ between the two ends; pad both alike")
-    return stride, before

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
-from flow.ir import ArgMax, AvgPool2d, Flatten, MaxPool2d, Node, Tensor
-from flow.lowering.from_onnx.convolutions import window
+from flow.ir import ArgMax, AvgPool2d, Flatten, MaxPool2d, Node, Pad, Tensor
+from flow.lowering.from_onnx.convolutions import sizes_of
 from flow.lowering.from_onnx.draft import Draft
 from flow.lowering.from_onnx.exact import exponent
 from flow.lowering.from_onnx.file import Call
@@ -128,27 +128,40 @@ def _pool(d: Draft, x: Signal, kernel: Shape, stride: Shape, kind: type[Node], *
     return d.reshape(made, (shape[0], d.types[made].shape[2]))
 
 
-def _plain_window(d: Draft, call: Call, x: Signal) -> tuple[Shape, Shape]:
+def _window(d: Draft, call: Call, x: Signal, against: str) -> tuple[Signal, Shape, Shape]:
+    """The value that a window slides over, zeros around it, then its kernel and its stride.
+
+    Raises:
+        RefusedError: the window is dilated or hangs over the edge, or is padded although something is `against` zeros.
+    """
     kernel = tuple(call.attributes["kernel_shape"])
-    stride, padding = window(call, kernel)
-    if any(padding) or any(n != 1 for n in call.attributes.get("dilations", [1])):
-        raise RefusedError(f"pads={list(padding)} or dilations of a pooling are not supported; pad before it")
+    stride, dilation, (before, after), _ = sizes_of(call, kernel)
+    if max(dilation) > 1:
+        raise RefusedError(f"dilations={list(dilation)} of a pooling are not supported; use 1")
+    if any((*before, *after)):
+        if against:
+            raise RefusedError(f"pads={[*before, *after]} {against}")
+        amounts = {"before": (0, *before), "after": (0, *after), "interior": (0,) * (len(kernel) + 1)}
+        x = Signal(d.emit(Pad, x.node, **amounts), x.unit)
     sizes = zip(d.value(x).shape[1:], kernel, stride, strict=False)
     if call.attributes.get("ceil_mode", 0) and any((n - k) % s for n, k, s in sizes):
         raise RefusedError("ceil_mode=1 lets the window hang over the edge; use sizes that it fits")
-    return kernel, stride
+    return x, kernel, stride
 
 
 def max_pool(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX MaxPool without padding."""
+    """ONNX MaxPool, with padding where no value is negative, so that zeros are never the highest but beside zeros."""
     x = signal(operands)
-    return Signal(_pool(d, x, *_plain_window(d, call, x), MaxPool2d), x.unit)
+    negative = "of values that may be negative; put a Relu before it" if d.value(x).low < 0 else ""
+    x, kernel, stride = _window(d, call, x, negative)
+    return Signal(_pool(d, x, kernel, stride, MaxPool2d), x.unit)
 
 
 def average_pool(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX AveragePool without padding."""
-    x = signal(operands)
-    return _average(d, x, *_plain_window(d, call, x))
+    """ONNX AveragePool, with padding where it counts."""
+    uncounted = "" if call.attributes.get("count_include_pad", 0) else "that its means do not count; pad before it"
+    x, kernel, stride = _window(d, call, signal(operands), uncounted)
+    return _average(d, x, kernel, stride)
 
 
 def global_average_pool(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:

@@ -11,7 +11,7 @@ from flow.ir.kernels import Spread
 from flow.training.aten.arguments import RefusedError, shape_of
 from flow.training.calls import Call, Pad, Reshape
 
-__all__ = ["Draft", "Part", "one", "padded_shape", "passed_on", "planar"]
+__all__ = ["Draft", "Part", "in_plane", "one", "padded_shape", "passed_on", "planar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,11 @@ def planar(source: fx.Node, node: fx.Node, kind: type[Call], spread: Spread | No
     if flat:
         parts.append(Part(Reshape, ("",), suffix="line"))
     return Draft(source, tuple(parts))
+
+
+def in_plane(sizes: tuple[int, ...], height: int) -> tuple[int, ...]:
+    """Sizes for both axes of a plane, which has no height where a line stands for it."""
+    return sizes if len(sizes) == 2 else (height, *sizes)
 
 
 def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:

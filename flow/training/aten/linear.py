@@ -11,7 +11,7 @@ from torch import fx
 
 from flow.ir.kernels import shared_padding, transposed_padding
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
-from flow.training.aten.draft import Draft, one, planar
+from flow.training.aten.draft import Draft, in_plane, one, planar
 from flow.training.calls import BatchNorm, Conv2d, Dense
 
 __all__ = ["HANDLERS"]
@@ -42,16 +42,11 @@ def _sizes(given: Arguments, name: str, axes: int) -> tuple[int, ...]:
     return given.pair(name) if axes == 2 else (given.single(name),)
 
 
-def _in_plane(sizes: tuple[int, ...], height: int) -> tuple[int, ...]:
-    """Sizes for both axes of a plane, which has no height where a line stands for it."""
-    return sizes if len(sizes) == 2 else (height, *sizes)
-
-
 def _convolution(given: Arguments) -> Draft:
     source, axes = _source(given)
     before, after = _paddings(given, axes)
-    spread, padding = shared_padding(_in_plane(before, 0), _in_plane(after, 0), (0, 0))
-    stride, dilation = (_in_plane(_sizes(given, name, axes), 1) for name in ("stride", "dilation"))
+    spread, padding = shared_padding(in_plane(before, 0), in_plane(after, 0), (0, 0))
+    stride, dilation = (in_plane(_sizes(given, name, axes), 1) for name in ("stride", "dilation"))
     window = {"stride": stride, "padding": padding, "dilation": dilation}
     return planar(source, given.node, Conv2d, spread, **_constants(given), **window)
 
@@ -73,10 +68,10 @@ def _transposed(given: Arguments) -> Draft:
     source, axes = _source(given)
     names = ("stride", "dilation", "padding", "output_padding")
     stride, dilation, padding, more = (_sizes(given, name, axes) for name in names)
-    kernel = _in_plane(shape_of(given["weight"])[2:], 1)
-    stride, dilation = _in_plane(stride, 1), _in_plane(dilation, 1)
-    cut = _in_plane(padding, 0)
-    spread, own = transposed_padding(kernel, stride, dilation, (cut, cut), _in_plane(more, 0))
+    kernel = in_plane(shape_of(given["weight"])[2:], 1)
+    stride, dilation = in_plane(stride, 1), in_plane(dilation, 1)
+    cut = in_plane(padding, 0)
+    spread, own = transposed_padding(kernel, stride, dilation, (cut, cut), in_plane(more, 0))
     made = planar(source, given.node, Conv2d, spread, **_constants(given), padding=own, dilation=dilation)
     return replace(made, transposed=given["groups"])
 
