@@ -34,7 +34,9 @@ from flow.ir import (
     Requantize,
     RequantizeEach,
     RequantizeMinifloat,
+    Slice,
     Tensor,
+    Transpose,
 )
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
 from tests.ir.every_operator import every_operator
@@ -160,7 +162,9 @@ def refusal(graph: Graph, folding=None) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("operator", [ReduceMax, ReduceSum, Concat, RequantizeEach, RequantizeMinifloat])
+@pytest.mark.parametrize(
+    "operator", [ReduceMax, ReduceSum, Concat, Slice, Transpose, RequantizeEach, RequantizeMinifloat]
+)
 def test_operators_without_streaming_rtl_are_named(operator: type[Node]):
     """The first of them that the design's output needs, with the layer of the model that it comes from."""
     graph = every_operator()

@@ -19,7 +19,7 @@ SUPPORTED = (
     "Linear, Conv and ConvTranspose in one and two dimensions (zero padding), BatchNorm1d and BatchNorm2d, ReLU, "
     f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
     "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows), Flatten "
-    "and views of other shapes, cat and stack, slices, chunk and split, transpose and permute, PixelShuffle and "
+    "and views of other shapes, cat and stack, slices, chunk and split, GLU, transpose and permute, PixelShuffle and "
     "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
 )
 

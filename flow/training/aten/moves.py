@@ -14,7 +14,8 @@ from torch import fx
 from flow.ir.ops import keeps_order
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part, one, passed_on
-from flow.training.calls import Concat, Reshape, Slice, Transpose
+from flow.training.calls import Concat, Mul, Reshape, Slice, Table, Transpose
+from flow.training.functions import Function
 
 __all__ = ["HANDLERS"]
 
@@ -142,8 +143,23 @@ def _channel_shuffle(given: Arguments) -> Draft:
     return _regrouped(given, (groups, shape[0] // groups, math.prod(shape[1:])), (1, 0, 2))
 
 
+def _glu(given: Arguments) -> Draft:
+    """The first half of an axis times the sigmoid of the second."""
+    source = given.value("self")
+    axis, shape = given.axis(), shape_of(source)[1:]
+    half = shape[axis] // 2
+    value, gate = (_cut(source, axis, places).parts[0] for places in (range(half), range(half, 2 * half)))
+    sigmoid = Part(Table, ("gate",), {"function": Function("sigmoid")}, "sigmoid")
+    parts = (replace(value, suffix="value"), replace(gate, suffix="gate"), sigmoid, Part(Mul, ("value", "sigmoid")))
+    return Draft(source, parts, label="glu")
+
+
 def _cat(given: Arguments) -> Draft:
     return one(Concat, *given.values("tensors"), axis=given.axis())
+
+
+def _hstack(given: Arguments) -> Draft:
+    return one(Concat, *given.values("tensors"), axis=0)
 
 
 def _stack(given: Arguments) -> Draft:
@@ -173,6 +189,8 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **dict.fromkeys(_SPLITS, _parts),
     operator.getitem: _taken,
     _ATEN.stack.default: _stack,
+    _ATEN.hstack.default: _hstack,
+    _ATEN.glu.default: _glu,
     _ATEN.slice.Tensor: _slice,
     _ATEN.narrow.default: _narrow,
     _ATEN.select.int: _select,
