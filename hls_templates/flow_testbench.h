@@ -38,37 +38,44 @@ inline std::vector<sample> read_samples(const std::string &path, std::size_t siz
     return samples;
 }
 
-// Put one sample on a stream.
-// \tparam T  type of the codes
-template <class T> void send(const sample &codes, hls::stream<typename beat<T>::type> &sink) {
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-        const ap_int<64> code = codes[i];
-        if (to_code<64>(from_code<T>(code)) != code) {
-            std::ostringstream message;
-            message << "the input code " << codes[i] << " does not fit its type of " << T::width << " bits";
-            throw std::runtime_error(message.str());
+// Put one sample on a stream: lane l of beat b is code l * beats + b.
+// \tparam T      type of the codes
+// \tparam LANES  codes of a beat
+template <class T, int LANES> void send(const sample &codes, hls::stream<typename beat<T, LANES>::type> &sink) {
+    const std::size_t beats = codes.size() / LANES;
+    for (std::size_t b = 0; b < beats; ++b) {
+        T values[LANES];
+        for (int l = 0; l < LANES; ++l) {
+            const ap_int<64> code = codes[l * beats + b];
+            values[l] = from_code<T>(code);
+            if (to_code<64>(values[l]) != code) {
+                std::ostringstream message;
+                message << "the input code " << codes[l * beats + b] << " does not fit its type of " << T::width << " bits";
+                throw std::runtime_error(message.str());
+            }
         }
-        typename beat<T>::type next;
-        next.data = code;
-        next.keep = -1;
-        next.strb = -1;
-        next.last = i + 1 == codes.size();
-        sink.write(next);
+        sink.write(pack<T, LANES>(values, b + 1 == beats));
     }
 }
 
 // Take one sample from a stream; TLAST must mark its last beat and no other.
-// \tparam T  type of the codes
-template <class T> sample receive(std::size_t size, hls::stream<typename beat<T>::type> &source) {
-    sample codes;
-    for (std::size_t i = 0; i < size; ++i) {
-        const typename beat<T>::type next = source.read();
-        if ((next.last == 1) != (i + 1 == size)) {
+// \tparam T      type of the codes
+// \tparam LANES  codes of a beat
+template <class T, int LANES> sample receive(std::size_t size, hls::stream<typename beat<T, LANES>::type> &source) {
+    sample codes(size);
+    const std::size_t beats = size / LANES;
+    for (std::size_t b = 0; b < beats; ++b) {
+        const typename beat<T, LANES>::type next = source.read();
+        if ((next.last == 1) != (b + 1 == beats)) {
             std::ostringstream message;
-            message << "TLAST is " << next.last << " on beat " << i << " of " << size;
+            message << "TLAST is " << next.last << " on beat " << b << " of " << beats;
             throw std::runtime_error(message.str());
         }
-        codes.push_back(to_code<64>(from_code<T>(next.data)).to_int64());
+        T values[LANES];
+        unpack<T, LANES>(next.data, values);
+        for (int l = 0; l < LANES; ++l) {
+            codes[l * beats + b] = to_code<64>(values[l]).to_int64();
+        }
     }
     return codes;
 }

@@ -27,10 +27,12 @@ void fc2(const mlp_types::fc1_out x[32], mlp_types::fc2 y[32]) {
         mlp_types::fc1_out, // X
         mlp_weights::fc2_weight_t, // W
         mlp_weights::fc2_bias_t, // B
+        ::flow::multiply_by_tool, // MULTIPLY
         mlp_types::fc2, // Y
         32, // INPUTS
         32, // OUTPUTS
-        4> // REUSE
+        1, // PE
+        8> // SIMD
         (x, mlp_weights::fc2_weight, mlp_weights::fc2_bias, y);
 }
 
@@ -46,7 +48,7 @@ WEIGHTS = """\
 
 namespace tiny_weights {
 
-// weight s6.6, [2, 3]: outputs, inputs
+// weight s6.6, [2, 1, 1, 3]: outputs / PE, steps, PE, SIMD
 typedef ap_fixed<6, 0> fc_weight_t;
 static const ::flow::code<6, true>::type fc_weight[6] = {
     22, 8, 0, -15, -13, -30

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
+from flow.ir import Tensor
 
-__all__ = ["Call", "Constant"]
+__all__ = ["Call", "Constant", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Constant:
         codes: int64 of any shape, written in row-major order.
         format: what the codes mean.
         axes: the order of the axes, in words.
+        stored: the format of the words in the ROM, where they are not the codes themselves.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Constant:
     codes: NDArray[np.int64]
     format: FixedPoint
     axes: str
+    stored: FixedPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,8 @@ class Call:
     sizes: dict[str, int] = field(default_factory=dict)
     inner: dict[str, str] = field(default_factory=dict)
     first: int = 0
+
+
+def constant(name: str, letter: str, tensor: Tensor, axes: str) -> Constant:
+    """The codes of a tensor as they are."""
+    return Constant(name, letter, tensor.codes, tensor.format, axes)

@@ -11,6 +11,8 @@ import numpy as np
 from flow.errors import ExportError
 from flow.exporters.hls import moves
 from flow.exporters.hls.call import Call, Constant
+from flow.exporters.hls.linear import conv2d, dense, scale_shift
+from flow.exporters.hls.options import LayerOptions
 from flow.exporters.hls.spatial import pad, upsample
 from flow.exporters.hls.types import fixed_type
 from flow.formats import AP_OVERFLOW, AP_ROUNDING, FixedPoint, FloatRounding, Overflow
@@ -21,7 +23,6 @@ from flow.ir import (
     Concat,
     Conv2d,
     Dense,
-    Linear,
     MaxPool2d,
     Mul,
     Node,
@@ -36,7 +37,6 @@ from flow.ir import (
     Slice,
     Sub,
     Table,
-    Tensor,
     Transpose,
     Upsample,
     Value,
@@ -47,25 +47,6 @@ __all__ = ["calls", "result_type"]
 _AXES = 4  # of flow_broadcast.h
 
 
-def _bias(node: Linear, x: Value) -> Constant:
-    """The bias; zeros of one bit where there is none, which synthesis removes."""
-    if node.bias is not None:
-        return Constant("bias", "B", node.bias.codes, node.bias.format, "outputs")
-    zeros = np.zeros(node.weight.shape[0], dtype=np.int64)
-    return Constant("bias", "B", zeros, FixedPoint(1, node.frac(x), signed=False), "outputs, no bias in the model")
-
-
-def _tensor(name: str, letter: str, tensor: Tensor, axes: str) -> Constant:
-    return Constant(name, letter, tensor.codes, tensor.format, axes)
-
-
-def _dense(node: Dense, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
-    outputs, inputs = node.weight.shape
-    sizes = {"INPUTS": inputs, "OUTPUTS": outputs, "REUSE": min(reuse, inputs)}
-    weight = _tensor("weight", "W", node.weight, "outputs, inputs")
-    return Call("flow_dense.h", "dense", constants=(weight, _bias(node, operands[0])), sizes=sizes)
-
-
 def _window(kernel: tuple[int, int], stride: tuple[int, int]) -> dict[str, int]:
     return {"KERNEL_H": kernel[0], "KERNEL_W": kernel[1], "STRIDE_H": stride[0], "STRIDE_W": stride[1]}
 
@@ -74,29 +55,11 @@ def _plane(x: Value) -> dict[str, int]:
     return dict(zip(("CHANNELS", "HEIGHT", "WIDTH"), x.shape, strict=True))
 
 
-def _conv2d(node: Conv2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
-    sizes = {
-        **_plane(operands[0]), "OUTPUTS": node.weight.shape[0], **_window(node.kernel, node.stride),
-        "PAD_H": node.padding[0], "PAD_W": node.padding[1], "GROUPS": node.groups,
-        "REUSE": min(reuse, node.weight.shape[1]),
-    }  # fmt: skip
-    codes = np.ascontiguousarray(node.weight.codes.transpose(0, 2, 3, 1))
-    weight = Constant("weight", "W", codes, node.weight.format, "outputs, rows, columns, channels of a group")
-    return Call("flow_conv2d.h", "conv2d", constants=(weight, _bias(node, operands[0])), sizes=sizes)
-
-
-def _scale_shift(node: ScaleShift, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
-    channels = result.shape[0]
-    scale, shift = _tensor("scale", "S", node.scale, "channels"), _tensor("shift", "T", node.shift, "channels")
-    sizes = {"CHANNELS": channels, "POSITIONS": result.size // channels}
-    return Call("flow_scale_shift.h", "scale_shift", constants=(scale, shift), sizes=sizes)
-
-
-def _relu(node: Relu, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _relu(node: Relu, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     return Call("flow_relu.h", "relu", sizes={"SIZE": result.size})
 
 
-def _add(node: Add, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _add(node: Add, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     return Call("flow_add.h", "add", inputs=("A", "B"), sizes={"SIZE": result.size})
 
 
@@ -121,7 +84,7 @@ def _broadcast_sizes(node: Node, shape: tuple[int, ...], left: tuple[int, ...], 
 def _pair(header: str, function: str) -> Callable[..., Call]:
     """The call of an operator of two values, either of which may be narrow."""
 
-    def make(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+    def make(node: Node, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
         left, right = (operand.shape for operand in operands)
         words = ("FIRST", "SECOND", "THIRD", "FOURTH", "LEFT", "RIGHT")
         sizes = dict(zip(words, _broadcast_sizes(node, result.shape, left, right), strict=True))
@@ -130,7 +93,7 @@ def _pair(header: str, function: str) -> Callable[..., Call]:
     return make
 
 
-def _table(node: Table, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _table(node: Table, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     """The entries that the input can reach, at the lowest bits of its code."""
     (x,) = operands
     codes = np.arange(x.high - x.low + 1) + x.low
@@ -143,7 +106,7 @@ def _table(node: Table, operands: tuple[Value, ...], result: Value, reuse: int) 
 
 
 def _reduction(function: str) -> Callable[..., Call]:
-    def make(node: ReduceMax | ReduceSum, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+    def make(node: ReduceMax | ReduceSum, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
         shape = operands[0].shape
         ends = math.prod(shape[: node.axis]), math.prod(shape[node.axis + 1 :])
         return Call("flow_reduce.h", function, sizes={"OUTER": ends[0], "LENGTH": shape[node.axis], "INNER": ends[1]})
@@ -151,11 +114,11 @@ def _reduction(function: str) -> Callable[..., Call]:
     return make
 
 
-def _max_pool(node: MaxPool2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _max_pool(node: MaxPool2d, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     return Call("flow_pool.h", "max_pool2d", sizes={**_plane(operands[0]), **_window(node.kernel, node.stride)})
 
 
-def _avg_pool(node: AvgPool2d, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _avg_pool(node: AvgPool2d, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     (x,) = operands
     elements = node.kernel[0] * node.kernel[1]
     total = FixedPoint.holding(min(x.low * elements, x.low), x.high * elements, x.format.frac)
@@ -164,13 +127,13 @@ def _avg_pool(node: AvgPool2d, operands: tuple[Value, ...], result: Value, reuse
     return Call("flow_pool.h", "avg_pool2d", constants=(scale,), sizes=sizes, inner={"SUM": fixed_type(total)})
 
 
-def _requantize(node: Requantize, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _requantize(node: Requantize, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     (x,) = operands
     inner = {"WIDE": _wide_type(node, x) or "X", "ROUNDED": _rounded_type(node, x) or "Y"}
     return Call("flow_requantize.h", "requantize", sizes={"SIZE": result.size}, inner=inner)
 
 
-def _requantize_each(node: RequantizeEach, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _requantize_each(node: RequantizeEach, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     """A list of casts as a type, and for every place the number of its cast in the list."""
     (x,), forms = operands, node.formats()
     numbers, listed = np.full(node.fracs.shape, len(forms)), "::flow::no_bits"
@@ -188,7 +151,9 @@ def _requantize_each(node: RequantizeEach, operands: tuple[Value, ...], result: 
     )  # fmt: skip
 
 
-def _requantize_minifloat(node: RequantizeMinifloat, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _requantize_minifloat(
+    node: RequantizeMinifloat, operands: tuple[Value, ...], result: Value, choice: LayerOptions
+) -> Call:
     """Beyond its own width a code has nothing more to drop, and beyond the highest number nothing more to reach."""
     (x,), form = operands, node.minifloat
     bits, highest = x.format.frac - form.frac, form.highest_integer
@@ -218,14 +183,14 @@ def _rounded_type(node: Requantize, x: Value) -> str | None:
     return None
 
 
-def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     return Call("flow_argmax.h", "argmax", sizes={"SIZE": operands[0].size})
 
 
 _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
-    Dense: _dense,
-    Conv2d: _conv2d,
-    ScaleShift: _scale_shift,
+    Dense: dense,
+    Conv2d: conv2d,
+    ScaleShift: scale_shift,
     Relu: _relu,
     Add: _add,
     Sub: _pair("flow_sub.h", "sub"),
@@ -247,16 +212,16 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
 }
 
 
-def calls(node: Node, operands: tuple[Value, ...], result: Value, reuse: int) -> tuple[Call, ...]:
+def calls(node: Node, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> tuple[Call, ...]:
     """The templates that compute `node` one after another, most often one.
 
     Args:
         node: any operator but Input and those of wiring.WIRES.
         operands: types of its inputs.
         result: its type.
-        reuse: products that one multiplier makes; capped at what the layer has.
+        choice: what the user chose for the layer.
     """
-    made = _CALLS[type(node)](node, operands, result, reuse)
+    made = _CALLS[type(node)](node, operands, result, choice)
     return made if isinstance(made, tuple) else (made,)
 
 

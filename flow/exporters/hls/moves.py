@@ -6,6 +6,7 @@ import math
 
 from flow.errors import ExportError
 from flow.exporters.hls.call import Call
+from flow.exporters.hls.options import LayerOptions
 from flow.ir import Concat, Slice, Transpose, Value
 
 __all__ = ["concat", "view"]
@@ -13,7 +14,7 @@ __all__ = ["concat", "view"]
 _WORDS = ("FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH")  # the axes of flow_view.h
 
 
-def concat(node: Concat, operands: tuple[Value, ...], result: Value, reuse: int) -> tuple[Call, ...]:
+def concat(node: Concat, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> tuple[Call, ...]:
     """A call for every part, which writes its codes to their places."""
     outer, total = math.prod(result.shape[: node.axis]), math.prod(result.shape[node.axis :])
     calls, first = [], 0
@@ -25,7 +26,7 @@ def concat(node: Concat, operands: tuple[Value, ...], result: Value, reuse: int)
     return tuple(calls)
 
 
-def view(node: Slice | Transpose, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def view(node: Slice | Transpose, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     """The result's codes in order, each read from its place."""
     strides = [math.prod(operands[0].shape[axis + 1 :]) for axis in range(len(operands[0].shape))]
     if isinstance(node, Slice):

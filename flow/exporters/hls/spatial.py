@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flow.errors import ExportError
 from flow.exporters.hls.call import Call
+from flow.exporters.hls.options import LayerOptions
 from flow.ir import Node, Pad, Upsample, Value
 
 __all__ = ["pad", "upsample"]
@@ -11,7 +14,9 @@ __all__ = ["pad", "upsample"]
 _WORDS = ("FIRST", "SECOND", "THIRD", "FOURTH")  # the axes of flow_pad.h and flow_upsample.h
 
 
-def _runs(node: Node, shape: tuple[int, ...], changes: list[tuple[int, ...]], same: tuple[int, ...]) -> list[list[int]]:
+def _runs(
+    node: Node, shape: tuple[int, ...], changes: Sequence[tuple[int, ...]], same: tuple[int, ...]
+) -> list[list[int]]:
     """Size and amounts of four axes; `same` are the amounts that change nothing."""
     runs: list[list[int]] = []
     for size, amounts in zip(shape, changes, strict=True):
@@ -32,7 +37,7 @@ def _named(suffix: str, values: list[int]) -> dict[str, int]:
     return {f"{word}{suffix}": value for word, value in zip(_WORDS, values, strict=True)}
 
 
-def pad(node: Pad, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def pad(node: Pad, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     """Sizes of input and result, the zeros in front, and how far apart neighbours come to lie, by axis."""
     changes = list(zip(node.before, node.after, node.interior, strict=True))
     runs = _runs(node, operands[0].shape, changes, (0, 0, 0))
@@ -45,7 +50,7 @@ def pad(node: Pad, operands: tuple[Value, ...], result: Value, reuse: int) -> Ca
     return Call("flow_pad.h", "pad", sizes=sizes)
 
 
-def upsample(node: Upsample, operands: tuple[Value, ...], result: Value, reuse: int) -> Call:
+def upsample(node: Upsample, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     """Sizes of the result and the factors, by axis."""
     runs = _runs(node, operands[0].shape, [(factor,) for factor in node.factors], (1,))
     sizes = {**_named("", [size * factor for size, factor in runs]), **_named("_FACTOR", [run[1] for run in runs])}

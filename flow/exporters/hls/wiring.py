@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from flow.exporters.names import identifiers
 from flow.ir import Flatten, Graph, Input, Reshape
 
-__all__ = ["WIRES", "Array", "Wiring", "wire"]
+__all__ = ["WIRES", "Array", "Wiring", "fan_out", "readers_of", "sources_of", "wire"]
 
 WIRES = (Flatten, Reshape)  # the same codes under another shape: the array of the input
 
@@ -36,67 +37,58 @@ class Wiring:
     traced: list[str] = field(default_factory=list)
 
 
-def _sources(graph: Graph) -> dict[str, str]:
-    """The node that computes each value: that of a wire is its input's."""
+def sources_of(graph: Graph, wires: Collection[str]) -> dict[str, str]:
+    """The node that computes each value: that of one of `wires` is its input's."""
     found: dict[str, str] = {}
     for node in graph:
-        found[node.name] = found[node.inputs[0]] if isinstance(node, WIRES) else node.name
+        found[node.name] = found[node.inputs[0]] if node.name in wires else node.name
     return found
 
 
-def _readers(graph: Graph, sources: dict[str, str]) -> dict[str, int]:
+def readers_of(graph: Graph, sources: Mapping[str, str]) -> dict[str, int]:
     """How often each computed value is read, by layers and by output ports."""
-    reads = [name for node in graph if not isinstance(node, WIRES) for name in node.inputs]
+    reads = [name for node in graph if sources[node.name] == node.name for name in node.inputs]
     counts = dict.fromkeys(sources.values(), 0)
     for name in [*reads, *graph.outputs]:
         counts[sources[name]] += 1
     return counts
 
 
-class _Copies:
-    """Hands every reader of a value an array of its own, because a DATAFLOW region wants one reader an array."""
+def fan_out(name: str, readers: int) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """The forks that give every reader of a value one of its own, and what the readers get, in order.
 
-    def __init__(self, design: str, wiring: Wiring) -> None:
-        self._design, self._wiring = design, wiring
-        self._free: dict[str, list[str]] = {}
-
-    def define(self, name: str, size: int, readers: int) -> list[str]:
-        """Declare the array of a value; returns the statements that copy it for all readers but the last."""
-        self._wiring.arrays.append(Array(f"value_{name}", name, size))
-        rest, calls, free = f"value_{name}", [], []
-        for number in range(1, readers):
-            one, other = f"copy{number}_{name}", f"rest{number}_{name}"
-            self._wiring.arrays.extend(Array(array, name, size) for array in (one, other))
-            calls.append(f"::flow::fork<{self._design}_types::{name}, {size}>({rest}, {one}, {other})")
-            free.append(one)
-            rest = other
-        self._free[name] = [*free, rest]
-        return calls
-
-    def take(self, name: str) -> str:
-        """The array of the next reader."""
-        return self._free[name].pop(0)
+    >>> fan_out("x", 3)
+    ([('value_x', 'copy1_x', 'rest1_x'), ('rest1_x', 'copy2_x', 'rest2_x')], ['copy1_x', 'copy2_x', 'rest2_x'])
+    """
+    rest, forks = f"value_{name}", []
+    for number in range(1, readers):
+        forks.append((rest, f"copy{number}_{name}", f"rest{number}_{name}"))
+        rest = f"rest{number}_{name}"
+    return forks, [*(one for _, one, _ in forks), rest]
 
 
 def wire(graph: Graph, design: str) -> Wiring:
     """The arrays and calls of the top of `graph`, whose C++ names begin with `design`."""
-    names, sources = identifiers(graph), _sources(graph)
-    wiring, readers = Wiring(), _readers(graph, sources)
-    copies = _Copies(design, wiring)
+    wires = {node.name for node in graph if isinstance(node, WIRES)}
+    names, sources = identifiers(graph), sources_of(graph, wires)
+    wiring, readers = Wiring(), readers_of(graph, sources)
+    free: dict[str, list[str]] = {}
     for node in graph:
         name, size = names[node.name], graph.values[node.name].size
         wiring.traced.append(f"value_{names[sources[node.name]]}")
-        if isinstance(node, WIRES):
+        if node.name in wires:
             continue
-        taken = [copies.take(names[sources[source]]) for source in node.inputs]
-        forks = copies.define(name, size, readers[node.name])
+        taken = [free[sources[source]].pop(0) for source in node.inputs]
+        forks, free[node.name] = fan_out(name, readers[node.name])
+        made = [f"value_{name}", *(array for _, *copies in forks for array in copies)]
+        wiring.arrays.extend(Array(array, name, size) for array in made)
         if isinstance(node, Input):
             wiring.calls.append(f"::flow::read_stream<{design}_types::{name}, {size}>(s_axis_{name}, value_{name})")
         else:
             wiring.calls.append(f"{design}_layers::{name}({', '.join([*taken, f'value_{name}'])})")
-        wiring.calls.extend(forks)
+        wiring.calls.extend(f"::flow::fork<{design}_types::{name}, {size}>({', '.join(fork)})" for fork in forks)
     for output in graph.outputs:
-        name, source, size = names[output], names[sources[output]], graph.values[output].size
-        array = copies.take(source)
-        wiring.calls.append(f"::flow::write_stream<{design}_types::{source}, {size}>({array}, m_axis_{name})")
+        name, source, size = names[output], sources[output], graph.values[output].size
+        array = free[source].pop(0)
+        wiring.calls.append(f"::flow::write_stream<{design}_types::{names[source]}, {size}>({array}, m_axis_{name})")
     return wiring
