@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flow.errors import ExportError
 from flow.exporters.writer import Files, write_tree
 from flow.formats import Overflow, Rounding, encode
 from flow.ir import Graph
@@ -18,22 +17,21 @@ from flow.ir import Graph
 __all__ = ["estimate", "export", "simulate"]
 
 
-def export(design: Graph, to: str, x: ArrayLike | None = None) -> Files:
-    """The files of one exporter, `{relative path: content}`; nothing is written.
+def export(design: Graph, to: str, x: ArrayLike | None = None, **options: Any) -> Files:
+    """The files of one exporter, `{relative path: content}`, with a manifest of hashes; nothing is written.
 
     Args:
         design: the graph.
         to: `onnx`, `hls`, `hls4ml` or `verilog`.
         x: inputs for the vectors of a testbench, as in `simulate`; none where None.
+        options: of `hls`: `form="stream"`, `multiplier="shift_add"` and so on, see `flow.exporters.hls.export_hls`.
 
     Raises:
-        ExportError: no such exporter, or a graph that it cannot express.
+        ExportError: no such exporter or option, or a graph that it cannot express.
     """
-    from flow.stages.export import EXPORTERS
+    from flow.stages.export import exported
 
-    if to not in EXPORTERS:
-        raise ExportError(f"There is no exporter {to!r}; choose among {', '.join(EXPORTERS)}.")
-    return EXPORTERS[to][1](design, None if x is None else _codes(design, x))
+    return exported(design, to, None if x is None else _codes(design, x), options)
 
 
 def simulate(

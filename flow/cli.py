@@ -81,6 +81,9 @@ def export(
     ] = None,
     scales: Scales = "error",
     inputs: Annotated[Path | None, typer.Option(help="Samples for an ONNX file's vectors: a .npy file.")] = None,
+    form: Annotated[str | None, typer.Option(help="HLS: parallel (arrays) or stream. Default: the recipe's.")] = None,
+    multiplier: Annotated[str | None, typer.Option(help="HLS: tool, dsp, fabric or shift_add.")] = None,
+    reuse: Annotated[int | None, typer.Option(help="HLS: products of a sum that share one multiplier.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""
@@ -88,7 +91,9 @@ def export(
 
     with _progress() as report:
         project = project_of(name, build, scales, inputs)
-        graph = export_stage(project, _split(to), report)
+        given = {"form": form, "multiplier": multiplier, "reuse": reuse}
+        hls = {option: value for option, value in given.items() if value is not None}
+        graph = export_stage(project, _split(to), report, hls)
     _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(project.folder)!r}.", highlight=False)
 
 

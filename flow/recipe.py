@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from flow.errors import RecipeError, did_you_mean
+from flow.exporters.hls.options import Options
 
 __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
 
@@ -69,6 +70,7 @@ class Recipe:
         train: see `Training`.
         quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.
+        hls: options of the HLS exporter: `form`, `part`, `clock_ns`, `reuse`, `multiplier`, `storage`, `layers`.
         exports: which of onnx, hls, verilog, hls4ml to write.
         rungs: which rungs of the ladder to climb.
         boards: the boards to estimate for; the first one is the main one.
@@ -82,6 +84,7 @@ class Recipe:
     train: Training = field(default_factory=Training)
     quantize: Mapping[str, Any] = field(default_factory=dict)
     argmax: bool = False
+    hls: Mapping[str, Any] = field(default_factory=dict)
     exports: tuple[str, ...] = _EXPORTS
     rungs: tuple[str, ...] = _RUNGS
     boards: tuple[str, ...] = ("ultra96_v2",)
@@ -92,6 +95,7 @@ class Recipe:
             raise RecipeError(f"Recipe key 'name' may hold letters, digits, '_' and '-' only, not {self.name!r}.")
         _known("exports", self.exports, EXPORTS)
         _known("rungs", self.rungs, RUNGS)
+        Options.parse(self.hls)
         if not self.boards:
             raise RecipeError("Recipe key 'boards' must name at least one board; see `flow boards`.")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flow.errors import FlowError
+from flow.errors import ExportError, FlowError
 from flow.exporters.hls import export_hls
 from flow.exporters.hls4ml import export_hls4ml
+from flow.exporters.manifest import with_manifest
 from flow.exporters.onnx import export_onnx, export_qonnx
 from flow.exporters.vectors import export_vectors
 from flow.exporters.verilog import export_verilog
@@ -21,10 +21,10 @@ from flow.recipe import EXPORTS
 from flow.stages.imported import import_onnx
 from flow.stages.origin import origin_of
 
-__all__ = ["EXPORTERS", "export_stage", "project_of"]
+__all__ = ["EXPORTERS", "export_stage", "exported", "project_of"]
 
 # Name on the command line -> folder under build/NAME, and what fills it from the graph and its vectors.
-EXPORTERS: Mapping[str, tuple[str, Callable[[Graph, Any], Files]]] = {
+EXPORTERS: Mapping[str, tuple[str, Callable[..., Files]]] = {
     "onnx": ("onnx", lambda graph, codes: {**export_onnx(graph), **_qonnx(graph)}),
     "hls": ("hls", export_hls),
     "hls4ml": ("hls4ml", export_hls4ml),
@@ -40,13 +40,35 @@ def _qonnx(graph: Graph) -> Files:
         return {"no_qonnx.txt": f"{error}\n"}
 
 
-def export_stage(project: Project, to: Sequence[str] = (), report: Report = silent) -> Graph:
+def exported(graph: Graph, name: str, codes: Any, options: Mapping[str, Any]) -> Files:
+    """The files of one exporter with their manifest.
+
+    Args:
+        graph: the design.
+        name: out of `EXPORTERS`.
+        codes: int64[N, *shape] input codes for vectors, or None.
+        options: of the HLS exporter, see `export_hls`; the others have none.
+
+    Raises:
+        ExportError: an unknown exporter, options that it does not have, or a graph that it cannot express.
+    """
+    if name not in EXPORTERS:
+        raise ExportError(f"There is no exporter {name!r}; choose among {', '.join(EXPORTERS)}.")
+    if options and name != "hls":
+        raise ExportError(f"Exporter {name!r} has no option {next(iter(options))!r}; options belong to hls only.")
+    return with_manifest(graph, EXPORTERS[name][1](graph, codes, **options))
+
+
+def export_stage(
+    project: Project, to: Sequence[str] = (), report: Report = silent, hls: Mapping[str, Any] | None = None
+) -> Graph:
     """Write `design.json`, `design.npz`, `design.txt`, `vectors/` and the folder of every exporter in `to`.
 
     Args:
         project: trained, or imported by `import_onnx`.
         to: names out of `EXPORTERS`; those of the recipe where empty, and ONNX and HLS of an imported file.
         report: told of each exporter.
+        hls: options of the HLS exporter that replace those of the recipe.
 
     Raises:
         FlowError: not trained yet, an unknown exporter, or a graph that a backend cannot express.
@@ -59,27 +81,17 @@ def export_stage(project: Project, to: Sequence[str] = (), report: Report = sile
     digest = origin.digest()
     report("export", 0, len(chosen) + 1)
     graph, codes = origin.lowered()
-    exported = {EXPORTERS[name][0]: EXPORTERS[name][1](graph, codes) for name in chosen}
+    options = {name: {**origin.hls, **(hls or {})} if name == "hls" else {} for name in chosen}
+    made = {EXPORTERS[name][0]: exported(graph, name, codes, options[name]) for name in chosen}
     for name, content in {**dump(graph), "design.txt": to_text(graph)}.items():
         write_file(project.path(name), content)
     write_tree(project.path("vectors"), export_vectors(graph, codes))
-    for done, (folder, files) in enumerate(exported.items(), start=1):
+    for done, (folder, files) in enumerate(made.items(), start=1):
         report("export", done, len(chosen) + 1)
-        write_tree(project.path(folder), {**files, "manifest.json": _manifest(files)})
+        write_tree(project.path(folder), files)
     report("export", len(chosen) + 1, len(chosen) + 1)
-    project.mark("export", digest)
+    project.mark("export", f"{digest} {dict(hls)}" if hls else digest)
     return graph
-
-
-def _manifest(files: Files) -> str:
-    """SHA-256 of every file, so that anyone can tell whether a project is as it was generated."""
-    import hashlib
-
-    hashes = {
-        name: hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
-        for name, content in sorted(files.items())
-    }
-    return json.dumps(hashes, indent=1) + "\n"
 
 
 def project_of(name: str, build: Path, scales: str = "error", inputs: Path | None = None) -> Project:

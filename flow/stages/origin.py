@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ class Origin(Protocol):
     Attributes:
         exports: exporters that are meant where none is named.
         rungs: rungs that are meant where none is named.
+        hls: options of the HLS exporter.
     """
 
     @property
@@ -35,6 +36,9 @@ class Origin(Protocol):
 
     @property
     def rungs(self) -> Sequence[str]: ...
+
+    @property
+    def hls(self) -> Mapping[str, Any]: ...
 
     def digest(self) -> str:
         """A hash of all that the graph follows from."""
@@ -61,8 +65,12 @@ class _Trained:
     def rungs(self) -> Sequence[str]:
         return self.recipe.rungs
 
+    @property
+    def hls(self) -> Mapping[str, Any]:
+        return self.recipe.hls
+
     def digest(self) -> str:
-        return self.project.digest(["checkpoint.pt"], self.recipe.argmax)
+        return self.project.digest(["checkpoint.pt"], self.recipe.argmax, dict(self.recipe.hls))
 
     def model(self) -> Any:
         """The quantised model with the weights of the checkpoint.
@@ -96,6 +104,7 @@ class _Imported:
     project: Project
     exports: Sequence[str] = _IMPORTED[0]
     rungs: Sequence[str] = _IMPORTED[1]
+    hls: Mapping[str, Any] = field(default_factory=dict)
 
     def digest(self) -> str:
         return self.project.digest([IMPORT, MODEL, "vectors/input.dat"])

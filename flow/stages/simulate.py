@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flow.errors import OutputError
+from flow.exporters.manifest import changed_files
 from flow.progress import Report, silent
 from flow.project import Project
 from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
@@ -26,7 +28,20 @@ def _fresh(project: Project) -> dict[str, dict[str, Any]]:
     """By name, the stored results of rungs that passed on exactly the files that are there now."""
     stored = project.find_json("simulate.json") or {"rungs": []}
     named = {rung["name"]: rung for rung in stored["rungs"]}
-    return {name: rung for name, rung in named.items() if project.is_fresh(f"rung {name}", _digest(project, name))}
+    return {
+        name: rung
+        for name, rung in named.items()
+        if project.is_fresh(f"rung {name}", _digest(project, name)) and _as_exported(project, name)
+    }
+
+
+def _as_exported(project: Project, name: str) -> bool:
+    """Whether the folder that a rung runs is as the exporter wrote it."""
+    folder = FOLDERS.get(name)
+    try:
+        return folder is None or not changed_files(project.path(folder))
+    except OutputError:
+        return False
 
 
 def simulate_stage(

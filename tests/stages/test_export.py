@@ -1,0 +1,59 @@
+"""`flow export` with options of the HLS project, and what becomes of a rung whose files were changed by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flow.cli import app
+from flow.errors import ExportError, FlowError
+from flow.exporters.manifest import changed_files
+from flow.recipe import load_recipe
+from flow.stages.export import export_stage
+from flow.stages.imported import import_onnx
+from flow.stages.simulate import _fresh, simulate_stage
+
+MLP = Path(__file__).parents[1] / "lowering" / "data" / "mlp_qonnx.onnx"
+
+
+def test_the_command_takes_form_multiplier_and_reuse(tmp_path: Path):
+    options = ["--form", "stream", "--multiplier", "shift_add", "--reuse", "4"]
+    result = CliRunner().invoke(app, ["export", str(MLP), "--to", "hls", *options, "--build", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "mlp_qonnx" / "hls"
+    assert (folder / "top.cpp").read_text().startswith("// The top of design mlp_qonnx, streaming form.\n")
+    assert changed_files(folder) == ()
+    dense = [text for path in folder.glob("layers/*.cpp") if "dense_stream<" in (text := path.read_text())]
+    assert dense
+    assert all("multiply_by_shifts<" in text for text in dense)
+
+
+def test_a_choice_that_cannot_be_leaves_nothing(tmp_path: Path):
+    project = import_onnx(MLP, tmp_path)
+    with pytest.raises(ExportError) as caught:
+        export_stage(project, ["onnx", "hls"], hls={"form": "systolic"})
+    assert str(caught.value) == "The form of an HLS project is one of parallel, stream, not 'systolic'."
+    assert not project.path("onnx").exists()
+    assert not project.path("design.json").exists()
+
+
+def test_a_rung_whose_files_were_changed_runs_again(tmp_path: Path):
+    project = import_onnx(MLP, tmp_path)
+    export_stage(project, ["onnx"])
+    simulate_stage(project, ["interpreter", "onnxruntime"])
+    assert set(_fresh(project)) == {"interpreter", "onnxruntime"}
+    model = next(path for path in project.path("onnx").rglob("*.onnx"))
+    model.write_bytes(model.read_bytes() + b"\n")
+    assert set(_fresh(project)) == {"interpreter"}
+
+
+def test_a_recipe_holds_options_of_the_hls_project(tmp_path: Path):
+    path, good = tmp_path / "r.yaml", "name: a\ndataset: digits\nmodel: digits_mlp\n"
+    path.write_text(good + "hls: {form: stream, reuse: 2, layers: {fc1: {pe: 4}}}\n")
+    assert load_recipe(str(path)).hls == {"form": "stream", "reuse": 2, "layers": {"fc1": {"pe": 4}}}
+    path.write_text(good + "hls: {from: stream}\n")
+    with pytest.raises(FlowError) as caught:
+        load_recipe(str(path))
+    assert str(caught.value) == "An HLS project has no option 'from'; did you mean 'form'?"
