@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
-from flow.training.kernels import Options, fused
+from flow.training.kernels import Options
 from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
@@ -111,12 +111,8 @@ class ConstantQuantizer(Quantizer):
         low, high = int(at.amin()), int(at.amax())
         return FixedPoint(self.word.width + high - low, high, self.word.signed)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` on the grids of its points, same shape; while calibrating, the points move first."""
-        if self.calibrate:
-            with torch.no_grad():
-                self.move_to_best(x)
-        return fused(x, self.frac, None, self.options(), self.eager)
+    def modes(self) -> tuple[object, ...]:
+        return *super().modes(), self.project
 
     def options(self) -> Options | None:
         plain = super().options()

@@ -43,6 +43,11 @@ class Cast(Layer):
     def forward(self, x: Tensor) -> Tensor:
         return self.quantizer(x)
 
+    def rectified(self, x: Tensor) -> Tensor:
+        """`self(relu(x))`."""
+        held = self.quantizer
+        return held.rectified(x) if isinstance(held, Quantizer) else held(functional.relu(x))
+
     def point(self, *given: Frac) -> Frac:
         return point_of(self.quantizer)
 
@@ -67,8 +72,8 @@ class _Weighted(Layer):
 
     def on_grid(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias on their grids."""
-        bias = None if self.bias_quantizer is None else self.bias_quantizer(self.bias)
-        return self.weight_quantizer(self.weight), bias
+        quantizer = self.bias_quantizer
+        return self.weight_quantizer(self.weight), None if quantizer is None else quantizer(self.bias)
 
     def point(self, *given: Frac) -> Frac:
         product = summed(point_of(self.weight_quantizer), *given)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from flow.errors import DataError, UnsupportedError
 from flow.formats import INT64_BITS, FixedPoint, FloatRounding, Minifloat, Overflow, Rounding
 from flow.training.constants import SPREAD, whole_points
-from flow.training.kernels import Options, fused
+from flow.training.kernels import Options
 from flow.training.kernels.options import MINIFLOAT, OVERFLOWS
 from flow.training.minifloat_grid import Placed, nearest_numbers, placed
 from flow.training.points import FAR, SEARCH, group_max, grouped_sum, point_shape
@@ -144,12 +144,8 @@ class MinifloatQuantizer(Quantizer):
         high = form.highest_integer << (finest - int(at.amin()))
         return FixedPoint.holding(-high if form.signed else 0, high, finest)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` as numbers of the minifloat, same shape; while calibrating, the points move first."""
-        if self.calibrate:
-            with torch.no_grad():
-                self.move_to_best(x)
-        return fused(x, self.frac, None, self.options(), self.eager)
+    def modes(self) -> tuple[object, ...]:
+        return *super().modes(), self.float_rounding
 
     def options(self) -> Options | None:
         form = self.word.form

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from flow.training.operators import (
     FixedUpsample,
 )
 from flow.training.overrides import LayerSpecs, constant_options
+from flow.training.program import Step, joined, rectified_casts, run
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
 from flow.training.spec import Spec
@@ -37,23 +38,6 @@ from flow.training.tables import FixedTable
 from flow.training.words import AnyWord, MinifloatWord
 
 __all__ = ["QuantizedModel", "Step"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One value: which layer makes it from which earlier values.
-
-    Attributes:
-        name: of the value, and of the node in the graph.
-        layer: key in `QuantizedModel.layers`; two steps share a layer where the user's model calls one twice.
-        inputs: indices of earlier steps.
-        origin: module path in the user's model.
-    """
-
-    name: str
-    layer: str
-    inputs: tuple[int, ...]
-    origin: str
 
 
 class QuantizedModel(nn.Module):
@@ -77,6 +61,7 @@ class QuantizedModel(nn.Module):
         self.outputs = tuple(builder.index[name] for name in network.outputs)
         self.shape, self.spec = shape, spec
         self._placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
+        self._rectified = rectified_casts(self.steps, self.layers, self.outputs)
 
     def values(self, x: Tensor) -> list[Tensor]:
         """The value of every step for a batch float[B, *shape].
@@ -84,18 +69,12 @@ class QuantizedModel(nn.Module):
         Raises:
             DataError: a sample has another shape than the example had.
         """
+        return self._run(x, {})
+
+    def _run(self, x: Tensor, joins: dict[int, int]) -> list[Tensor]:
         if tuple(x.shape[1:]) != self.shape:
             raise DataError(f"The model takes samples {list(self.shape)}, not {list(x.shape[1:])}.")
-        done: list[Tensor] = []
-        points: list[Frac] = []
-        for step in self.steps:
-            layer: Any = self.layers[step.layer]
-            inputs = [done[index] for index in step.inputs] or [x]
-            given = [points[index] for index in step.inputs] if self._placed else []
-            done.append(layer(*inputs, *given) if isinstance(layer, AtPoint) else layer(*inputs))
-            if self._placed:  # after the layer, which while calibrating moves its point
-                points.append(layer.point(*given))
-        return done
+        return run(self.steps, dict(self.layers.items()), x, self._placed, joins)
 
     def constants(self) -> Iterator[Constant]:
         """Every constant with its quantiser, each pair once, first what its layer multiplies by."""
@@ -122,7 +101,7 @@ class QuantizedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The result for a batch float[B, *shape], or all of them where the user's model returns several."""
-        values = self.values(x)
+        values = self._run(x, joined(self._rectified, self.steps, self.layers))
         found = tuple(values[index] for index in self.outputs)
         return found if len(found) > 1 else found[0]
 

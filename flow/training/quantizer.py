@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules import module as modules
 
 from flow.errors import DataError, FormatError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.grid import limits, overflow_codes, quantized, round_codes, round_randomly
-from flow.training.kernels import Options, fused
+from flow.training.kernels import Options, fused, packed
 from flow.training.kernels.options import OVERFLOWS, ROUNDINGS
 from flow.training.points import FAR
 from flow.training.spec import Word
 from flow.training.words import AnyWord
 
-__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
+__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers", "untouched"]
 
 _LN2 = math.log(2.0)
 _SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
@@ -99,6 +101,8 @@ class Quantizer(nn.Module):
         FormatError: WRAP_SM with an unsigned word.
     """
 
+    _packed: tuple[tuple[object, ...], tuple[Tensor | None, Tensor | None]] | None = None
+
     def __init__(
         self,
         word: AnyWord,
@@ -131,11 +135,28 @@ class Quantizer(nn.Module):
         return FixedPoint(self.word.width, max(-FAR, min(FAR, round(frac))), self.word.signed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` on the grid, same shape; while calibrating, the point moves to its best position first."""
+        """`x` on its grid, same shape; while calibrating, points and lengths start anew first."""
         if self.calibrate:
             with torch.no_grad():
-                self.move_to_best(x)
-        return fused(x, self.frac, None, self.options(), self.eager)
+                self.start(x)
+        self.follow(x)
+        return fused(x, self.frac, self.whole(), self._told()[0], self.eager)
+
+    def rectified(self, x: Tensor) -> Tensor:
+        """`self(relu(x))`, in one pass where nothing here looks at the values themselves."""
+        if not (self.settled and untouched(self, type(self), Quantizer.forward)):
+            result: Tensor = self(functional.relu(x))
+            return result
+        return fused(x, self.frac, self.whole(), self._told()[1], lambda value: self.eager(functional.relu(value)))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the next cast leaves points and lengths where they are."""
+        return not self.calibrate
+
+    def whole(self) -> Tensor | None:
+        """Integer bits as trained where they are learned, in the shape of `frac`; here they are not."""
+        return None
 
     def options(self) -> Options | None:
         """What the kernel is to do; None where only eager torch can."""
@@ -144,12 +165,31 @@ class Quantizer(nn.Module):
         modes = ROUNDINGS[self.rounding], OVERFLOWS[self.overflow]
         return Options(*modes, int(self.word.signed), self.word.width - self.word.signed, far=FAR)
 
+    def modes(self) -> tuple[object, ...]:
+        """All that `options` reads."""
+        return self.word, self.rounding, self.overflow, self.drawing
+
+    def _told(self) -> tuple[Tensor | None, Tensor | None]:
+        """The options as the kernel takes them, without and with a ReLU before; made anew only where modes changed."""
+        if torch.compiler.is_compiling():
+            return None, None
+        modes = self.modes()
+        if self._packed is None or self._packed[0] != modes:
+            options = self.options()
+            both = () if options is None else (packed(options), packed(options._replace(rectified=1)))
+            self._packed = modes, both or (None, None)
+        return self._packed[1]
+
     def eager(self, x: Tensor) -> Tensor:
         """The cast by torch's own operators: the twin of the kernel."""
         result: Tensor = _FakeQuantize.apply(
             x, self.frac, self.format, None if self.drawing else self.rounding, self.overflow
         )
         return result
+
+    def start(self, x: Tensor) -> None:
+        """What calibration does first: points and lengths start anew."""
+        self.move_to_best(x)
 
     def move_to_best(self, x: Tensor) -> None:
         """Set the binary point to where `x` loses least."""
@@ -168,7 +208,7 @@ class Quantizer(nn.Module):
         return overflow_codes(whole, form, self.overflow).to(torch.int64).cpu().numpy()
 
     def follow(self, x: Tensor) -> None:
-        """Make what follows from the constant `x` itself, such as a word's length, that of its present values."""
+        """Make what follows from the values themselves, such as the length of a constant's word, that of `x`."""
 
     def points(self) -> list[nn.Parameter]:
         """The parameters that a training moves at the rate of binary points."""
@@ -187,6 +227,14 @@ class Quantizer(nn.Module):
     def extra_repr(self) -> str:
         """What print(model) shows of it."""
         return f"{self.format}, {self.rounding.value}, {self.overflow.value}"
+
+
+def untouched(module: nn.Module, kind: type[nn.Module], forward: Callable[..., Any] | None = None) -> bool:
+    """Whether a call of a module is a call of the `forward` of its `kind`, and nobody watches it."""
+    if type(module) is not kind or getattr(module.forward, "__func__", None) is not (forward or kind.forward):
+        return False
+    watched = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    return not (watched or modules._has_any_global_hook())
 
 
 def quantizers(model: nn.Module) -> dict[str, Quantizer]:

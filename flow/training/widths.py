@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.constants import ConstantQuantizer, whole_points
 from flow.training.grid import overflow_codes, round_codes
-from flow.training.kernels import Options, fused
+from flow.training.kernels import Options
 from flow.training.points import FAR, group_max, grouped_sum, power_of_two
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Word
@@ -88,7 +88,31 @@ def _covering(x: Tensor, at: Tensor) -> Tensor:
     return torch.frexp(group_max(codes, tuple(at.shape)))[1].long() - at
 
 
-class LearnedConstant(ConstantQuantizer):
+class _Learned(Quantizer):
+    """Integer bits beside the fractional ones: a parameter, or a buffer that follows the values.
+
+    Attributes:
+        trained: whether integer bits are trained.
+        integer: integer bits without the sign, in the shape of `frac`.
+    """
+
+    trained: bool
+    integer: Tensor
+
+    def points(self) -> list[nn.Parameter]:
+        """Fractional bits, and integer bits where they are trained."""
+        return [self.frac, self.integer] if self.trained else [self.frac]
+
+    @property
+    def settled(self) -> bool:
+        return super().settled and self.trained
+
+    def whole(self) -> Tensor:
+        # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
+        return self.integer if self.trained else self.integer.clone()
+
+
+class LearnedConstant(_Learned, ConstantQuantizer):
     """Casts a constant to words whose lengths are learned, with one length and one binary point per group.
 
     Args:
@@ -119,10 +143,6 @@ class LearnedConstant(ConstantQuantizer):
         else:
             self.register_buffer("integer", start)
 
-    def points(self) -> list[nn.Parameter]:
-        """Fractional bits, and integer bits where they are trained."""
-        return [self.frac, self.integer] if self.trained else [self.frac]
-
     def positions(self) -> Tensor:
         return super().positions().clamp(-_LONGEST, _LONGEST)
 
@@ -145,16 +165,6 @@ class LearnedConstant(ConstantQuantizer):
             return FixedPoint(1, 0, self.word.signed)
         highest = int(at[live].amax())
         return FixedPoint(int((magnitude - at)[live].amax()) + highest + self.word.signed, highest, self.word.signed)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` on the grids of its words, same shape; while calibrating, points and lengths start anew first."""
-        if self.calibrate:
-            with torch.no_grad():
-                self.move_to_best(x)
-        self.follow(x)
-        # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
-        integer = self.integer if self.trained else self.integer.clone()
-        return fused(x, self.frac, integer, self.options(), self.eager)
 
     def options(self) -> Options | None:
         plain = super().options()
@@ -199,7 +209,7 @@ class LearnedConstant(ConstantQuantizer):
         return f"words learned per {self.granularity.value} in {self.format}"
 
 
-class LearnedCast(Quantizer):
+class LearnedCast(_Learned):
     """Casts what travels between layers to a word whose length is learned; at least one bit besides the sign.
 
     Where the mode wraps or jumps, integer bits follow the largest value that training has shown, until `freeze`.
@@ -218,10 +228,6 @@ class LearnedCast(Quantizer):
         else:
             self.register_buffer("integer", start)
 
-    def points(self) -> list[nn.Parameter]:
-        """Fractional bits, and integer bits where they are trained."""
-        return [self.frac, self.integer] if self.trained else [self.frac]
-
     def _word(self) -> tuple[Tensor, Tensor]:
         at = whole_points(self.frac.detach(), self.place).clamp(-_LONGEST, _LONGEST)
         return at, (whole_points(self.integer.detach(), self.place) + at).clamp(1, _LONGEST)
@@ -236,17 +242,14 @@ class LearnedCast(Quantizer):
         at, magnitude = self._word()
         return FixedPoint(int(magnitude) + self.word.signed, int(at), self.word.signed)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` in the word, same shape; while calibrating, point and length start anew first."""
-        with torch.no_grad():
-            if self.calibrate:
-                self.move_to_best(x)
-                self.integer.copy_(self.word.width - self.word.signed - self.frac)
-            if self.following and (self.calibrate or self.training):
+    def start(self, x: Tensor) -> None:
+        super().start(x)
+        self.integer.copy_(self.word.width - self.word.signed - self.frac)
+
+    def follow(self, x: Tensor) -> None:
+        if self.following and (self.calibrate or self.training):
+            with torch.no_grad():
                 self.integer.copy_(torch.maximum(self.integer, _covering(x, self._word()[0])))
-        # What follows the values is set anew by the next cast, perhaps before this one's gradient is asked for.
-        integer = self.integer if self.trained else self.integer.clone()
-        return fused(x, self.frac, integer, self.options(), self.eager)
 
     def options(self) -> Options | None:
         plain = super().options()

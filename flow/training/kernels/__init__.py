@@ -2,6 +2,6 @@
 
 from flow.training.kernels.autograd import fused
 from flow.training.kernels.library import cast_operator
-from flow.training.kernels.options import Options
+from flow.training.kernels.options import Options, packed
 
-__all__ = ["Options", "cast_operator", "fused"]
+__all__ = ["Options", "cast_operator", "fused", "packed"]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from flow.training.kernels.library import cast_operator
-from flow.training.kernels.options import Options
 
 __all__ = ["fused"]
 
@@ -17,20 +16,20 @@ Twin = Callable[[Tensor], Tensor]
 _PLAIN = (Tensor, nn.Parameter)  # subclasses, as those of tracing, need not have memory
 
 
-def fused(x: Tensor, frac: Tensor, integer: Tensor | None, options: Options | None, twin: Twin) -> Tensor:
+def fused(x: Tensor, frac: Tensor, integer: Tensor | None, options: Tensor | None, twin: Twin) -> Tensor:
     """`x` on its grid, by the kernel where it can run and by `twin` elsewhere: same shape, same bits.
 
     Args:
         x: any shape.
         frac: binary points as trained; each holds for `x.numel() / frac.numel()` consecutive values.
         integer: integer bits as trained, where they are learned: of the shape of `frac`.
-        options: of the quantiser; None where its modes have no kernel.
+        options: of the quantiser, packed; None where its modes have no kernel.
         twin: the same in eager torch.
     """
     if options is None or torch.compiler.is_compiling() or not _usable(x, frac):
         return twin(x)
     cast = cast_operator()
-    found: Tensor | None = None if cast is None else cast(x, frac, integer, options[:-1], options.highest)
+    found: Tensor | None = None if cast is None else cast(x, frac, integer, options)
     return twin(x) if found is None else found  # a point that is not finite: the twin says so
 
 

@@ -9,6 +9,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <cstring>
+
 #include "fake_quantize.h"
 
 namespace {
@@ -21,12 +23,12 @@ const float* values(const Tensor& t) { return t.defined() ? t.const_data_ptr<flo
 float* room(const Tensor& t) { return t.defined() ? t.mutable_data_ptr<float>() : nullptr; }
 Tensor alike(const Tensor& t) { return t.defined() ? at::empty_like(t) : Tensor(); }
 
-// In the order of Options in flow/training/kernels/options.py, of which `highest` is the last.
-Options options_of(at::IntArrayRef modes, double highest) {
-  TORCH_CHECK(modes.size() == 11, "A cast takes 11 modes, not ", modes.size(), ".");
-  const auto mode = [&](int i) { return static_cast<int32_t>(modes[i]); };
-  return {mode(0), mode(1), mode(2), mode(3), mode(4), mode(5),
-          mode(6), mode(7), mode(8), mode(9), mode(10), static_cast<float>(highest)};
+// What `packed` of flow/training/kernels/options.py made.
+Options options_of(const Tensor& packed) {
+  TORCH_CHECK(packed.nbytes() == sizeof(Options), "A cast takes ", sizeof(Options), " bytes of options.");
+  Options found;
+  std::memcpy(&found, packed.const_data_ptr<int32_t>(), sizeof found);
+  return found;
 }
 
 struct Cast : torch::autograd::Function<Cast> {
@@ -37,22 +39,20 @@ struct Cast : torch::autograd::Function<Cast> {
   }
 
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& frac,
-                        const std::optional<Tensor>& integer, at::IntArrayRef modes, double highest) {
+                        const std::optional<Tensor>& integer, const Tensor& packed) {
     const Tensor whole = integer.value_or(Tensor()), y = at::empty_like(x);
-    const Options o = options_of(modes, highest);
+    const Options o = options_of(packed);
     Call c = call(x, frac, whole, o);
     c.y = room(y);
     forward_pass(c);
-    ctx->save_for_backward({x, frac, whole});
-    ctx->saved_data["modes"] = modes;
-    ctx->saved_data["highest"] = highest;
+    ctx->save_for_backward({x, frac, whole, packed});
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list upstreams) {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &frac = saved[1], &integer = saved[2];
-    const Options o = options_of(ctx->saved_data["modes"].toIntVector(), ctx->saved_data["highest"].toDouble());
+    const Options o = options_of(saved[3]);
     Call c = call(x, frac, integer, o);
     const Tensor upstream = upstreams[0].contiguous();
     return at::GradMode::is_enabled() ? differentiable(c, upstream, x, frac, integer)
@@ -65,7 +65,7 @@ struct Cast : torch::autograd::Function<Cast> {
     c.upstream = values(upstream);
     c.y = room(by_x), c.by_frac = room(by_frac), c.by_whole = room(by_integer);
     backward_pass(c);
-    return {by_x, by_frac, by_integer, Tensor(), Tensor()};
+    return {by_x, by_frac, by_integer, Tensor()};
   }
 
   // A gradient of this gradient is wanted, which is linear in `upstream`.
@@ -77,20 +77,20 @@ struct Cast : torch::autograd::Function<Cast> {
     const auto sum = [&](const Tensor& slope, const Tensor& points) {
       return points.defined() ? at::sum_to(upstream * slope, points.sizes()) * kLn2 : Tensor();
     };
-    return {upstream * to_x, sum(to_frac, frac), sum(to_integer, integer), Tensor(), Tensor()};
+    return {upstream * to_x, sum(to_frac, frac), sum(to_integer, integer), Tensor()};
   }
 };
 
 // `x` on its grid, a point for each `x.numel() / frac.numel()` consecutive values; none where a point is not finite.
 std::optional<Tensor> cast(const Tensor& x, const Tensor& frac, const std::optional<Tensor>& integer,
-                           at::IntArrayRef modes, double highest) {
+                           const Tensor& packed) {
   const bool usable = finite(values(frac), frac.numel()) && (!integer || finite(values(*integer), integer->numel()));
   if (!usable) return std::nullopt;
-  return Cast::apply(x, frac, integer, modes, highest);
+  return Cast::apply(x, frac, integer, packed);
 }
 
 }  // namespace
 
 TORCH_LIBRARY(qfx_flow, library) {
-  library.def("cast(Tensor x, Tensor frac, Tensor? integer, int[] modes, float highest) -> Tensor?", &cast);
+  library.def("cast(Tensor x, Tensor frac, Tensor? integer, Tensor options) -> Tensor?", &cast);
 }

@@ -34,6 +34,7 @@ struct Options {
   int32_t reach;      // and at most so far from 0
   int32_t least, most;  // bounds of magnitude bits that are learned
   int32_t mantissa;     // of a minifloat
+  int32_t rectified;    // 1 where values below zero count as zero
   float highest;        // number of a minifloat, in units of its lowest subnormal
 };
 
@@ -56,6 +57,7 @@ FLOW_INLINE int32_t whole(float point, int32_t far) {
 struct Shape {
   float low, high, size;   // of words of one length: the ends and 2**magnitude, in codes
   float negative, mirror;  // 1 where there is a sign, 1 where the ends are symmetric
+  float floor;             // values up to it count as zero, for good; NaN where none does
   int32_t mantissa;
 };
 
@@ -65,7 +67,7 @@ Shape shape_of(const Options& o) {
   const float high = o.rounding == MINIFLOAT ? o.highest : static_cast<float>(size - 1.0);
   const float low = o.rounding == MINIFLOAT || symmetric ? -high : static_cast<float>(-size);
   return {o.is_signed ? low : 0.0f, high, static_cast<float>(size), o.is_signed ? 1.0f : 0.0f, symmetric ? 1.0f : 0.0f,
-          o.mantissa};
+          o.rectified ? 0.0f : NAN, o.mantissa};
 }
 
 // One word at one binary point. Slopes hold where a value lies above `top` or below `bottom`; between them dy/dx = 1.
@@ -135,6 +137,8 @@ FLOW_INLINE float nearest_number(float x, const Word& w, int32_t mantissa) {
   const float large = from_bits(binade + ((23 - mantissa) << 23) + (1 << 22));
   return (kept + large) - large;
 }
+
+FLOW_INLINE float rectified(float x, const Shape& s) { return x <= s.floor ? 0.0f : x; }
 
 template <int R, int O>
 FLOW_INLINE float quantized(float x, const Word& w, const Shape& s) {
@@ -221,7 +225,7 @@ void forward_group(const Call& c, int64_t group, int64_t from, int64_t to) {
   float* __restrict y = c.y;
   const Shape shape = shape_of(*c.options);
   const Word w = group_word(c, group);
-  for (int64_t i = from; i < to; ++i) y[i] = quantized<R, O>(x[i], w, shape);
+  for (int64_t i = from; i < to; ++i) y[i] = quantized<R, O>(rectified(x[i], shape), w, shape);
 }
 
 template <int R, bool Learned>
@@ -234,9 +238,9 @@ void backward_group(const Call& c, int64_t group, int64_t from, int64_t to, doub
   for (int64_t start = from; start < to; start += kBlock) {
     const int64_t count = to - start < kBlock ? to - start : kBlock;
     for (int64_t i = 0; i < count; ++i) {
-      const float slope = upstream[start + i];
-      const Slopes s = slopes<R, Learned>(x[start + i], w, shape);
-      by_x[start + i] = slope * s.x;
+      const float slope = upstream[start + i], value = x[start + i];
+      const Slopes s = slopes<R, Learned>(rectified(value, shape), w, shape);
+      by_x[start + i] = value <= shape.floor ? 0.0f : slope * s.x;
       by_frac[i] = slope * s.frac;
       if constexpr (Learned) by_whole[i] = slope * s.whole;
     }
@@ -251,8 +255,8 @@ void slopes_group(const Call& c, int64_t group) {
   const Shape shape = shape_of(*c.options);
   const Word w = group_word(c, group);
   for (int64_t i = group * c.inner; i < (group + 1) * c.inner; ++i) {
-    const Slopes s = slopes<R, Learned>(c.x[i], w, shape);
-    c.y[i] = s.x;
+    const Slopes s = slopes<R, Learned>(rectified(c.x[i], shape), w, shape);
+    c.y[i] = c.x[i] <= shape.floor ? 0.0f : s.x;
     c.by_frac[i] = s.frac;
     if constexpr (Learned) c.by_whole[i] = s.whole;
   }

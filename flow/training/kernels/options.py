@@ -1,12 +1,16 @@
-"""What a kernel is told of a quantiser, in the order of `struct Options` in fake_quantize.h."""
+"""What a kernel is told of a quantiser, in the order and the types of `struct Options` in fake_quantize.h."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from flow.formats import Overflow, Rounding
 
-__all__ = ["MINIFLOAT", "OVERFLOWS", "ROUNDINGS", "Options"]
+__all__ = ["MINIFLOAT", "OVERFLOWS", "ROUNDINGS", "Options", "packed"]
 
 # Which modes go through the kernels, and their numbers there; a quantiser with any other mode runs in eager torch.
 ROUNDINGS = {
@@ -39,6 +43,7 @@ class Options(NamedTuple):
         least: bound of magnitude bits that are learned.
         most: bound of magnitude bits that are learned.
         mantissa: bits of a minifloat.
+        rectified: 1 where a ReLU comes before the cast.
         highest: number of a minifloat in units of its lowest subnormal.
     """
 
@@ -53,4 +58,12 @@ class Options(NamedTuple):
     least: int = 0
     most: int = 0
     mantissa: int = 0
+    rectified: int = 0
     highest: float = 0.0
+
+
+@lru_cache(maxsize=1024)
+def packed(options: Options) -> Tensor:
+    """The options as they lie in memory: int32[13], the last of which holds the bits of a float."""
+    highest = torch.tensor([options.highest], dtype=torch.float32).view(torch.int32)
+    return torch.cat([torch.tensor(options[:-1], dtype=torch.int32), highest])

@@ -149,6 +149,49 @@ def test_minifloats(text, granularity, generator):
             assert granularity is Granularity.CHANNEL or torch.equal(made(wide), made.eager(wide))
 
 
+def rectifying(generator):
+    """Every kind of cast, each with what scales its input."""
+    for rounding, mode, signed in MODES:
+        yield set_points(Quantizer(Word(4, signed), rounding, mode), generator), 4.0
+    for mode in (Overflow.SAT, Overflow.SAT_SYM):
+        yield set_points(LearnedCast(Word(6, signed=False), Rounding.RND_CONV, mode, "x"), generator), 16.0
+    yield MinifloatQuantizer(parse_word("ue4m4")), 2.0**-6
+    yield set_points(ConstantQuantizer(Word(5, signed=True), (30, 10), Granularity.CHANNEL), generator), 4.0
+
+
+def test_a_relu_before_the_cast(generator):
+    compared = 0
+    for made, scale in rectifying(generator):
+        x = dyadic((30, 10), generator, scale)
+        x[:, 0], upstream = 0.0, ones(x.shape, generator)
+        found = run(made, made.rectified, x, upstream)
+        expected = run(made, lambda value, made=made: made.eager(torch.relu(value)), x, upstream)
+        assert found[0].grad_fn.name() == FUSED
+        assert all(torch.equal(mine, its) for mine, its in zip(found[:2], expected[:2], strict=True))
+        assert all(torch.equal(mine, its) for mine, its in zip(found[2], expected[2], strict=True))
+        assert expected[1].count_nonzero() > 0
+        compared += 1
+    assert compared == len(MODES) + 4
+
+
+def test_a_gradient_of_a_gradient_through_a_relu(generator):
+    for made in (Quantizer(Word(4, signed=True)), LearnedCast(Word(4, signed=False), Rounding.RND, Overflow.SAT, "x")):
+        x, upstream = dyadic((50,), generator, scale=16.0), ones((50,), generator)
+        found = twice(made.rectified, made.points(), x, upstream)
+        expected = twice(lambda value, made=made: made.eager(torch.relu(value)), made.points(), x, upstream)
+        assert found[-1].abs().sum() > 0
+        assert all(torch.equal(mine, its) for mine, its in zip(found, expected, strict=True))
+
+
+def test_the_kernel_is_told_of_modes_that_change(generator):
+    x = torch.randn(100, generator=generator)
+    made = Quantizer(Word(4, signed=True), Rounding.TRN, Overflow.SAT)
+    before = made(x)
+    made.rounding, made.overflow, made.word = Rounding.RND_CONV, Overflow.WRAP, Word(2, signed=False)
+    assert not torch.equal(made(x), before)
+    assert torch.equal(made(x), made.eager(x))
+
+
 def run_on(threads, made, x, upstream):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
