@@ -223,6 +223,7 @@ def synthesise(
     keep: Sequence[str] = (),
     dsp: bool = True,
     netlist: bool = False,
+    without: Sequence[str] = (),
     scratch: Path | None = None,
 ) -> Synthesis:
     """Map a design onto a family with the one recipe.
@@ -236,12 +237,13 @@ def synthesise(
         keep: modules that stay whole in a flat run, so that each has its own row in `Synthesis.modules`.
         dsp: whether multipliers may become DSPs.
         netlist: whether to return the mapped netlist.
+        without: steps of the recipe to leave out, to measure what they bring.
         scratch: where to run; a temporary folder by default.
 
     Raises:
         ToolError: Yosys rejects the sources, or leaves a cell that the area table does not know.
     """
-    steps = recipe(family, flatten=flatten, dsp=dsp)
+    steps = [step for step in recipe(family, flatten=flatten, dsp=dsp) if step not in without]
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_synth_") as folder:
         place = Path(folder) / "synthesis"
         script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist)

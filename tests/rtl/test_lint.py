@@ -73,6 +73,7 @@ def test_one_module_a_file_with_a_header(name):
         ("flow_dense", ".Simd(3)", "flow_dense: Simd must divide Inputs"),
         ("flow_argmax", ".IndexWidth(3)", "flow_argmax: IndexWidth must hold Count-1"),
         ("flow_fifo", ".Depth(1)", "flow_fifo: Width must be at least 1 and Depth at least 2"),
+        ("flow_minifloat_encode", ".Rounding(5)", "flow_minifloat_encode: Rounding must lie in 0..4"),
         ("flow_mul_array", ".AWidth(0)", "flow_mul_array: widths must be at least 1"),
         ("flow_mul_table", ".BWidth(0)", "flow_mul_table: widths must be at least 1 and together at most 12"),
         ("flow_window", ".Groups(2)", "flow_window: Groups must divide PixelBeats, and both must be at least 1"),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
 
 from flow import resources
-from flow.exporters.writer import write_tree
+from flow.errors import ToolError
 from flow.formats.khot import digit_count
 from flow.synthesis import Family, synthesise
-from flow.tools import run
-from tests.rtl.bench.exhaustive import Cell, outputs, wrapped
+from tests.rtl.bench.exhaustive import Case, Cell, checked, wrapped
+from tests.rtl.bench.proof import proved
 
 SIGNS = list(itertools.product((1, 0), repeat=2))
 FOLDER = resources.folder("rtl")
@@ -21,54 +20,18 @@ PARTS = ("flow_mul", "flow_mul_row", "flow_mul_table", "flow_mul_array", "flow_m
 SOURCES = {f"{name}.sv": (FOLDER / f"{name}.sv").read_text() for name in PARTS}
 
 
-def multiplier(module: str, a: int, b: int, a_signed: int, b_signed: int) -> Cell:
+def product(form: str, a: int, b: int, a_signed: int, b_signed: int) -> Case:
     parameters = {"AWidth": a, "BWidth": b, "ASigned": a_signed, "BSigned": b_signed}
-    return Cell(module, parameters, {"a_i": a, "b_i": b}, ("p_o", a + b))
+    x, y = np.divmod(np.arange(1 << (a + b)), 1 << b)
+    cell = Cell(f"flow_mul_{form}", parameters, {"a_i": a, "b_i": b}, ("p_o", a + b))
+    return cell, wrapped(x, a, bool(a_signed)) * wrapped(y, b, bool(b_signed))
 
 
-def products(cell: Cell) -> np.ndarray:
-    """a * b for all pairs, as the unsigned numbers that the bits of the product make."""
-    a, b, a_signed, b_signed = cell.parameters.values()
-    codes = np.arange(1 << (a + b))
-    return wrapped(wrapped(codes >> b, a, a_signed) * wrapped(codes, b, b_signed), a + b, False)
-
-
-def check(cells: list[Cell], scratch) -> int:
-    compared = 0
-    for cell, found in zip(cells, outputs(cells, scratch), strict=True):
-        np.testing.assert_array_equal(found, products(cell), err_msg=str(cell))
-        compared += len(found)
-    return compared
-
-
-def chosen() -> list[Cell]:
-    """Both parities and both orders of the widths, all signs, and every form."""
-    widths = [(1, 1), (1, 7), (7, 1), (2, 6), (3, 3), (4, 4), (3, 4), (5, 2), (5, 5), (6, 4), (4, 7), (7, 6)]
-    arrays = [multiplier("flow_mul_array", *pair, *signs) for pair in widths for signs in SIGNS]
-    arrays += [multiplier("flow_mul_array", 8, 8, *signs) for signs in SIGNS]
-    tables = [multiplier("flow_mul_table", *pair, *signs) for pair in ((2, 3), (4, 4), (1, 5)) for signs in SIGNS]
-    dsps = [multiplier("flow_mul_dsp", *pair, *signs) for pair in ((8, 8), (3, 5)) for signs in SIGNS]
-    return arrays + tables + dsps
-
-
-def test_all_pairs_of_every_form(tmp_path):
-    cells = chosen()
-    assert check(cells, tmp_path) == sum(1 << cell.bits for cell in cells) == 581_264
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("signs", SIGNS)
-def test_all_pairs_of_all_widths(signs, tmp_path):
-    cells = [multiplier("flow_mul_array", a, b, *signs) for a in range(1, 9) for b in range(1, 9)]
-    cells += [multiplier("flow_mul_table", a, b, *signs) for a in range(1, 9) for b in range(1, 9) if a + b <= 10]
-    assert check(cells, tmp_path) > 64 * 256
-
-
-def khot_fields(width: int, count: int, b_signed: int) -> dict[int, int]:
+def khot_values(width: int, count: int, b_signed: int) -> np.ndarray:
     """What every value of `flow_mul_khot`'s b_i stands for."""
     exponent_width = width.bit_length()
     field = exponent_width + b_signed
-    found = {}
+    found = np.zeros(1 << (count * field), dtype=np.int64)
     for digits in itertools.product(range(1 << field), repeat=count):
         pairs = [(digit % (1 << exponent_width), digit >> exponent_width) for digit in digits]
         value = sum((-1) ** negative << exponent for exponent, negative in pairs if exponent < width)
@@ -76,43 +39,49 @@ def khot_fields(width: int, count: int, b_signed: int) -> dict[int, int]:
     return found
 
 
-KHOTS = [(4, 4, 1, 1, 2), (4, 4, 0, 1, 2), (4, 4, 1, 0, 2), (4, 3, 0, 0, 3), (8, 8, 1, 1, 1), (5, 7, 1, 1, 2)]
+def khot(a: int, b: int, a_signed: int, b_signed: int, digits: int) -> Case:
+    parameters = {"AWidth": a, "BWidth": b, "ASigned": a_signed, "BSigned": b_signed, "Digits": digits}
+    inputs = {"a_i": a, "b_i": digits * (b.bit_length() + b_signed)}
+    values = khot_values(b, digits, b_signed)
+    codes = np.arange(-(1 << (b - 1)) if b_signed else 0, 1 << (b - b_signed))
+    assert set(codes[digit_count(codes, bool(b_signed)) <= digits]) <= set(values), "a K-hot code has no fields"
+    cell = Cell("flow_mul_khot", parameters, inputs, ("p_o", a + b))
+    return cell, np.multiply.outer(wrapped(np.arange(1 << a), a, bool(a_signed)), values).ravel()
 
 
-def test_every_number_of_few_digits(tmp_path):
-    cells = []
-    for a, b, a_signed, b_signed, digits in KHOTS:
-        parameters = {"AWidth": a, "BWidth": b, "ASigned": a_signed, "BSigned": b_signed, "Digits": digits}
-        inputs = {"a_i": a, "b_i": digits * (b.bit_length() + b_signed)}
-        cells.append(Cell("flow_mul_khot", parameters, inputs, ("p_o", a + b)))
-    compared = 0
-    for (a, b, a_signed, b_signed, digits), found in zip(KHOTS, outputs(cells, tmp_path), strict=True):
-        fields = khot_fields(b, digits, b_signed)
-        codes = np.arange(-(1 << (b - 1)) if b_signed else 0, 1 << (b - b_signed))
-        assert set(codes[digit_count(codes, bool(b_signed)) <= digits]) <= set(fields.values())
-        codes_of_a = wrapped(np.arange(1 << a), a, a_signed)
-        values = np.array([fields[code] for code in range(len(fields))])
-        want = wrapped((codes_of_a[:, None] * values).ravel(), a + b, False)
-        np.testing.assert_array_equal(found, want, err_msg=str((a, b, a_signed, b_signed, digits)))
-        compared += len(found)
-    assert compared == sum(1 << cell.bits for cell in cells)
+# Both parities and both orders of the widths.
+WIDTHS = ((1, 1), (1, 7), (7, 1), (2, 6), (3, 3), (4, 4), (3, 4), (5, 2), (5, 5), (6, 4), (4, 7), (7, 6), (8, 8))
+KHOTS = ((4, 4, 1, 1, 2), (4, 4, 0, 1, 2), (4, 4, 1, 0, 2), (4, 3, 0, 0, 3), (8, 8, 1, 1, 1), (5, 7, 1, 1, 2))
 
 
-@pytest.mark.parametrize("module", ["flow_mul_array", "flow_mul_table", "flow_mul_dsp"])
-def test_equal_to_a_multiplication_by_proof(module, tmp_path):
-    gold = (
-        "module gold (input logic signed [4:0] a_i, input logic [3:0] b_i, output logic [8:0] p_o);\n"
-        "  assign p_o = a_i * $signed({1'b0, b_i});\nendmodule\n"
-    )
-    gate = wrapper("gate", (5, 4, 1, 0), module)
-    script = (
-        f"read_verilog -sv -defer {' '.join(SOURCES)} gate.sv\nhierarchy -check -top gate\nproc\nflatten\n"
-        "read_verilog -sv gold.sv\nproc\nopt_clean\n"
-        "miter -equiv -flatten gold gate miter\nsat -verify -prove trigger 0 miter\n"
-    )
-    write_tree(tmp_path / "yosys", {**SOURCES, "gate.sv": gate, "gold.sv": gold, "run.ys": script})
-    code = "from pyosys import libyosys as y; y.run_pass('script run.ys', y.Design())"
-    assert "no model found: SUCCESS!" in run([sys.executable, "-P", "-c", code], cwd=tmp_path / "yosys")
+def test_all_pairs_of_every_form(tmp_path):
+    cases = [product("array", *widths, *signs) for widths in WIDTHS for signs in SIGNS]
+    cases += [product("table", *widths, *signs) for widths in ((2, 3), (4, 4), (1, 5)) for signs in SIGNS]
+    cases += [product("dsp", *widths, *signs) for widths in ((8, 8), (3, 5)) for signs in SIGNS]
+    cases += [khot(*given) for given in KHOTS]
+    assert checked(cases, tmp_path) == {
+        "flow_mul_array": 316_688,
+        "flow_mul_table": 1_408,
+        "flow_mul_dsp": 263_168,
+        "flow_mul_khot": 26_624,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signs", SIGNS)
+def test_all_pairs_of_all_widths(signs, tmp_path):
+    cases = [product("array", a, b, *signs) for a in range(1, 9) for b in range(1, 9)]
+    cases += [product("table", a, b, *signs) for a in range(1, 9) for b in range(1, 9) if a + b <= 10]
+    assert checked(cases, tmp_path)["flow_mul_array"] == (2 + 4 + 8 + 16 + 32 + 64 + 128 + 256) ** 2
+
+
+def test_equal_to_the_product_by_proof(tmp_path):
+    cases = [product(form, 5, 4, 1, 0) for form in ("array", "table", "dsp")]
+    cases += [product("array", 4, 4, 1, 1), khot(4, 3, 1, 1, 1)]
+    assert proved(cases, tmp_path) == len(cases) == 5
+    cell, values = cases[-1]
+    with pytest.raises(ToolError, match="proof did fail"):
+        proved([(cell, values + (np.arange(len(values)) == 77))], tmp_path / "wrong")
 
 
 # AWidth, BWidth, ASigned, BSigned: LUTs, inverters included. Even and signed: B/2 rows of A + 1 LUTs.
@@ -122,11 +91,11 @@ BOUNDS = {
 }  # fmt: skip
 
 
-def wrapper(name: str, shape: tuple[int, int, int, int], module: str = "flow_mul_array") -> str:
+def wrapper(name: str, shape: tuple[int, int, int, int]) -> str:
     a, b, a_signed, b_signed = shape
     return (
         f"module {name} (input logic [{a - 1}:0] a_i, input logic [{b - 1}:0] b_i, output logic [{a + b - 1}:0] p_o);\n"
-        f"  {module} #(.AWidth({a}), .BWidth({b}), .ASigned({a_signed}), .BSigned({b_signed})) u_mul "
+        f"  flow_mul_array #(.AWidth({a}), .BWidth({b}), .ASigned({a_signed}), .BSigned({b_signed})) u_mul "
         "(.a_i(a_i), .b_i(b_i), .p_o(p_o));\nendmodule\n"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flow import resources
+from flow.estimation.characterise import rtl_sources
 from flow.simulation.rtl_verilator import ProgramJob, run_program
 
 WORD = 32
@@ -34,6 +35,10 @@ class Cell:
     @property
     def bits(self) -> int:
         return sum(self.inputs.values())
+
+
+# A cell, and its output for all its inputs, int64[2**bits]; of which only the bits of the output count.
+Case = tuple[Cell, NDArray[np.int64]]
 
 
 def _ports(cell: Cell) -> str:
@@ -73,11 +78,9 @@ def _bench(cells: Sequence[Cell]) -> str:
     )
 
 
-def outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.int64]]:
+def _outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.int64]]:
     """The output of each cell for all its inputs, int64[2**bits] each, as unsigned numbers."""
-    folder = resources.folder("rtl")
-    order = sorted(folder.glob("*.sv"), key=lambda path: (path.stem != "flow_pkg", path.name))
-    sources = {path.name: path.read_text() for path in order} | {"bench.sv": _bench(cells)}
+    sources = rtl_sources() | {"bench.sv": _bench(cells)}
     place = run_program(ProgramJob(sources, "bench", args=("--no-timing",)), scratch)
     table = np.fromfile(place / "words.bin", dtype="<u4").astype(np.int64)
     table = table.reshape(1 << max(cell.bits for cell in cells), -1)
@@ -87,6 +90,16 @@ def outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.int64]]:
         found.append(rows @ (1 << (WORD * np.arange(_words(cell), dtype=np.int64))))
         column += _words(cell)
     return found
+
+
+def checked(cases: Sequence[Case], scratch: Path) -> Counter[str]:
+    """How many values of each module were compared with what they should be, all equal."""
+    compared: Counter[str] = Counter()
+    for (cell, values), found in zip(cases, _outputs([cell for cell, _ in cases], scratch), strict=True):
+        want = wrapped(values, cell.output[1], False)
+        np.testing.assert_array_equal(found, want, err_msg=str(cell))
+        compared[cell.module] += len(found)
+    return compared
 
 
 def wrapped(values: NDArray[np.int64], width: int, signed: bool) -> NDArray[np.int64]:
