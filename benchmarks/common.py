@@ -25,7 +25,7 @@ def publish(title: str, rows: list[Row], packages: Iterable[str], target: Path |
     """Print the rows as a table, and write them where asked."""
     table = Table("case", "who", "value", "unit", "ratio to flow", title=title, caption=machine())
     for row in rows:
-        ratio = "" if row.ratio_to_flow is None else f"{row.ratio_to_flow:.2f}"
+        ratio = "" if row.ratio_to_flow is None else f"{row.ratio_to_flow:.3g}"
         table.add_row(row.case, row.who, f"{row.value:.4g}", row.unit, ratio)
     Console().print(table)
     if target is not None:

@@ -1,6 +1,7 @@
 """Samples a second of `flow.interpret`, hls4ml's `predict()` and the C++ interpreters of da4ml and alkaid, one thread.
 
-All compute the same integers: every output of every party is compared, code for code, before anything is timed.
+All compute the same integers: every output of every party is compared, code for code, and who differs gets no figure.
+Besides the wall clock there is the processor's time, which others on the same machine disturb less.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ SCRIPTS: dict[str, tuple[Path, list[str]]] = {
     "alkaid": (PEERS, ["adder_emulation.py", "alkaid"]),
 }
 TIMEOUT = 1800.0
+
+Times = dict[str, list[float]]  # wall and cpu -> seconds of each call
 
 
 def kif(form: FixedPoint) -> dict[str, int]:
@@ -75,11 +78,12 @@ def prepare(folder: Path, graph: Graph, codes: np.ndarray, peers: bool) -> None:
         write_file(folder / "mlp.json", json.dumps({"input": kif(graph.input.format), "layers": layers(graph)}))
 
 
-def seconds(who: str, folder: Path) -> list[float]:
-    """One run of a script in a process of its own; its outputs lie in the folder."""
+def seconds(who: str, folder: Path) -> Times:
+    """One run of a script in a process of its own, wall and cpu; its outputs lie in the folder."""
     python, argv = SCRIPTS[who]
     command = [python, HERE / "peers" / argv[0], *argv[1:], folder]
-    found: list[float] = json.loads(run(command, env={**os.environ, **ONE_THREAD}, timeout=TIMEOUT).splitlines()[-1])
+    printed = run(command, env={**os.environ, **ONE_THREAD}, timeout=TIMEOUT)
+    found: Times = json.loads(printed.splitlines()[-1])
     return found
 
 
@@ -98,28 +102,45 @@ def check(who: str, folder: Path, graph: Graph, expected: np.ndarray) -> None:
         raise DataError(f"{who} differs from the interpreter in {wrong} of {expected.size} outputs of {graph.name!r}.")
 
 
-def measured(case: str, graph: Graph, samples: int, rounds: int, whom: list[str], missing: dict[str, str]) -> list[Row]:
-    """All parties in turn, several rounds; the first compares, and no time is kept of who fails or differs."""
+def measured(
+    folder: Path, graph: Graph, expected: np.ndarray, rounds: int, whom: list[str]
+) -> tuple[dict[str, Times], dict[str, str]]:
+    """All parties in turn, several rounds, and why who is missing; the first turn also compiles and is not counted."""
+    times: dict[str, Times] = {who: {"wall": [], "cpu": []} for who in whom}
+    missing: dict[str, str] = {}
+    for turn in range(rounds + 1):
+        for who in [one for one in whom if one not in missing]:
+            try:
+                found = seconds(who, folder)
+                check(who, folder, graph, expected)
+            except FlowError as error:
+                missing[who] = str(error).splitlines()[-1]
+                del times[who]
+                continue
+            for clock in found if turn else ():
+                times[who][clock] += found[clock]
+    return times, missing
+
+
+def case_rows(case: str, graph: Graph, samples: int, rounds: int, whom: list[str]) -> list[Row]:
+    """One net: inputs drawn, every party measured, speeds as medians."""
     form = graph.input.format
     codes = np.random.default_rng(0).integers(form.low, form.high, (samples, *graph.input.shape), endpoint=True)
-    expected, missing = interpret(graph, codes)[0].reshape(samples, -1), dict(missing)
-    times: dict[str, list[float]] = {who: [] for who in whom}
+    expected = interpret(graph, codes)[0].reshape(samples, -1)
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
-        folder = Path(name)
-        prepare(folder, graph, codes, len(whom) > 1)
-        for turn in range(rounds + 1):
-            for who in [one for one in whom if one not in missing]:
-                try:
-                    found = seconds(who, folder)
-                    check(who, folder, graph, expected)
-                except FlowError as error:
-                    missing[who] = str(error).splitlines()[-1]
-                    continue
-                times[who] += found if turn else []  # the first run also compiles
-    speeds = {who: samples / statistics.median(held) / 1e3 for who, held in times.items() if who not in missing}
-    rows = [Row(case, who, speed, "thousand samples/s", speed / speeds["flow"]) for who, speed in speeds.items()]
-    print(f"{case}: {samples} samples, {expected.size} outputs of {', '.join(speeds)} are the interpreter's")
-    return rows + [Row(case, f"{who}: {why}", float("nan"), "missing") for who, why in missing.items()]
+        prepare(Path(name), graph, codes, whom != ["flow"])
+        times, missing = measured(Path(name), graph, expected, rounds, whom)
+    print(f"{case}: {samples} samples, {expected.size} outputs of {', '.join(times)} are the interpreter's")
+    rows = []
+    for clock in ("wall", "cpu"):
+        speeds = {who: samples / statistics.median(held[clock]) / 1e3 for who, held in times.items()}
+        for who, speed in speeds.items():
+            rows.append(Row(f"{case}, {clock}", who, speed, "thousand samples/s", speed / speeds["flow"]))
+    return rows + missing_rows(case, missing)
+
+
+def missing_rows(case: str, missing: dict[str, str]) -> list[Row]:
+    return [Row(case, f"{who}: {why}", float("nan"), "missing") for who, why in missing.items()]
 
 
 def main() -> None:
@@ -130,14 +151,15 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=[*MLPS, *CONVOLUTIONS], choices=[*MLPS, *CONVOLUTIONS])
     parser.add_argument("--no-peers", action="store_true")
     given = parser.parse_args()
-    others = [who for who in SCRIPTS if who != "flow"]
-    away = others if given.no_peers else [who for who in others if not SCRIPTS[who][0].exists()]
-    missing, rows = dict.fromkeys(away, "missing, run make peers"), []
+    away = [who for who in SCRIPTS if who != "flow" and (given.no_peers or not SCRIPTS[who][0].exists())]
+    rows = []
     for case in given.cases:
         if case in MLPS:
-            rows += measured(case, MLPS[case](), given.samples, given.rounds, list(SCRIPTS), missing)
+            whom = [who for who in SCRIPTS if who not in away]
+            rows += case_rows(case, MLPS[case](), given.samples, given.rounds, whom)
+            rows += missing_rows(case, dict.fromkeys(away, "missing, run make peers"))
         else:
-            rows += measured(case, CONVOLUTIONS[case](), given.images, given.rounds, ["flow"], {})
+            rows += case_rows(case, CONVOLUTIONS[case](), given.images, given.rounds, ["flow"])
     publish("Emulation, one thread", rows, ["numpy", "qfx-flow", "hls4ml"], given.json)
 
 
