@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flow.formats import Overflow, cast, cast_floats, encode_minifloat, overflow, round_floats
+from flow.ir.carriers import Carrier, Codes, Formula, Types, lifted, reused
+from flow.ir.cast_formulas import requantize, requantize_each, requantize_minifloat
 from flow.ir.ops import (
     Add,
     ArgMax,
@@ -41,25 +40,8 @@ from flow.ir.ops import (
     Transpose,
     Upsample,
 )
-from flow.ir.value import Value
 
-__all__ = ["FORMULAS", "FRESH", "IN_PLACE", "Carrier", "Codes", "Formula"]
-
-Carrier = np.dtype[Any]
-Codes = NDArray[Any]
-Formula = Callable[..., Codes]  # [N, *shape] of each input -> [N, *shape] of the result, all of one carrier
-Types = tuple[Value, ...]
-
-_DOUBLE = 53
-_INTEGERS = np.dtype(np.int64)
-
-
-def _lifted(codes: Codes, bits: int) -> Codes:
-    """`codes << bits` in any carrier."""
-    if not bits:
-        return codes
-    lifted: Codes = codes << bits if codes.dtype == _INTEGERS else np.ldexp(codes, bits)
-    return lifted
+__all__ = ["FORMULAS", "FRESH", "IN_PLACE"]
 
 
 def _per_channel(codes: Codes, types: Types, carrier: Carrier) -> Codes:
@@ -68,38 +50,48 @@ def _per_channel(codes: Codes, types: Types, carrier: Carrier) -> Codes:
 
 
 def _dense(node: Dense, types: Types, carrier: Carrier) -> Formula:
-    weight = _lifted(np.ascontiguousarray(node.weight.codes.T, dtype=carrier), node.product_shift(types[0]))
+    weight = lifted(np.ascontiguousarray(node.weight.codes.T, dtype=carrier), node.product_shift(types[0]))
     bias = node.bias_codes(types[0]).astype(carrier)
+    results = reused(node.weight.shape[:1], carrier)
 
     def formula(x: Codes) -> Codes:
-        sums: Codes = x @ weight
+        sums: Codes = np.matmul(x, weight, out=results(len(x)))
         sums += bias
         return sums
 
     return formula
 
 
-def _padded(x: Codes, padding: tuple[int, int]) -> Codes:
-    if not any(padding):
-        return x
-    (n, c, h, w), (ph, pw) = x.shape, padding
-    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), x.dtype)
-    padded[:, :, ph : ph + h, pw : pw + w] = x
-    return padded
+def _padded(shape: tuple[int, ...], padding: tuple[int, int], carrier: Carrier) -> Formula:
+    """Zeros around the images [N, *shape]; nothing writes to the border, so that it stays zero."""
+    (c, h, w), (ph, pw) = shape, padding
+    results = reused((c, h + 2 * ph, w + 2 * pw), carrier)
+
+    def formula(x: Codes) -> Codes:
+        if not any(padding):
+            return x
+        padded = results(len(x))
+        padded[:, :, ph : ph + h, pw : pw + w] = x
+        return padded
+
+    return formula
 
 
 def _conv2d(node: Conv2d, types: Types, carrier: Carrier) -> Formula:
-    groups, out, fan = node.groups, node.weight.shape[0], math.prod(node.weight.shape[1:])
+    groups, (out, *window), (_, h, w) = node.groups, node.weight.shape, node.infer(*types).shape
+    fan = math.prod(window)
     kernels = node.weight.codes.reshape(groups, out // groups, fan).astype(carrier)
-    weight = _lifted(kernels, node.product_shift(types[0]))
+    weight = lifted(kernels, node.product_shift(types[0]))
     bias = _per_channel(node.bias_codes(types[0]), types, carrier)
+    padded, (sh, sw) = _padded(types[0].shape, node.padding, carrier), node.stride
+    windows = reused((types[0].shape[0], *node.kernel, h, w), carrier)
+    results = reused((groups, out // groups, h * w), carrier)
 
     def formula(x: Codes) -> Codes:
-        view = np.lib.stride_tricks.sliding_window_view(_padded(x, node.padding), node.kernel, axis=(2, 3))
-        windows = view[:, :, :: node.stride[0], :: node.stride[1]]
-        n, _, h, w = windows.shape[:4]
-        columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, groups, fan, h * w)
-        sums: Codes = (weight @ columns).reshape(n, out, h, w)
+        places = np.lib.stride_tricks.sliding_window_view(padded(x), node.kernel, axis=(2, 3))[:, :, ::sh, ::sw]
+        columns = windows(len(x))
+        columns[:] = places.transpose(0, 1, 4, 5, 2, 3)
+        sums = np.matmul(weight, columns.reshape(-1, groups, fan, h * w), out=results(len(x))).reshape(-1, out, h, w)
         sums += bias
         return sums
 
@@ -107,7 +99,7 @@ def _conv2d(node: Conv2d, types: Types, carrier: Carrier) -> Formula:
 
 
 def _scale_shift(node: ScaleShift, types: Types, carrier: Carrier) -> Formula:
-    scale = _lifted(_per_channel(node.scale.codes, types, carrier), node.product_shift(types[0]))
+    scale = lifted(_per_channel(node.scale.codes, types, carrier), node.product_shift(types[0]))
     shift = _per_channel(node.shift_codes(types[0]), types, carrier)
 
     def formula(x: Codes) -> Codes:
@@ -126,12 +118,12 @@ def _lifts(types: Types) -> list[int]:
 
 def _add(node: Add, types: Types, carrier: Carrier) -> Formula:
     left, right = _lifts(types)
-    return lambda a, b: _lifted(a, left) + _lifted(b, right)
+    return lambda a, b: lifted(a, left) + lifted(b, right)
 
 
 def _sub(node: Sub, types: Types, carrier: Carrier) -> Formula:
     left, right = _lifts(types)
-    return lambda a, b: _lifted(a, left) - _lifted(b, right)
+    return lambda a, b: lifted(a, left) - lifted(b, right)
 
 
 def _mul(node: Mul, types: Types, carrier: Carrier) -> Formula:
@@ -175,7 +167,7 @@ def _reshape(node: Reshape, types: Types, carrier: Carrier) -> Formula:
 
 def _concat(node: Concat, types: Types, carrier: Carrier) -> Formula:
     lifts = _lifts(types)
-    return lambda *parts: np.concatenate(list(map(_lifted, parts, lifts)), axis=node.axis + 1)
+    return lambda *parts: np.concatenate(list(map(lifted, parts, lifts)), axis=node.axis + 1)
 
 
 def _slice(node: Slice, types: Types, carrier: Carrier) -> Formula:
@@ -216,64 +208,6 @@ def _reduce_sum(node: ReduceSum, types: Types, carrier: Carrier) -> Formula:
     return lambda x: x.sum(axis=node.axis + 1, keepdims=True)
 
 
-def _requantize(node: Requantize, types: Types, carrier: Carrier) -> Formula:
-    frac, shift = types[0].format.frac, types[0].format.frac - node.format.frac
-    if carrier == _INTEGERS:
-        return lambda x: cast(x, frac, node.format, node.rounding, node.overflow)
-    if node.overflows(types[0]):
-        return lambda x: cast_floats(x, frac, node.format, node.rounding, node.overflow)
-    return lambda x: round_floats(x, shift, node.rounding)
-
-
-def _requantize_each(node: RequantizeEach, types: Types, carrier: Carrier) -> Formula:
-    if carrier != _INTEGERS and node.overflow in (Overflow.SAT, Overflow.SAT_SYM):
-        return _saturate_each(node, types, carrier)
-    parts = []
-    for form in node.formats():
-        where = np.broadcast_to(node.places(form), types[0].shape)
-        parts.append((where, _requantize(node.cast_to(form), types, carrier), node.frac - form.frac))
-
-    def formula(x: Codes) -> Codes:
-        result = np.zeros_like(x)
-        for where, part, lift in parts:
-            result[:, where] = _lifted(part(x[:, where]), lift)
-        return result
-
-    return formula
-
-
-def _saturate_each(node: RequantizeEach, types: Types, carrier: Carrier) -> Formula:
-    """All places at once, each with a shift, two ends and a factor of its own; a width of 0 has both ends at 0."""
-    shifts, ends = np.zeros(node.fracs.shape, np.int64), np.zeros((3, *node.fracs.shape), carrier)
-    for form in node.formats():
-        where = node.places(form)
-        shifts[where] = types[0].format.frac - form.frac
-        low, high = overflow(np.array([form.low, form.high]), form, node.overflow).tolist()
-        for row, end in zip(ends, (low, high, 2 ** (node.frac - form.frac)), strict=True):
-            row[where] = end
-    low, high, factor = ends
-
-    def formula(x: Codes) -> Codes:
-        rounded = round_floats(x, shifts, node.rounding)
-        np.clip(rounded, low, high, out=rounded)
-        rounded *= factor
-        return rounded
-
-    return formula
-
-
-def _requantize_minifloat(node: RequantizeMinifloat, types: Types, carrier: Carrier) -> Formula:
-    frac = types[0].format.frac
-    if types[0].format.width > _DOUBLE:
-        return lambda x: node.of(x, frac)
-
-    def formula(x: Codes) -> Codes:
-        values = np.ldexp(x.astype(np.float64), -frac)
-        return node.minifloat.integers(encode_minifloat(values, node.minifloat, node.rounding)).astype(carrier)
-
-    return formula
-
-
 def _argmax(node: ArgMax, types: Types, carrier: Carrier) -> Formula:
     return lambda x: x.argmax(axis=1)[:, None].astype(carrier)
 
@@ -298,9 +232,9 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
     Upsample: _upsample,
     ReduceMax: _reduce_max,
     ReduceSum: _reduce_sum,
-    Requantize: _requantize,
-    RequantizeEach: _requantize_each,
-    RequantizeMinifloat: _requantize_minifloat,
+    Requantize: requantize,
+    RequantizeEach: requantize_each,
+    RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
 }
 

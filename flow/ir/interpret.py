@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError, GraphError
-from flow.ir.formulas import Codes
+from flow.ir.carriers import Codes
 from flow.ir.graph import Graph
 from flow.ir.plan import batch_size, steps
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flow.ir.formulas import FORMULAS, FRESH, IN_PLACE, Carrier, Formula
+from flow.ir.carriers import Carrier, Formula
+from flow.ir.formulas import FORMULAS, FRESH, IN_PLACE
 from flow.ir.graph import Graph
 from flow.ir.ops import Conv2d, Input, Node
 from flow.ir.value import Value
@@ -21,7 +22,7 @@ __all__ = ["CARRIERS", "Step", "batch_size", "carrier", "steps"]
 CARRIERS: Mapping[Carrier, int] = {np.dtype(np.float32): 24, np.dtype(np.float64): 53, np.dtype(np.int64): 63}
 
 # What one step should touch: small enough for the cache of a core, large enough to hide the cost of numpy's calls.
-_WORKING_BYTES = 1 << 21
+_WORKING_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
