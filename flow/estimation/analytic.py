@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.estimation import registers
+from flow.estimation import analytic_moves, registers
 from flow.estimation.cost import Basis, LayerCost, Usage
 from flow.estimation.forms import form_for_dot, luts, memory_luts
-from flow.estimation.memory import block_rams, distributed
 from flow.estimation.rom import RomShape
 from flow.estimation.sketch import Sketch, matrix_shape
 from flow.estimation.stream import Parts, dense_parts, rom_luts
@@ -56,18 +55,8 @@ from flow.synthesis import Family
 
 __all__ = ["analytic_layers"]
 
-_LUTRAM_LINES = 64
 _ROUNDINGS, _OVERFLOWS = list(Rounding), list(Overflow)
 Found = tuple[Parts, Usage]
-
-
-def _memory(depth: int, width: int, family: Family) -> tuple[float, Usage]:
-    """LUTs and the rest of a FIFO: in LUT memory up to 64 lines, in block RAM beyond."""
-    control = sum(luts("flow_fifo", {"Depth": max(depth, 2), "Width": max(width, 1)}, family).values())
-    held = Usage(ff=width + 2 * depth.bit_length())
-    if depth <= _LUTRAM_LINES:
-        return control + distributed(width, depth, family), held
-    return control, held + Usage(bram=block_rams(width, depth))
 
 
 def _window(value: Value, kernel: tuple[int, int], lanes: int, family: Family) -> Found:
@@ -76,7 +65,7 @@ def _window(value: Value, kernel: tuple[int, int], lanes: int, family: Family) -
     width = lanes * value.format.width * max(kernel[0] - 1, 0)
     if not width:
         return {"window": 0.0}, Usage()
-    found, usage = _memory(depth, width, family)
+    found, usage = analytic_moves.memory(depth, width, family)
     return {"window": found}, usage
 
 
@@ -192,27 +181,6 @@ def _reduction(plan: Sketch, node: ReduceMax | ReduceSum, family: Family) -> Fou
     return {"comparators": luts("flow_argmax", shape, family)["comparators"]}, Usage(ff=kept)
 
 
-def _concat(plan: Sketch, node: Concat, family: Family) -> Found:
-    """Every part but the first waits in a memory for its turn; a multiplexer takes a LUT a bit."""
-    lanes, bits = plan.lanes[node.name], float(plan.lanes[node.name] * plan.graph.values[node.name].format.width)
-    waiting = [_memory(-(-part.size // lanes), lanes * part.format.width, family) for part in plan.graph.operands(node)]
-    luts_each, usages = zip(*waiting, strict=True)
-    return {"gates": bits, "fifo": sum(luts_each[1:])}, sum(usages[1:], Usage())
-
-
-def _slice(plan: Sketch, node: Slice, family: Family) -> Found:
-    """A counter of the places of each axis, whose comparison drops what is not taken."""
-    bits = sum(size.bit_length() for size in plan.graph.values[node.inputs[0]].shape)
-    return {"counters": float(2 * bits)}, Usage(ff=bits)
-
-
-def _transpose(plan: Sketch, node: Transpose, family: Family) -> Found:
-    """Two samples in memory: one is written while the other is read in another order."""
-    value, lanes = plan.graph.values[node.name], plan.lanes[node.name]
-    found, usage = _memory(-(-value.size // lanes), lanes * value.format.width, family)
-    return {"memory": 2 * found}, usage + usage
-
-
 def _max_pool(plan: Sketch, node: MaxPool2d, family: Family) -> Found:
     """A comparator a lane for every further code of the window, as in flow_argmax without the index."""
     value, lanes = plan.graph.values[node.inputs[0]], plan.lanes[node.name]
@@ -293,9 +261,9 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction,
     ReduceSum: _reduction,
-    Concat: _concat,
-    Slice: _slice,
-    Transpose: _transpose,
+    Concat: analytic_moves.concat,
+    Slice: analytic_moves.slice_axes,
+    Transpose: analytic_moves.transpose,
     Flatten: _nothing,
     Reshape: _nothing,
     Pad: _pad,

@@ -9,7 +9,7 @@ from flow.errors import ExportError
 from flow.estimation import Cost, LayerCost, LayerUsage, Measured, Usage, estimate, list_boards, load_board
 from flow.estimation.cost import Basis
 from flow.exporters.verilog import make_plan, predict
-from flow.ir import OPERATORS, Dense, Graph, Input, Linear
+from flow.ir import OPERATORS, Concat, Dense, Graph, Input, Linear, Slice, Transpose
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
 from tests.ir.every_operator import every_operator
 
@@ -68,6 +68,21 @@ def test_every_operator_has_a_sketch():
     assert {layer.op for layer in cost.layers} == set(OPERATORS)
     assert {layer.op for layer in cost.layers if layer.usage.lut < 1} <= {"flatten", "reshape", "relu"}
     assert all(layer.cycles > 0 for layer in cost.layers)
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(8, False), (512, True)])
+def test_a_transposition_holds_two_samples_and_a_join_all_parts_but_the_first(size, blocks):
+    nodes = (
+        Input(name="x", shape=(2, size), format=fmt("s8.2")),
+        Transpose(name="turned", inputs=("x",), order=(1, 0)),
+        Slice(name="cut", inputs=("turned",), starts=(0, 0), stops=(size, 2), steps=(2, 1)),
+        Concat(name="both", inputs=("turned", "turned"), axis=0),
+    )
+    layers = {layer.name: layer.usage for layer in estimate(Graph("moves", nodes, ("cut", "both")), ULTRA).layers}
+    assert layers["turned"].bram == 2 * layers["both"].bram
+    assert (layers["both"].bram > 0) is blocks
+    assert layers["cut"].bram == 0
+    assert all(usage.lut > 0 and usage.ff > 0 for usage in layers.values())
 
 
 def test_cycles_are_the_exporters_prediction():
