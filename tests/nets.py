@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import flow
 from flow.datasets import load
+from flow.exporters.writer import write_tree
 from flow.ir import Graph
 from flow.lowering import encode_input, lower
+from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
 from flow.training import (
     QuantizedModel,
     bit_operations,
@@ -175,3 +179,15 @@ def design(name: str, count: int, options: Mapping[str, Any] | None = None, full
     after, graph = qmodel.formats(), lower(qmodel, name=name, argmax=net.argmax)
     codes = encode_input(qmodel, net.samples().unseen[:count])
     return Design(qmodel, graph, codes, sum(after[place] != form for place, form in before.items()))
+
+
+def climbed(made: Design, folder: Path, rungs: tuple[str, ...]) -> list[RungResult]:
+    """The ladder on a design, whose exports are written to `folder` first.
+
+    Raises:
+        ExportError: a form of the design that its exporter refuses.
+    """
+    exporters = {"onnx": "onnx", "hls": "hls", "hls4ml": "hls4ml"}
+    for needed in sorted({FOLDERS[rung] for rung in rungs if rung in FOLDERS}):
+        write_tree(folder / needed, flow.export(made.graph, exporters[needed]))
+    return list(climb(Context(made.graph, made.codes, folder, made.model), rungs))

@@ -104,10 +104,11 @@ def _taken(rung: Rung, name: str, seeds: Sequence[int], tally: Tally) -> list[in
     return taken
 
 
-def campaign(seeds: Sequence[int], folder: Path) -> Tally:
-    """Run the graphs of these seeds, in one program of the C simulation; campaigns in one folder share its headers."""
+def campaign(seeds: Sequence[int], folder: Path, rungs: Sequence[str] | None = None) -> Tally:
+    """Run the graphs of these seeds, in one program of the C simulation; those in one folder share its headers."""
     tally = Tally()
-    for name, rung in RUNGS.items():
+    for name in RUNGS if rungs is None else rungs:
+        rung = RUNGS[name]
         taken = _taken(rung, name, seeds, tally)
         graphs = [drawn(seed) for seed in taken]
         codes = [inputs_of(graph, seed) for graph, seed in zip(graphs, taken, strict=True)]

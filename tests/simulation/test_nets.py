@@ -6,20 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import flow
-from flow.exporters.writer import write_tree
-from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
-from tests.nets import NETS, OPTIONS, Design, design
+from tests.nets import NETS, OPTIONS, Design, climbed, design
+from tests.simulation.campaign import campaign
+from tests.simulation.coverage import Coverage
 
-EXPORTERS = {"onnx": "onnx", "hls": "hls", "hls4ml": "hls4ml"}
 RUNGS = ("torch", "interpreter", "onnxruntime", "csim")
 WITH_HLS4ML = ("jet_mlp", "conv1d")  # the others in `make test-all`: its compiler takes longest
-
-
-def climbed(made: Design, folder: Path, rungs: tuple[str, ...]) -> list[RungResult]:
-    for needed in sorted({FOLDERS[rung] for rung in rungs if rung in FOLDERS}):
-        write_tree(folder / needed, flow.export(made.graph, EXPORTERS[needed]))
-    return list(climb(Context(made.graph, made.codes, folder, made.model), rungs))
 
 
 def assert_exact(made: Design, folder: Path, rungs: tuple[str, ...]) -> None:
@@ -53,3 +45,18 @@ def test_whole_nets_with_every_option(name: str, options: str, tmp_path: Path):
 @pytest.mark.parametrize("name", NETS)
 def test_whole_nets_at_full_size(name: str, tmp_path: Path):
     assert_exact(design(name, 16, full=True), tmp_path, (*RUNGS, "hls4ml"))
+
+
+def test_what_was_compared_is_counted_and_what_was_refused_is_listed():
+    found = Coverage()
+    found.climb("conv1d", "minifloats", ("interpreter", "onnxruntime", "hls4ml"), 4, False)
+    found.random(campaign(range(2), Path("unused"), rungs=("interpreter",)))
+    values = design("conv1d", 4, OPTIONS["minifloats"]).graph.values
+    assert found.codes["argmax", "onnxruntime"] == 4
+    assert sum(codes for (_, rung), codes in found.codes.items() if rung == "onnxruntime") == 4 * sum(
+        value.size for value in values.values()
+    )
+    assert found.designs == {"interpreter": 3, "onnxruntime": 1}
+    assert [line.partition(": ")[0] for line in found.refused] == ["conv1d minifloats hls4ml"]
+    assert "requantize_minifloat" in found.refused[0]
+    assert {row.case for row in found.rows()} >= {"conv2d", "requantize_minifloat", "designs", "mismatches"}
