@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from flow.exporters.names import identifier, identifiers
 from flow.exporters.verilog.check import check_graph, check_orders
+from flow.exporters.verilog.files import alive
 from flow.exporters.verilog.folding import Folding, choose_folding, matrix_shape, stream_lanes
 from flow.exporters.verilog.order import Order, stream_orders
 from flow.exporters.verilog.windows import Windows, is_depthwise, windows_of
@@ -149,14 +150,6 @@ class Plan:
         return replace(self, rings=rings)
 
 
-def _live(graph: Graph) -> Graph:
-    needed = set(graph.outputs) | {graph.input.name}
-    for node in reversed(graph.nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs)
-
-
 def _fifos(plan: Plan) -> dict[tuple[str, int], int]:
     """One in front of every layer without a window that does not read the host's stream, which waits without harm.
 
@@ -183,7 +176,7 @@ def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    kept = _live(graph)
+    kept = alive(graph)
     check_graph(kept)
     chosen = choose_folding(kept) if folding is None else {n: Folding(*pair) for n, pair in folding.items()}
     lanes, names, orders = stream_lanes(kept, chosen), identifiers(graph), stream_orders(kept)

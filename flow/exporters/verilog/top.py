@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from flow import resources
 from flow.exporters.verilog.buffers import make_plan
 from flow.exporters.verilog.constants import scale_shift_context, table_context
+from flow.exporters.verilog.files import METADATA, needed_cells, printable, tdata_bits, templates
 from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.order import has_images
@@ -22,44 +19,6 @@ from flow.ir import Graph, Linear, ScaleShift, Table, to_text
 
 __all__ = ["METADATA", "export_verilog"]
 
-METADATA = "stream.json"
-_PACKAGE = "flow_pkg"
-
-
-def _printable(text: str) -> str:
-    """Text fit for a comment line: one line, ASCII."""
-    return text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
-
-
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("flow.exporters.verilog"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # SystemVerilog, not HTML; names of the model pass through `printable`
-    )
-    environment.filters["printable"] = _printable
-    return environment
-
-
-def _needed_cells(texts: Iterable[str]) -> Files:
-    """The cells that the texts name, and those that these name in turn; the package first."""
-    folder = resources.folder("rtl")
-    cells = {path.stem: path.read_text() for path in sorted(folder.glob("*.sv"))}
-    needed, todo = set[str](), list(texts)
-    while todo:
-        found = set(re.findall(r"\bflow_\w+", todo.pop())) & cells.keys() - needed
-        needed |= found
-        todo += [cells[name] for name in found]
-    ordered = sorted(needed, key=lambda name: (name != _PACKAGE, name))
-    return {f"cells/{name}.sv": cells[name] for name in ordered}
-
-
-def _tdata(width: int) -> int:
-    return -(-width // 8) * 8
-
 
 def _top_context(plan: Plan, timing: Timing) -> dict[str, Any]:
     source = plan.streams[plan.graph.input.name]
@@ -69,9 +28,11 @@ def _top_context(plan: Plan, timing: Timing) -> dict[str, Any]:
         "timing": timing,
         "input": source,
         "images": has_images(plan.graph),
-        "input_tdata": _tdata(source.width),
-        "outputs": [{"prefix": plan.axis(name), "tdata": _tdata(plan.streams[name].width)} for name in plan.outputs],
-        "graph_text": [_printable(line) for line in to_text(plan.graph).splitlines()],
+        "input_tdata": tdata_bits(source.width),
+        "outputs": [
+            {"prefix": plan.axis(name), "tdata": tdata_bits(plan.streams[name].width)} for name in plan.outputs
+        ],
+        "graph_text": [printable(line) for line in to_text(plan.graph).splitlines()],
         "wires": wires(plan),
         "assignments": assignments(plan),
         "instances": instances(plan),
@@ -120,20 +81,20 @@ def _metadata(plan: Plan, timing: Timing) -> str:
 
 def _modules(plan: Plan, dsp: bool) -> Files:
     """The modules that hold the constants of the graph."""
-    templates, made = _templates(), dict[str, str]()
+    known, made = templates("flow.exporters.verilog"), dict[str, str]()
     for name, stream in plan.streams.items():
         layer, rom, node = plan.layer_module(name), plan.rom_module(name), stream.node
         if isinstance(node, Linear):
             context = layer_context(plan, node, dsp)
-            made[f"{rom}.sv"] = templates.get_template("rom.sv.j2").render(context)
-            made[f"{layer}.sv"] = templates.get_template("layer.sv.j2").render(context)
+            made[f"{rom}.sv"] = known.get_template("rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = known.get_template("layer.sv.j2").render(context)
         elif isinstance(node, ScaleShift):
             context = scale_shift_context(plan, node, dsp)
-            made[f"{layer}.sv"] = templates.get_template("scale_shift.sv.j2").render(context)
+            made[f"{layer}.sv"] = known.get_template("scale_shift.sv.j2").render(context)
         elif isinstance(node, Table):
             context = table_context(plan, node)
-            made[f"{rom}.sv"] = templates.get_template("table_rom.sv.j2").render(context)
-            made[f"{layer}.sv"] = templates.get_template("table.sv.j2").render(context)
+            made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = known.get_template("table.sv.j2").render(context)
     return dict(made)
 
 
@@ -154,8 +115,9 @@ def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None =
     """
     plan = make_plan(graph, folding)
     timing, made = predict(plan), _modules(plan, dsp)
-    made[f"{plan.top}.sv"] = _templates().get_template("top.sv.j2").render(_top_context(plan, timing))
-    files: Files = {**_needed_cells(str(text) for text in made.values()), **made}
+    top = templates("flow.exporters.verilog").get_template("top.sv.j2")
+    made[f"{plan.top}.sv"] = top.render(_top_context(plan, timing))
+    files: Files = {**needed_cells(str(text) for text in made.values()), **made}
     files["filelist.f"] = "".join(f"{name}\n" for name in files)
     files[METADATA] = _metadata(plan, timing)
     return files

@@ -1,0 +1,165 @@
+"""The graph as blocks: a block is one module with registers at its output, and the words of what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.errors import ExportError
+from flow.exporters.verilog.spatial.emit import Emitted, emit
+from flow.exporters.verilog.spatial.operators import OPERATORS
+from flow.exporters.verilog.spatial.words import Unit, Word
+from flow.ir import Conv2d, Dense, Flatten, Graph, Input, Node, Relu, Requantize, Reshape, ScaleShift
+
+__all__ = ["ALIASES", "Block", "Ranges", "make_blocks"]
+
+ALIASES = (Flatten, Reshape)  # the same codes in the same order: no block
+_PER_CHANNEL = (Relu, Requantize, ScaleShift)  # what one position of a convolution can go on with
+_STARTS = (Dense, Conv2d)  # always behind a register
+
+Ranges = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One module and where it stands.
+
+    Attributes:
+        nodes: what it computes, the last one being its result.
+        reads: the values on its inputs, side by side on its bus.
+        body: the module's text.
+        taps: for each instance, the place in the value read of every code on its bus, -1 for a zero; None for the
+            whole bus of all values.
+        places: for each instance, the places of its results in the block's value.
+        ranges: of every code of the result.
+    """
+
+    nodes: tuple[Node, ...]
+    reads: tuple[str, ...]
+    body: Emitted
+    taps: tuple[tuple[int, ...], ...] | None
+    places: tuple[tuple[int, ...], ...]
+    ranges: Ranges
+
+    @property
+    def name(self) -> str:
+        """Its result."""
+        return self.nodes[-1].name
+
+
+def _chains(graph: Graph) -> list[tuple[Node, ...]]:
+    """Nodes in runs, of which all but the last have one reader and are no output."""
+    readers = {node.name: [other for other in graph if node.name in other.inputs] for node in graph}
+    taken: set[str] = set()
+    found = []
+    for node in graph:
+        if node.name in taken or isinstance(node, (Input, *ALIASES)):
+            continue
+        run = [node]
+        while len(readers[run[-1].name]) == 1 and run[-1].name not in graph.outputs:
+            (after,) = readers[run[-1].name]
+            if len(after.inputs) != 1 or isinstance(after, (*_STARTS, *ALIASES)) or not _goes_on(run[0], after):
+                break
+            run.append(after)
+        taken.update(entry.name for entry in run)
+        found.append(tuple(run))
+    return found
+
+
+def _goes_on(first: Node, after: Node) -> bool:
+    return not isinstance(first, Conv2d) or isinstance(after, _PER_CHANNEL)
+
+
+def _checked(graph: Graph) -> None:
+    for node in graph:
+        if not isinstance(node, Input) and type(node) not in OPERATORS:
+            place = f" (from {node.origin!r})" if node.origin else ""
+            raise ExportError(
+                f"Node {node.name!r}{place} is a {node.op}, which the spatial architecture has not; export this design "
+                "with --architecture stream or --to hls, or take the operator out."
+            )
+
+
+def make_blocks(graph: Graph, depth: int = 0) -> list[Block]:
+    """The blocks of a graph, each behind those that it reads.
+
+    Args:
+        graph: every node needed by an output.
+        depth: carry chains between two registers inside a block; 0 for registers at its output only.
+
+    Raises:
+        ExportError: an operator that has no form here.
+    """
+    _checked(graph)
+    source = graph.values[graph.input.name]
+    ranges: dict[str, Ranges] = {graph.input.name: [(source.low, source.high)] * source.size}
+    for node in graph:  # aliases of the input, and of blocks as they come
+        if isinstance(node, ALIASES) and node.inputs[0] in ranges:
+            ranges[node.name] = ranges[node.inputs[0]]
+    blocks = []
+    for run in _chains(graph):
+        make = _positions if isinstance(run[0], Conv2d) else _whole
+        blocks.append(make(graph, run, ranges, depth))
+        ranges[blocks[-1].name] = blocks[-1].ranges
+        for node in graph:
+            if isinstance(node, ALIASES) and node.inputs[0] in ranges:
+                ranges.setdefault(node.name, ranges[node.inputs[0]])
+    return blocks
+
+
+def _run(unit: Unit, graph: Graph, run: tuple[Node, ...], first: list[list[Word]]) -> list[Word]:
+    """The result of all nodes of a run."""
+    words = first
+    for node in run:
+        words = [OPERATORS[type(node)](unit, node, graph.operands(node), *words)]
+    return words[0]
+
+
+def _narrowed(words: list[Word], graph: Graph, name: str) -> Ranges:
+    """Ranges of words, which are those of the graph or narrower."""
+    value = graph.values[name]
+    return [(max(word.low, value.low), min(word.high, value.high)) for word in words]
+
+
+def _lane(graph: Graph, name: str) -> int:
+    return graph.values[name].format.width
+
+
+def _whole(graph: Graph, run: tuple[Node, ...], ranges: Mapping[str, Ranges], depth: int) -> Block:
+    """One module for the whole value; the values that it reads lie side by side on its bus."""
+    unit, reads, bit = Unit(), run[0].inputs, 0
+    first: list[list[Word]] = []
+    for name in reads:
+        lane = _lane(graph, name)
+        first.append([unit.input(bit + i * lane, *ends) for i, ends in enumerate(ranges[name])])
+        bit += lane * len(first[-1])
+    words = _run(unit, graph, run, first)
+    body = emit(unit, words, _lane(graph, run[-1].name), depth)
+    return Block(run, reads, body, None, (tuple(range(len(words))),), _narrowed(words, graph, run[-1].name))
+
+
+def _taps(node: Conv2d, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """int64[positions, window]: the place of every code of a window in the input, -1 in the padding."""
+    (ph, pw), places = node.padding, np.arange(np.prod(shape)).reshape(shape)
+    padded = np.pad(places, ((0, 0), (ph, ph), (pw, pw)), constant_values=-1)
+    view = np.lib.stride_tricks.sliding_window_view(padded, node.kernel, axis=(1, 2))
+    view = view[:, :: node.stride[0], :: node.stride[1]]
+    return view.transpose(1, 2, 0, 3, 4).reshape(-1, shape[0] * int(np.prod(node.kernel)))
+
+
+def _positions(graph: Graph, run: tuple[Any, ...], ranges: Mapping[str, Ranges], depth: int) -> Block:
+    """One module for a position of a convolution, and an instance for each."""
+    unit, (source,), node = Unit(), run[0].inputs, run[0]
+    value, taps = graph.values[source], _taps(node, graph.values[source].shape)
+    held = [*ranges[source], (0, 0)]  # the last is what -1 points at
+    ends = [(min(held[i][0] for i in column), max(held[i][1] for i in column)) for column in taps.T.tolist()]
+    words = _run(unit, graph, run, [[unit.input(i * value.format.width, *pair) for i, pair in enumerate(ends)]])
+    body = emit(unit, words, _lane(graph, run[-1].name), depth)
+    count = len(taps)
+    places = tuple(tuple(channel * count + i for channel in range(len(words))) for i in range(count))
+    narrow = [pair for pair in _narrowed(words, graph, run[-1].name) for _ in range(count)]
+    return Block(run, (source,), body, tuple(map(tuple, taps.tolist())), places, narrow)

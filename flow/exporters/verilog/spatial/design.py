@@ -1,0 +1,258 @@
+"""The spatial architecture: every multiplication is shifts and additions, a new sample every cycle, all of it at once.
+
+Blocks follow each other as registers allow; where two paths join, the earlier value waits in registers. One enable
+stops everything while the host does not take a result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flow.exporters.names import identifier, identifiers
+from flow.exporters.verilog.files import METADATA, alive, needed_cells, printable, tdata_bits, templates
+from flow.exporters.verilog.spatial.blocks import ALIASES, Block, make_blocks
+from flow.exporters.writer import Files
+from flow.ir import Graph, to_text
+
+__all__ = ["DEFAULT_DEPTH", "Spatial", "export_spatial", "plan_spatial"]
+
+DEFAULT_DEPTH = 4  # carry chains between two registers
+_PORT_REGISTERS = 2  # one at the input, one at the outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Spatial:
+    """A design and its clock.
+
+    Attributes:
+        graph: the nodes that an output depends on.
+        design: identifier, prefix of every module.
+        names: identifier of every node.
+        blocks: in order.
+        times: by node that has a bus, the cycle in which it holds a sample, counted from the input's.
+    """
+
+    graph: Graph
+    design: str
+    names: dict[str, str]
+    blocks: tuple[Block, ...]
+    times: dict[str, int]
+
+    @property
+    def top(self) -> str:
+        """Name of the top module."""
+        return f"{self.design}_top"
+
+    @property
+    def latest(self) -> int:
+        """When all outputs are there."""
+        return max(self.times[name] for name in self.graph.outputs)
+
+    @property
+    def latency_cycles(self) -> int:
+        """From the beat that takes a sample to the beat that gives its result."""
+        return self.latest + _PORT_REGISTERS
+
+    def axis(self, output: str) -> str:
+        """Prefix of the AXI-Stream port of an output."""
+        return "m_axis" if len(self.graph.outputs) == 1 else f"m_axis_{self.names[output]}"
+
+    def bits(self, name: str) -> int:
+        """Of a whole sample of a node."""
+        value = self.graph.values[name]
+        return value.size * value.format.width
+
+
+def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Spatial:
+    """Blocks, buses and when they hold a sample.
+
+    Raises:
+        ExportError: an operator that the spatial architecture has not.
+    """
+    kept = alive(graph)
+    blocks = make_blocks(kept, depth)
+    times = {kept.input.name: 0}
+    made = {block.name: block for block in blocks}
+    for node in kept:
+        if isinstance(node, ALIASES) and node.inputs[0] in times:
+            times[node.name] = times[node.inputs[0]]
+        elif node.name in made:
+            block = made[node.name]
+            times[node.name] = max(times[name] for name in block.reads) + block.body.cycles
+    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(blocks), times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    name: str
+    width: int
+
+
+class _Top:
+    """The text of the top: buses, waiting registers, instances."""
+
+    def __init__(self, plan: Spatial) -> None:
+        self.plan = plan
+        self.waits: dict[tuple[str, int], str] = {}
+        self.wires = [_Wire(f"{plan.names[name]}_data", plan.bits(name)) for name in plan.times]
+        self.instances: list[dict[str, Any]] = []
+        for block in plan.blocks:
+            self._block(block)
+
+    def at(self, name: str, time: int) -> str:
+        """A value as it is known at a time, behind registers where it was there before."""
+        late, plan = time - self.plan.times[name], self.plan
+        if not late:
+            return f"{plan.names[name]}_data"
+        wire = f"{plan.names[name]}_data_{late}"
+        if (name, late) not in self.waits:
+            self.waits[name, late] = wire
+            self.wires.append(_Wire(wire, plan.bits(name)))
+            ports = {"clk_i": "clk_i", "advance_i": "advance", "data_i": f"{plan.names[name]}_data", "data_o": wire}
+            parameters = {"Width": plan.bits(name), "Cycles": late}
+            self.instances.append(_instance("flow_delay", f"u_wait__{wire}", f"{name!r} waits", parameters, ports))
+        return wire
+
+    def _block(self, block: Block) -> None:
+        plan, module = self.plan, module_of(self.plan, block)
+        start = plan.times[block.name] - block.body.cycles
+        sources, result = [self.at(name, start) for name in block.reads], f"{plan.names[block.name]}_data"
+        if block.taps is None:
+            data = f"{{{', '.join(reversed(sources))}}}" if len(sources) > 1 else sources[0]
+            ports = {"data_i": data, "data_o": result}
+            self.instances.append(_instance(module, f"u_{plan.names[block.name]}", _title(block), {}, _clocked(ports)))
+            return
+        source, lane = plan.graph.values[block.reads[0]], plan.graph.values[block.name].format.width
+        for place, (taps, results) in enumerate(zip(block.taps, block.places, strict=True)):
+            ports = {"data_i": _slices(sources[0], taps, source.format.width), "data_o": _slices(result, results, lane)}
+            name = f"u_{plan.names[block.name]}__{place}"
+            self.instances.append(_instance(module, name, f"position {place}", {}, _clocked(ports)))
+
+
+def _clocked(ports: dict[str, str]) -> dict[str, str]:
+    return {"clk_i": "clk_i", "advance_i": "advance", **ports}
+
+
+def _instance(
+    module: str, name: str, comment: str, parameters: dict[str, int], ports: dict[str, str]
+) -> dict[str, Any]:
+    return {"module": module, "name": name, "comment": comment, "parameters": parameters, "ports": ports}
+
+
+def _slices(bus: str, places: Sequence[int], width: int) -> str:
+    """Codes of a bus side by side, the first in the lowest bits."""
+    parts = (f"{bus}[{place * width}+:{width}]" if place >= 0 else f"{width}'d0" for place in reversed(places))
+    return f"{{{', '.join(parts)}}}"
+
+
+def module_of(plan: Spatial, block: Block) -> str:
+    """Name of the block's module."""
+    return f"{plan.design}_block_{plan.names[block.name]}"
+
+
+def _title(block: Block) -> str:
+    origins = sorted({node.origin for node in block.nodes if node.origin})
+    return " -> ".join(node.name for node in block.nodes) + (f", from {', '.join(origins)}" if origins else "")
+
+
+def _block_context(plan: Spatial, block: Block) -> dict[str, Any]:
+    values = plan.graph.values
+    if block.taps is None:
+        width_in, lanes = sum(plan.bits(name) for name in block.reads), values[block.name].size
+    else:
+        width_in, lanes = len(block.taps[0]) * values[block.reads[0]].format.width, len(block.places[0])
+    return {
+        "module": module_of(plan, block),
+        "title": _title(block),
+        "cycles": block.body.cycles,
+        "width_in": width_in,
+        "width_out": lanes * values[block.name].format.width,
+        "body": block.body,
+    }
+
+
+def _top_context(plan: Spatial) -> dict[str, Any]:
+    top, source = _Top(plan), plan.graph.input.name
+    aliases = [node for node in plan.graph if isinstance(node, ALIASES)]
+    outputs = [
+        {
+            "prefix": plan.axis(name),
+            "name": plan.names[name],
+            "bits": plan.bits(name),
+            "tdata": tdata_bits(plan.bits(name)),
+            "data": top.at(name, plan.latest),
+        }
+        for name in plan.graph.outputs
+    ]
+    return {
+        "top": plan.top,
+        "design": plan.design,
+        "latency_cycles": plan.latency_cycles,
+        "stages": plan.latest,
+        "input": {"name": plan.names[source], "bits": plan.bits(source), "tdata": tdata_bits(plan.bits(source))},
+        "outputs": outputs,
+        "graph_text": [printable(line) for line in to_text(plan.graph).splitlines()],
+        "wires": top.wires,
+        "streams": [(plan.names[name], time) for name, time in plan.times.items()],
+        "aliases": [(plan.names[node.name], plan.names[node.inputs[0]]) for node in aliases],
+        "instances": top.instances,
+    }
+
+
+def _stream_entry(plan: Spatial, name: str) -> dict[str, Any]:
+    node, value = plan.graph[name], plan.graph.values[name]
+    return {
+        "node": name,
+        "op": node.op,
+        "origin": node.origin,
+        "signal": plan.names[name],
+        "shape": list(value.shape),
+        "order": {"shape": list(value.shape), "axes": list(range(len(value.shape)))},
+        "lanes": value.size,
+        "width": value.format.width,
+        "signed": value.format.signed,
+        "beats": 1,
+        "cycles": 1,
+    }
+
+
+def _metadata(plan: Spatial) -> str:
+    content = {
+        "design": plan.design,
+        "architecture": "spatial",
+        "top": plan.top,
+        "input": plan.graph.input.name,
+        "outputs": {name: plan.axis(name) for name in plan.graph.outputs},
+        "ii_cycles": 1,
+        "latency_cycles": plan.latency_cycles,
+        "streams": [_stream_entry(plan, name) for name in plan.times],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Files:
+    """The spatial design of a graph as SystemVerilog.
+
+    Args:
+        graph: with one input.
+        depth: carry chains between two registers inside a block; 0 for registers at its output only.
+
+    Returns:
+        `cells/*.sv`, one module for each block, the top, `filelist.f` (relative, in compile order), `stream.json`.
+
+    Raises:
+        ExportError: an operator that the spatial architecture has not, or constants of 25 bits and more.
+    """
+    plan, known = plan_spatial(graph, depth), templates("flow.exporters.verilog.spatial")
+    made: dict[str, str] = {}
+    for block in plan.blocks:
+        text = known.get_template("unit.sv.j2").render(_block_context(plan, block))
+        made[f"{module_of(plan, block)}.sv"] = text
+    made[f"{plan.top}.sv"] = known.get_template("top.sv.j2").render(_top_context(plan))
+    files: Files = {**needed_cells(made.values()), **made}
+    files["filelist.f"] = "".join(f"{name}\n" for name in files)
+    files[METADATA] = _metadata(plan)
+    return files

@@ -1,0 +1,217 @@
+"""A unit's words as SystemVerilog: declarations, assignments, and registers where its pipeline is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flow.exporters.verilog.spatial.words import Op, Unit, Word
+
+__all__ = ["Emitted", "emit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The body of a module.
+
+    Attributes:
+        declarations: one for each word and register.
+        assignments: what each word is, in order.
+        registers: (target, source) of registers inside.
+        outputs: expressions of the codes, as wide as the output bus has them, first code first.
+        cycles: from input to the registered output.
+    """
+
+    declarations: tuple[str, ...]
+    assignments: tuple[str, ...]
+    registers: tuple[tuple[str, str], ...]
+    outputs: tuple[str, ...]
+    cycles: int
+
+
+def _width(word: Word) -> int:
+    return word.form.width
+
+
+def _literal(value: int, width: int) -> str:
+    return f"{width}'h{value & ((1 << width) - 1):x}"
+
+
+def _joined(word: Word, high: str, low: str, copied: int) -> str:
+    """The places above `copied` from one expression, those below from another."""
+    return f"{{{high}, {copied}'({low})}}"
+
+
+def _sum(word: Word, op: Op, names: Sequence[str]) -> str:
+    (a, b), (shift_a, shift_b) = names, op.numbers
+    if shift_a > shift_b:
+        (a, b), (shift_a, shift_b) = (b, a), (shift_b, shift_a)
+    return _carried(_width(word), a, b, shift_b, "+")
+
+
+def _minus(word: Word, op: Op, names: Sequence[str]) -> str:
+    (a, b), (shift_a, shift_b), width = names, op.numbers, _width(word)
+    return _carried(width, a, b, shift_b, "-") if not shift_a else f"({width}'({a}) <<< {shift_a}) - {width}'({b})"
+
+
+def _carried(width: int, a: str, b: str, shift: int, sign: str) -> str:
+    """`a` plus or minus `b << shift`: the places below the shift are those of `a`."""
+    upper = width - shift
+    if not shift or upper < 1:
+        return f"{width}'({a}) {sign} ({width}'({b}) <<< {shift})" if shift else f"{width}'({a}) {sign} {width}'({b})"
+    return f"{{{upper}'({a} >>> {shift}) {sign} {upper}'({b}), {shift}'({a})}}"
+
+
+def _plus(word: Word, op: Op, names: Sequence[str]) -> str:
+    (value,), width = op.numbers, _width(word)
+    copied = (value & -value).bit_length() - 1
+    if not 0 < copied < width:
+        return f"{width}'({names[0]}) + {_literal(value, width)}"
+    upper = width - copied
+    return f"{{{upper}'({names[0]} >>> {copied}) + {_literal(value >> copied, upper)}, {copied}'({names[0]})}}"
+
+
+def _less(word: Word, op: Op, names: Sequence[str]) -> str:
+    width = _width(word)
+    return f"{_literal(op.numbers[0], width)} - {width}'({names[0]})"
+
+
+def _relu(word: Word, op: Op, names: Sequence[str]) -> str:
+    top, width = _width(op.reads[0]) - 1, _width(word)
+    return f"{names[0]}[{top}] ? '0 : {width}'({names[0]})"
+
+
+def _saturated(word: Word, op: Op, names: Sequence[str]) -> str:
+    """Ends of powers of two are seen in the bits above the result."""
+    (low, high), (x,), (source,), width = op.numbers, names, op.reads, _width(word)
+    bits, top = high.bit_length(), _width(source) - 1
+    if low < 0:
+        same = f"{x}[{top}:{bits}] == {{{top - bits + 1}{{{x}[{top}]}}}}"
+        return f"({same}) ? {width}'({x}) : {{{x}[{top}], {{{bits}{{~{x}[{top}]}}}}}}"
+    negative = f"{x}[{top}] ? '0 : " if source.low < 0 else ""
+    above = top - 1 if source.low < 0 else top
+    beyond = f"|{x}[{above}:{bits}] ? '1 : " if source.high > high else ""
+    return f"{negative}{beyond}{width}'({x})"
+
+
+def _larger(word: Word, op: Op, names: Sequence[str]) -> str:
+    width = _width(word)
+    return f"({_above(word, op, names)}) ? {width}'({names[0]}) : {width}'({names[1]})"
+
+
+def _above(word: Word, op: Op, names: Sequence[str]) -> str:
+    """Both in one signed word."""
+    width = max(_width(w) + (w.low >= 0) for w in op.reads)
+    a, b = (f"$signed({width}'({name}))" for name in names)
+    return f"{a} > {b}"
+
+
+def _chosen(word: Word, op: Op, names: Sequence[str]) -> str:
+    width = _width(word)
+    return f"{names[0]} ? {width}'({names[1]}) : {width}'({names[2]})"
+
+
+_TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
+    "input": lambda word, op, names: f"data_i[{op.numbers[0]}+:{_width(word)}]",
+    "lift": lambda word, op, names: f"{{{_width(op.reads[0])}'({names[0]}), {op.numbers[0]}'b0}}",
+    "constant": lambda word, op, names: _literal(op.numbers[0], _width(word)),
+    "plus": _plus,
+    "less": _less,
+    "sum": _sum,
+    "minus": _minus,
+    "relu": _relu,
+    "floor": lambda word, op, names: f"{_width(word)}'({names[0]} >>> {op.numbers[0]})",
+    "saturated": _saturated,
+    "wrapped": lambda word, op, names: f"{op.numbers[0]}'({names[0]})",
+    "larger": _larger,
+    "above": _above,
+    "chosen": _chosen,
+}
+
+
+def _cell(word: Word, op: Op, names: Sequence[str], name: str) -> str:
+    """An instance of the cell, for the modes that are not written out."""
+    (x,) = op.reads
+    parameters = zip(
+        ("InWidth", "InSigned", "Shift", "OutWidth", "OutSigned", "Rounding", "Overflow"),
+        (_width(x), int(x.low < 0), *op.numbers),
+        strict=True,
+    )
+    given = ", ".join(f".{key}({value})" for key, value in parameters)
+    return f"flow_requantize #({given}) u_{name} (.data_i({names[0]}), .data_o({name}));"
+
+
+def _entry(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    """All entries side by side, the first in the lowest bits, and the one that the code points at."""
+    (x,), width, entries = op.reads, _width(word), op.numbers
+    address = max(1, (len(entries) - 1).bit_length())
+    lines = ", ".join(_literal(entry, width) for entry in reversed(entries))
+    place = f"{address}'({names[0]})" + (f" - {_literal(x.low, address)}" if x.low else "")
+    return [
+        f"logic [{address - 1}:0] {name}_at;",
+        f"localparam logic [{len(entries) * width - 1}:0] {name}_entries = {{{lines}}};",
+        f"assign {name}_at = {place};",
+        f"assign {name} = {name}_entries[{name}_at*{width}+:{width}];",
+    ]
+
+
+class _Module:
+    """One unit on its way to text: which stage each word is made in, and which registers carry it on."""
+
+    def __init__(self, unit: Unit, outputs: Sequence[Word], depth: int) -> None:
+        self.unit, self.depth = unit, depth
+        self.words = unit.reachable(outputs)
+        self.last = max((self.stage(word) for word in outputs), default=0)
+        self.delays: dict[int, int] = {}
+        self.assignments: list[str] = []
+
+    def stage(self, word: Word) -> int:
+        """Registers that lie between the unit's inputs and the word; 0 cuts nothing."""
+        return max(word.level - 1, 0) // self.depth if self.depth else 0
+
+    def name(self, word: Word, stage: int) -> str:
+        """The word as it is known at a stage."""
+        if self.unit.ops[word.index].kind == "constant":
+            return f"w{word.index}"
+        late = stage - self.stage(word)
+        self.delays[word.index] = max(self.delays.get(word.index, 0), late)
+        return f"w{word.index}_{late}" if late else f"w{word.index}"
+
+    def write(self, word: Word) -> None:
+        """The assignment of a word."""
+        op, name = self.unit.ops[word.index], f"w{word.index}"
+        reads = [self.name(source, self.stage(word)) for source in op.reads]
+        if op.kind == "cell":
+            self.assignments.append(_cell(word, op, reads, name))
+            return
+        if op.kind == "entry":
+            self.assignments += _entry(word, op, reads, name)
+            return
+        text = _TEXTS[op.kind](word, op, reads)
+        self.assignments.append(f"assign {name} = {text};")
+
+
+def _declared(word: Word, name: str) -> str:
+    sign, width = ("signed " if word.low < 0 else ""), _width(word)
+    return f"logic {sign}[{width - 1}:0] {name};"
+
+
+def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emitted:
+    """The unit as text.
+
+    Args:
+        unit: its operations.
+        outputs: the words of the output bus, first code first.
+        lane: bits a code on the output bus.
+        depth: carry chains between two registers; 0 for none but those at the output.
+    """
+    module = _Module(unit, outputs, depth)
+    for word in module.words:
+        module.write(word)
+    made = tuple(f"{lane}'({module.name(word, module.last)})" for word in outputs)
+    declarations, registers = [], []
+    for word in module.words:
+        names = [f"w{word.index}", *(f"w{word.index}_{d + 1}" for d in range(module.delays.get(word.index, 0)))]
+        declarations += [_declared(word, name) for name in names]
+        registers += list(zip(names[1:], names[:-1], strict=True))
+    return Emitted(tuple(declarations), tuple(module.assignments), tuple(registers), made, module.last + 1)

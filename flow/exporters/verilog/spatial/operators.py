@@ -1,0 +1,201 @@
+"""What each operator of the graph is in words: one code of the result after another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.exporters.verilog.spatial.adder_graph import Ref, solve
+from flow.exporters.verilog.spatial.words import Unit, Word
+from flow.formats import Overflow, Rounding
+from flow.ir import (
+    Add,
+    ArgMax,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool2d,
+    Node,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    Reshape,
+    ScaleShift,
+    Sub,
+    Table,
+    Value,
+)
+
+__all__ = ["OPERATORS", "product"]
+
+Words = list[Word]
+Types = tuple[Value, ...]
+
+# Order of the modes in rtl/flow_pkg.sv.
+_ROUNDINGS = {mode: place for place, mode in enumerate(Rounding)}
+_OVERFLOWS = {mode: place for place, mode in enumerate(Overflow)}
+
+
+def product(unit: Unit, x: Sequence[Word], matrix: NDArray[np.int64], levels: int = -1) -> Words:
+    """`x @ matrix` as shifts and additions."""
+    graph = solve(matrix, [(word.low, word.high) for word in x], levels)
+    values = list(x)
+    for s in graph.sums:
+        values.append(unit.sum(values[s.a], values[s.b], s.shift_a, s.shift_b, s.minus))
+    return [_scaled(unit, values, ref) for ref in graph.outputs]
+
+
+def _scaled(unit: Unit, values: Sequence[Word], ref: Ref | None) -> Word:
+    if ref is None:
+        return unit.constant(0)
+    word = unit.lift(values[ref.index], ref.shift)
+    return unit.less(0, word) if ref.minus else word
+
+
+def _dense(unit: Unit, node: Dense, types: Types, x: Words) -> Words:
+    shift, bias = node.product_shift(types[0]), node.bias_codes(types[0])
+    sums = product(unit, x, node.weight.codes.T)
+    return [unit.plus(unit.lift(word, shift), int(b)) for word, b in zip(sums, bias.tolist(), strict=True)]
+
+
+def _conv2d(unit: Unit, node: Conv2d, types: Types, x: Words) -> Words:
+    """One position: `x` is the window, channel by channel."""
+    shift, bias = node.product_shift(types[0]), node.bias_codes(types[0]).tolist()
+    outputs = node.weight.shape[0] // node.groups
+    windows = np.array(x, dtype=object).reshape(node.groups, -1)
+    kernels = node.weight.codes.reshape(node.groups, outputs, -1)
+    sums = [word for window, kernel in zip(windows, kernels, strict=True) for word in product(unit, window, kernel.T)]
+    return [unit.plus(unit.lift(word, shift), int(b)) for word, b in zip(sums, bias, strict=True)]
+
+
+def _scale_shift(unit: Unit, node: ScaleShift, types: Types, x: Words) -> Words:
+    """Channels come first, and as many positions of each as there are words."""
+    lift, count = node.product_shift(types[0]), len(x) // len(node.scale.codes)
+    found: Words = []
+    for channel, (scale, shift) in enumerate(
+        zip(node.scale.codes.tolist(), node.shift_codes(types[0]).tolist(), strict=True)
+    ):
+        for word in x[channel * count : (channel + 1) * count]:
+            (times,) = product(unit, [word], np.array([[scale]]))
+            found.append(unit.plus(unit.lift(times, lift), shift))
+    return found
+
+
+def _relu(unit: Unit, node: Relu, types: Types, x: Words) -> Words:
+    return [unit.relu(word) for word in x]
+
+
+def _cast(unit: Unit, word: Word, node: Requantize, frac: int) -> Word:
+    drop, form = frac - node.format.frac, node.format
+    if node.overflow is Overflow.SAT or (node.overflow is Overflow.SAT_SYM and not form.signed):
+        finish = unit.saturated
+    elif node.overflow is Overflow.WRAP:
+        finish = unit.wrapped
+    else:
+        return unit.cell(word, drop, form, _ROUNDINGS[node.rounding], _OVERFLOWS[node.overflow])
+    if node.rounding is Rounding.TRN or drop <= 0:
+        return finish(unit.down(word, drop), form)
+    if node.rounding is Rounding.RND:
+        return finish(unit.half_up(word, drop), form)
+    return unit.cell(word, drop, form, _ROUNDINGS[node.rounding], _OVERFLOWS[node.overflow])
+
+
+def _requantize(unit: Unit, node: Requantize, types: Types, x: Words) -> Words:
+    return [_cast(unit, word, node, types[0].format.frac) for word in x]
+
+
+def _requantize_each(unit: Unit, node: RequantizeEach, types: Types, x: Words) -> Words:
+    found, shape = [unit.constant(0)] * len(x), types[0].shape
+    for form in node.formats():
+        for place in np.flatnonzero(np.broadcast_to(node.places(form), shape)):
+            word = _cast(unit, x[place], node.cast_to(form), types[0].format.frac)
+            found[place] = unit.lift(word, node.frac - form.frac)
+    return found
+
+
+def _aligned(unit: Unit, types: Types, a: Words, b: Words, minus: bool) -> Words:
+    frac = max(value.format.frac for value in types)
+    lifts = [frac - value.format.frac for value in types]
+    return [unit.sum(left, right, *lifts, minus) for left, right in zip(a, b, strict=True)]
+
+
+def _add(unit: Unit, node: Add, types: Types, a: Words, b: Words) -> Words:
+    return _aligned(unit, types, a, b, minus=False)
+
+
+def _sub(unit: Unit, node: Sub, types: Types, a: Words, b: Words) -> Words:
+    shape = node.result_shape(*types)
+    spread = [
+        np.broadcast_to(np.array(words, dtype=object).reshape(value.shape), shape).ravel().tolist()
+        for words, value in zip((a, b), types, strict=True)
+    ]
+    return _aligned(unit, types, spread[0], spread[1], minus=True)
+
+
+def _table(unit: Unit, node: Table, types: Types, x: Words) -> Words:
+    return [unit.entry(word, node.entries.codes.tolist(), node.first) for word in x]
+
+
+def _same(unit: Unit, node: Node, types: Types, x: Words) -> Words:
+    return x
+
+
+def _windows(node: Any, value: Value, x: Words) -> NDArray[Any]:
+    """object[places, kernel size], channel by channel and row by row."""
+    image = np.array(x, dtype=object).reshape(value.shape)
+    view = np.lib.stride_tricks.sliding_window_view(image, node.kernel, axis=(1, 2))
+    view = view[:, :: node.stride[0], :: node.stride[1]]
+    return view.reshape(-1, math.prod(node.kernel))
+
+
+def _tree(words: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """All words joined two by two, in their order."""
+    rest = list(words)
+    while len(rest) > 1:
+        pairs = [join(a, b) for a, b in zip(rest[::2], rest[1::2], strict=False)]
+        rest = pairs + (rest[-1:] if len(rest) % 2 else [])
+    return rest[0]
+
+
+def _max_pool(unit: Unit, node: MaxPool2d, types: Types, x: Words) -> Words:
+    return [_tree(window, unit.larger) for window in _windows(node, types[0], x)]
+
+
+def _avg_pool(unit: Unit, node: AvgPool2d, types: Types, x: Words) -> Words:
+    scale = int(node.scale.codes)
+    found: Words = []
+    for window in _windows(node, types[0], x):
+        (times,) = product(unit, [_tree(window, unit.sum)], np.array([[scale]]))
+        found.append(times)
+    return found
+
+
+def _argmax(unit: Unit, node: ArgMax, types: Types, x: Words) -> Words:
+    def join(a: tuple[Word, Word], b: tuple[Word, Word]) -> tuple[Word, Word]:
+        later = unit.above(b[0], a[0])  # the first of equal ones stays
+        return unit.larger(a[0], b[0]), unit.chosen(later, b[1], a[1])
+
+    return [_tree([(word, unit.constant(place)) for place, word in enumerate(x)], join)[1]]
+
+
+OPERATORS: dict[type[Node], Callable[..., Words]] = {
+    Dense: _dense,
+    Conv2d: _conv2d,
+    ScaleShift: _scale_shift,
+    Relu: _relu,
+    Requantize: _requantize,
+    RequantizeEach: _requantize_each,
+    Add: _add,
+    Sub: _sub,
+    Table: _table,
+    Flatten: _same,
+    Reshape: _same,
+    MaxPool2d: _max_pool,
+    AvgPool2d: _avg_pool,
+    ArgMax: _argmax,
+}

@@ -1,0 +1,190 @@
+"""A combinational unit as words with exact ranges: made by a few operations, each the cheapest form of itself.
+
+Operations look through what they are given: a sum of constants is one constant, an addition before a rounding joins
+its offset, a rectifier before a saturation is its lower end, and what a range makes idle is not made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flow.formats import FixedPoint
+
+__all__ = ["Op", "Unit", "Word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An integer signal.
+
+    Attributes:
+        index: of the operation that makes it.
+        low: lowest value.
+        high: highest value.
+        level: operations with a carry chain or a comparison between it and the unit's inputs.
+    """
+
+    index: int
+    low: int
+    high: int
+    level: int
+
+    @property
+    def form(self) -> FixedPoint:
+        """The narrowest word that holds it."""
+        return FixedPoint.holding(self.low, self.high, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """What makes a word: a kind that `emit` knows, the words it reads, and its numbers."""
+
+    kind: str
+    reads: tuple[Word, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Unit:
+    """The operations of a unit in the order of computation; equal ones are made once."""
+
+    ops: list[Op] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    known: dict[tuple[Op, int, int], Word] = field(default_factory=dict)
+
+    def _make(self, op: Op, low: int, high: int, levels: int) -> Word:
+        if low == high and op.kind != "constant":
+            return self.constant(low)
+        found = self.known.get((op, low, high))
+        if found is not None:
+            return found
+        word = Word(len(self.ops), low, high, max((w.level for w in op.reads), default=0) + levels)
+        self.ops.append(op)
+        self.words.append(word)
+        self.known[op, low, high] = word
+        return word
+
+    def _op(self, word: Word) -> Op:
+        return self.ops[word.index]
+
+    def _is_constant(self, word: Word) -> bool:
+        return self._op(word).kind == "constant"
+
+    def constant(self, value: int) -> Word:
+        """A number."""
+        return self._make(Op("constant", (), (value,)), value, value, 0)
+
+    def input(self, bit: int, low: int, high: int) -> Word:
+        """The code that starts at a bit of the unit's input bus."""
+        return self._make(Op("input", (), (bit,)), low, high, 0)
+
+    def lift(self, x: Word, shift: int) -> Word:
+        """`x << shift`."""
+        return self._make(Op("lift", (x,), (shift,)), x.low << shift, x.high << shift, 0) if shift else x
+
+    def plus(self, x: Word, value: int) -> Word:
+        """`x + value`."""
+        op = self._op(x)
+        if op.kind == "plus":
+            return self.plus(op.reads[0], op.numbers[0] + value)
+        if op.kind == "less":
+            return self.less(op.numbers[0] + value, op.reads[0])
+        return self._make(Op("plus", (x,), (value,)), x.low + value, x.high + value, 1) if value else x
+
+    def less(self, value: int, x: Word) -> Word:
+        """`value - x`."""
+        return self._make(Op("less", (x,), (value,)), value - x.high, value - x.low, 1)
+
+    def sum(self, a: Word, b: Word, shift_a: int = 0, shift_b: int = 0, minus: bool = False) -> Word:
+        """`(a << shift_a) + (b << shift_b)`, or the difference of the two."""
+        if self._is_constant(b):
+            return self.plus(self.lift(a, shift_a), (-b.low if minus else b.low) << shift_b)
+        if self._is_constant(a):
+            other = self.lift(b, shift_b)
+            return self.less(a.low << shift_a, other) if minus else self.plus(other, a.low << shift_a)
+        low, high = (-b.high, -b.low) if minus else (b.low, b.high)
+        ends = (a.low << shift_a) + (low << shift_b), (a.high << shift_a) + (high << shift_b)
+        return self._make(Op("minus" if minus else "sum", (a, b), (shift_a, shift_b)), *ends, 1)
+
+    def relu(self, x: Word) -> Word:
+        """`max(x, 0)`."""
+        return self._make(Op("relu", (x,)), max(x.low, 0), max(x.high, 0), 0) if x.low < 0 else x
+
+    def floor(self, x: Word, drop: int) -> Word:
+        """`x >> drop`, towards minus infinity."""
+        return self._make(Op("floor", (x,), (drop,)), x.low >> drop, x.high >> drop, 0) if drop else x
+
+    def half_up(self, x: Word, drop: int) -> Word:
+        """`floor(x * 2**-drop + 1/2)`; a rectifier before it comes behind it instead."""
+        if drop <= 0:
+            return self.lift(x, -drop)
+        if self._op(x).kind == "relu":
+            return self.relu(self.half_up(self._op(x).reads[0], drop))
+        return self.floor(self.plus(x, 1 << (drop - 1)), drop)
+
+    def down(self, x: Word, drop: int) -> Word:
+        """`floor(x * 2**-drop)`; a rectifier before it comes behind it instead."""
+        if drop <= 0:
+            return self.lift(x, -drop)
+        if self._op(x).kind == "relu":
+            return self.relu(self.down(self._op(x).reads[0], drop))
+        return self.floor(x, drop)
+
+    def saturated(self, x: Word, form: FixedPoint) -> Word:
+        """The nearest code of a word; a rectifier before it is its lower end."""
+        op = self._op(x)
+        floor0 = op.kind == "relu"
+        base, low = (op.reads[0], 0) if floor0 else (x, form.low)
+        if base.low >= low and base.high <= form.high:
+            return base
+        if base.low >= low and base.low >= 0:
+            low = 0
+        ends = min(max(base.low, low), form.high), max(min(base.high, form.high), low)
+        return self._make(Op("saturated", (base,), (low, form.high)), *ends, 0)
+
+    def wrapped(self, x: Word, form: FixedPoint) -> Word:
+        """The low bits of `x` as a word."""
+        if form.holds(x.low, x.high):
+            return x
+        return self._make(Op("wrapped", (x,), (form.width, int(form.signed))), form.low, form.high, 0)
+
+    def cell(self, x: Word, drop: int, form: FixedPoint, rounding: int, overflow: int) -> Word:
+        """`flow_requantize`, for the modes that have no shorter form here."""
+        numbers = (drop, form.width, int(form.signed), rounding, overflow)
+        return self._make(Op("cell", (x,), numbers), form.low, form.high, 1)
+
+    def larger(self, a: Word, b: Word) -> Word:
+        """`max(a, b)`."""
+        if a.low >= b.high:
+            return a
+        if b.low >= a.high:
+            return b
+        return self._make(Op("larger", (a, b)), max(a.low, b.low), max(a.high, b.high), 1)
+
+    def above(self, a: Word, b: Word) -> Word:
+        """1 where `a > b`, else 0."""
+        if a.low > b.high:
+            return self.constant(1)
+        if a.high <= b.low:
+            return self.constant(0)
+        return self._make(Op("above", (a, b)), 0, 1, 1)
+
+    def chosen(self, bit: Word, a: Word, b: Word) -> Word:
+        """`a` where the bit is set, else `b`."""
+        if self._is_constant(bit):
+            return a if bit.low else b
+        return self._make(Op("chosen", (bit, a, b)), min(a.low, b.low), max(a.high, b.high), 0)
+
+    def entry(self, x: Word, entries: Sequence[int], first: int) -> Word:
+        """`entries[x - first]`."""
+        reached = tuple(int(e) for e in entries[x.low - first : x.high - first + 1])
+        return self._make(Op("entry", (x,), reached), min(reached), max(reached), 1)
+
+    def reachable(self, outputs: Sequence[Word]) -> list[Word]:
+        """The words that the outputs depend on, in the order of computation."""
+        needed = {word.index for word in outputs}
+        for index in range(len(self.ops) - 1, -1, -1):
+            if index in needed:
+                needed.update(word.index for word in self.ops[index].reads)
+        return [self.words[index] for index in sorted(needed)]

@@ -1,0 +1,163 @@
+"""Words of the spatial architecture against the interpreter, operation by operation, and the files they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from flow.errors import ExportError
+from flow.exporters.verilog.spatial import blocks, export_spatial, plan_spatial
+from flow.exporters.verilog.spatial.emit import Emitted, emit
+from flow.exporters.verilog.spatial.words import Op, Unit, Word
+from flow.exporters.writer import write_tree
+from flow.formats import FixedPoint, Minifloat, Overflow, Rounding, cast
+from flow.ir import Graph, Input, Relu, Requantize, RequantizeMinifloat, trace
+from flow.tools import run, verilator_environment
+from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
+
+Codes = np.ndarray
+
+# The meaning of every operation on int64 arrays, written down a second time.
+MEANING: dict[str, Callable[..., Codes]] = {
+    "constant": lambda op, word: np.int64(op.numbers[0]),
+    "lift": lambda op, word, x: x << op.numbers[0],
+    "plus": lambda op, word, x: x + op.numbers[0],
+    "less": lambda op, word, x: op.numbers[0] - x,
+    "sum": lambda op, word, a, b: (a << op.numbers[0]) + (b << op.numbers[1]),
+    "minus": lambda op, word, a, b: (a << op.numbers[0]) - (b << op.numbers[1]),
+    "relu": lambda op, word, x: np.maximum(x, 0),
+    "floor": lambda op, word, x: x >> op.numbers[0],
+    "saturated": lambda op, word, x: np.clip(x, *op.numbers),
+    "wrapped": lambda op, word, x: cast(
+        np.atleast_1d(x), 0, FixedPoint(op.numbers[0], 0, bool(op.numbers[1])), Rounding.TRN, Overflow.WRAP
+    ),
+    "cell": lambda op, word, x: cast(
+        np.atleast_1d(x), op.numbers[0], FixedPoint(op.numbers[1], 0, bool(op.numbers[2])),
+        list(Rounding)[op.numbers[3]], list(Overflow)[op.numbers[4]],
+    ),
+    "larger": lambda op, word, a, b: np.maximum(a, b),
+    "above": lambda op, word, a, b: (a > b).astype(np.int64),
+    "chosen": lambda op, word, bit, a, b: np.where(bit == 1, a, b),
+    "entry": lambda op, word, x: np.array(op.numbers)[x - op.reads[0].low],
+}  # fmt: skip
+
+
+def computed(unit: Unit, outputs: list[Word], places: dict[int, Codes], count: int) -> list[Codes]:
+    """The outputs for int64[count] inputs by the bit where each starts; every word stays within its range."""
+    values: dict[int, Codes] = {}
+    for word in unit.reachable(outputs):
+        op: Op = unit.ops[word.index]
+        reads = [values[source.index] for source in op.reads]
+        found = places[op.numbers[0]] if op.kind == "input" else MEANING[op.kind](op, word, *reads)
+        values[word.index] = np.broadcast_to(found, (count,))
+        assert word.low <= values[word.index].min() and values[word.index].max() <= word.high, op
+        assert all(source.index < word.index for source in op.reads)
+    return [values[word.index] for word in outputs]
+
+
+def equal(graph: Graph, count: int, seed: int, monkeypatch: pytest.MonkeyPatch, codes: Codes | None = None) -> int:
+    """How many codes of the graph's blocks were compared; all agree with the interpreter."""
+    units: list[tuple[Unit, list[Word]]] = []
+
+    def noting(unit: Unit, words: list[Word], *rest: int) -> Emitted:
+        units.append((unit, words))
+        return emit(unit, words, *rest)
+
+    monkeypatch.setattr(blocks, "emit", noting)
+    plan = plan_spatial(graph)
+    monkeypatch.undo()
+    codes = random_codes(graph, count, seed) if codes is None else codes
+    expected, count = trace(graph, codes), len(codes)
+    compared = 0
+    for block, (unit, words) in zip(plan.blocks, units, strict=True):
+        buses = [expected[name].reshape(count, -1) for name in block.reads]
+        lanes = [graph.values[name].format.width for name in block.reads]
+        result = expected[block.name].reshape(count, -1)
+        for taps, places in zip(block.taps or (None,), block.places, strict=True):
+            inputs: dict[int, Codes] = {}
+            bit = 0
+            for bus, lane in zip(buses, lanes, strict=True):
+                codes = bus if taps is None else np.pad(bus, ((0, 0), (0, 1)))[:, list(taps)]
+                inputs.update({bit + i * lane: codes[:, i] for i in range(codes.shape[1])})
+                bit += codes.shape[1] * lane
+            for place, found in zip(places, computed(unit, words, inputs, count), strict=True):
+                np.testing.assert_array_equal(found, result[:, place], err_msg=f"{block.name}[{place}]")
+                compared += count
+    return compared
+
+
+@pytest.mark.parametrize("batch", range(5))
+def test_random_graphs_equal_the_interpreter(batch: int, monkeypatch: pytest.MonkeyPatch):
+    for seed in range(10 * batch, 10 * batch + 10):
+        graph = random_graph(seed, spatial=seed % 3 == 0)
+        assert equal(graph, 20, seed, monkeypatch) >= 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", range(20))
+def test_two_thousand_random_graphs_equal_the_interpreter(batch: int, monkeypatch: pytest.MonkeyPatch):
+    for seed in range(1000 + 100 * batch, 1100 + 100 * batch):
+        assert equal(random_graph(seed, spatial=seed % 3 == 0), 20, seed, monkeypatch) >= 20
+
+
+@pytest.mark.parametrize("graph", [mlp_graph(), resnet_graph()], ids=lambda graph: graph.name)
+def test_the_two_networks_equal_the_interpreter(graph: Graph, monkeypatch: pytest.MonkeyPatch):
+    assert equal(graph, 30, 0, monkeypatch) > 1000
+
+
+def one_cast(source: str, target: str, rounding: Rounding, overflow: Overflow, relu: bool) -> Graph:
+    nodes = [Input(name="x", shape=(1,), format=fmt(source))]
+    if relu:
+        nodes.append(Relu(name="r", inputs=("x",)))
+    form = {"format": fmt(target), "rounding": rounding, "overflow": overflow}
+    nodes.append(Requantize(name="y", inputs=(nodes[-1].name,), **form))
+    return Graph("one", tuple(nodes), ("y",))
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("rounding", Rounding)
+def test_casts_agree_on_every_code(rounding: Rounding, overflow: Overflow, monkeypatch: pytest.MonkeyPatch):
+    """With and without a rectifier before them, narrower, wider, finer and coarser."""
+    for target in ("s4.2", "u4.2", "s9.4", "u3.-1", "s1.1", "u7.4"):
+        if overflow is Overflow.WRAP_SM and target.startswith("u"):
+            continue
+        for relu in (False, True):
+            graph = one_cast("s6.3", target, rounding, overflow, relu)
+            assert equal(graph, 64, 0, monkeypatch, np.arange(-32, 32)[:, None]) == 64
+
+
+def test_latency_grows_with_every_cut():
+    graph = mlp_graph(sizes=(16, 8, 4))
+    plans = [plan_spatial(graph, depth) for depth in (0, 4, 2, 1)]
+    for plan in plans:
+        assert plan.latency_cycles == sum(block.body.cycles for block in plan.blocks) + 2
+    latencies = [plan.latency_cycles for plan in plans]
+    assert latencies[0] == len(plans[0].blocks) + 2 == 4
+    assert latencies == sorted(latencies) and len(set(latencies)) == len(latencies)
+
+
+def test_the_same_graph_gives_the_same_bytes():
+    graph = random_graph(4)
+    assert export_spatial(graph) == export_spatial(graph)
+
+
+@pytest.mark.parametrize(
+    "graph", [mlp_graph(sizes=(6, 8, 4)), *(random_graph(s, spatial=s != 3) for s in (1, 2, 3))], ids=lambda g: g.name
+)
+def test_generated_files_are_lint_clean(graph: Graph, tmp_path):
+    write_tree(tmp_path / "rtl", export_spatial(graph))
+    argv = ["verilator", "--lint-only", "-Wall", "--top-module", f"{graph.name}_top", "-f", "filelist.f"]
+    run(argv, cwd=tmp_path / "rtl", env=verilator_environment())
+
+
+def test_an_operator_that_it_has_not():
+    source = Input(name="x", shape=(1,), format=fmt("s8.4"))
+    node = RequantizeMinifloat(name="y", inputs=("x",), minifloat=Minifloat(4, 3, 7), origin="net.act")
+    message = (
+        r"^Node 'y' \(from 'net.act'\) is a requantize_minifloat, which the spatial architecture has not; export this "
+        r"design with --architecture stream or --to hls, or take the operator out\.$"
+    )
+    with pytest.raises(ExportError, match=message):
+        export_spatial(Graph("g", (source, node), ("y",)))

@@ -1,0 +1,89 @@
+"""The spatial architecture under Verilator and as a netlist: exact on every block, a sample a cycle, on time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flow.exporters.verilog.spatial import export_spatial, plan_spatial
+from flow.exporters.writer import write_tree
+from flow.formats import Overflow, Rounding
+from flow.ir import Graph, Input, Requantize, Table, Tensor, trace
+from flow.simulation.netlist import simulate_netlist
+from flow.simulation.rtl import run_streams, simulate_rtl
+from tests.exporters.test_verilog import forked_graph
+from tests.graphs import fmt, mlp_graph, random_codes, random_graph
+
+
+def exported(graph: Graph, folder: Path, depth: int) -> Path:
+    write_tree(folder / "rtl", export_spatial(graph, depth))
+    return folder / "rtl"
+
+
+def assert_exact(graph: Graph, project: Path, folder: Path, depth: int) -> None:
+    """With pauses every bus is exact; without, a sample leaves every cycle after the predicted latency."""
+    codes, plan = random_codes(graph, 40), plan_spatial(graph, depth)
+    expected, found = trace(graph, codes), simulate_rtl(graph, project, codes, scratch=folder / "b")
+    assert set(found) == set(plan.times) >= set(graph.outputs)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], strict=True, err_msg=name)
+    timed = run_streams(graph, project, codes, pause=0, scratch=folder / "b").cycles
+    first = timed["s_axis"][0]
+    for name in graph.outputs:
+        leaves = timed[plan.axis(name)]
+        assert leaves[0] - first == plan.latency_cycles
+        assert set(np.diff(leaves)) == {1}
+
+
+@pytest.mark.parametrize(
+    ("graph", "depth"),
+    [(forked_graph(), 2), (random_graph(6), 4)],
+    ids=["two outputs", "convolution and residual"],
+)
+def test_under_verilator(graph: Graph, depth: int, tmp_path: Path):
+    assert_exact(graph, exported(graph, tmp_path, depth), tmp_path, depth)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_under_verilator(seed: int, tmp_path: Path):
+    graph = random_graph(seed, spatial=seed % 3 == 0)
+    assert_exact(graph, exported(graph, tmp_path, seed % 4), tmp_path, seed % 4)
+
+
+def modes() -> Graph:
+    """Every rounding with every overflow in turn, and a table, on codes of one input."""
+    nodes: list = [Input(name="x", shape=(4,), format=fmt("s8.4"))]
+    pairs = [(r, o) for r in Rounding for o in Overflow]
+    for place, (rounding, overflow) in enumerate(pairs[::3]):
+        form = {"format": fmt("s5.2"), "rounding": rounding, "overflow": overflow}
+        nodes.append(Requantize(name=f"cast{place}", inputs=("x",), **form))
+    entries = Tensor(np.random.default_rng(0).integers(-8, 8, 32), fmt("s4.2"))
+    nodes.append(Table(name="table", inputs=("cast0",), entries=entries, first=-16))
+    return Graph("modes", tuple(nodes), tuple(node.name for node in nodes[2:]))
+
+
+def test_modes_and_tables_under_verilator(tmp_path: Path):
+    graph = modes()
+    assert_exact(graph, exported(graph, tmp_path, 0), tmp_path, 0)
+
+
+def test_the_netlist(tmp_path: Path):
+    graph = mlp_graph(seed=2, sizes=(6, 8, 4))
+    project, codes = exported(graph, tmp_path, 2), random_codes(graph, 20)
+    found, expected = simulate_netlist(graph, project, codes), trace(graph, codes)
+    assert set(found) == set(graph.outputs)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], strict=True)
+
+
+def test_a_changed_shift_is_seen(tmp_path: Path):
+    graph = mlp_graph(sizes=(4, 3))
+    project, codes = exported(graph, tmp_path, 0), random_codes(graph, 30)
+    (module,) = project.glob("*_block_*.sv")
+    text = module.read_text()
+    assert " >>> 1" in text
+    module.write_text(text.replace(" >>> 1", " >>> 2", 1))
+    assert not np.array_equal(simulate_rtl(graph, project, codes)["fc1"], trace(graph, codes)["fc1"])
