@@ -63,30 +63,28 @@ module flow_mul_array #(
     for (genvar i = 0; i < Rows; i++) begin : gen_row
       // The last row is cut where the product ends.
       localparam int OutWidth = (PWidth - 2 * i < Width + 2) ? PWidth - 2 * i : Width + 2;
+      logic [2:0] digit;
+      logic [Width-1:0] partial;
       logic [OutWidth-1:0] sum;
 
       if (i == 0) begin : gen_first
-        flow_mul_row #(
-            .Width(Width),
-            .OutWidth(OutWidth),
-            .First(1)
-        ) u_row (
-            .a_i(multiplicand),
-            .digit_i({multiplier[1:0], 1'b0}),
-            .partial_i('0),
-            .sum_o(sum)
-        );
+        assign digit = {multiplier[1:0], 1'b0};
+        assign partial = '0;
       end else begin : gen_next
-        flow_mul_row #(
-            .Width(Width),
-            .OutWidth(OutWidth)
-        ) u_row (
-            .a_i(multiplicand),
-            .digit_i(multiplier[2*i-1+:3]),
-            .partial_i(Width'(gen_row[i-1].sum >> 2)),
-            .sum_o(sum)
-        );
+        assign digit = multiplier[2*i-1+:3];
+        assign partial = Width'(gen_row[i-1].sum >> 2);
       end
+
+      flow_mul_row #(
+          .Width(Width),
+          .OutWidth(OutWidth),
+          .First((i == 0) ? 1 : 0)
+      ) u_row (
+          .a_i(multiplicand),
+          .digit_i(digit),
+          .partial_i(partial),
+          .sum_o(sum)
+      );
 
       if (i < Rows - 1) begin : gen_low
         assign p_o[2*i+:2] = sum[1:0];
