@@ -9,16 +9,15 @@ from __future__ import annotations
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from flow import synthesis, tools
 from flow.errors import SimulationError
 from flow.ir import Graph
 from flow.simulation.rtl_beats import Project, read_project
+from flow.simulation.rtl_program import BENCH, TEMPLATES, bench_text, read_streams
 from flow.simulation.rtl_verilator import ProgramJob, run_program, verilator_version
 from flow.synthesis import Family, Synthesis, synthesise
 
@@ -28,48 +27,14 @@ FAMILY = Family.XC7
 
 Codes = NDArray[np.int64]
 
-_TEMPLATES = Path(__file__).parent / "rtl_templates"
-_BENCH = "flow_netlist_bench"
 # Other people's code: Yosys' netlist and cell models are not lint clean, and a warning must not end the run.
 _ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY")
-_PATIENCE = 20
-_GRACE_CYCLES = 10_000
 
 
 def tool() -> str:
     """Names and versions of what runs, and the cells it runs on."""
     cells = f"{FAMILY.value} (LUTs; DSP48E1 where the export allows DSPs)"
     return f"{synthesis.tool()} mapped to {cells}, {verilator_version()}"
-
-
-def _bench_text(project: Project, beats: int, seed: int) -> str:
-    source = project.streams[project.input]
-    samples = beats // source.beats
-    ports = [
-        {
-            "prefix": prefix,
-            "tdata": 8 * project.streams[name].beat_bytes,
-            "beats": samples * project.streams[name].beats,
-        }
-        for name, prefix in project.outputs.items()
-    ]
-    context: dict[str, Any] = {
-        "top": project.top,
-        "tdata": 8 * source.beat_bytes,
-        "beats": beats,
-        "beats_per_sample": source.beats,
-        "outputs": ports,
-        "seed": 2463534242 ^ seed,  # xorshift must not start at zero
-        "timeout_cycles": _PATIENCE * project.ii_cycles * samples + _GRACE_CYCLES,
-    }
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  # SystemVerilog, not HTML; all names are identifiers
-    )
-    return environment.get_template("netlist_bench.sv.j2").render(context)
 
 
 def _mapped(project: Project) -> Synthesis:
@@ -80,10 +45,6 @@ def _mapped(project: Project) -> Synthesis:
             "model; fold the layers less, so that their ROMs are shorter, or leave the rung netlist out."
         )
     return mapped
-
-
-def _read_output(path: Path) -> list[int]:
-    return [int(line, 16) for line in path.read_text().split()]
 
 
 def simulate_netlist(
@@ -111,14 +72,12 @@ def simulate_netlist(
     netlist = _mapped(design).netlist or ""
     cells = tools.package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v"
     sources = {
-        "netlist.vlt": (_TEMPLATES / "netlist.vlt").read_text(),
+        "netlist.vlt": (TEMPLATES / "netlist.vlt").read_text(),
         "cells_sim.v": cells.read_text(),
         "netlist.v": netlist,
-        "bench.sv": _bench_text(design, len(beats), seed),
+        "bench.sv": bench_text(design, len(codes), seed, inner=False),
     }
     hexadecimal = "".join(f"{beat:x}\n" for beat in beats)
-    job = ProgramJob(sources, _BENCH, {"beats.hex": hexadecimal}, _ARGS, seed)
+    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed)
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_netlist_") as folder:
-        place = run_program(job, Path(folder))
-        moved = {name: _read_output(place / f"{prefix}.hex") for name, prefix in design.outputs.items()}
-    return {name: design.codes(name, beats, len(codes)) for name, beats in moved.items()}
+        return read_streams(design, run_program(job, Path(folder)), design.outputs, len(codes))

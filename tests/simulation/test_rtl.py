@@ -29,6 +29,8 @@ from flow.ir import (
     trace,
 )
 from flow.simulation.rtl import _frames, run_streams, simulate_rtl, tool
+from flow.simulation.rtl_beats import read_project
+from flow.simulation.rtl_program import stream_program
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 
@@ -232,6 +234,28 @@ def test_a_wrong_rounding_constant_is_seen(tmp_path):
     wrong = simulate_rtl(graph, project, codes, scratch=tmp_path / "b")["y"]
     expected = trace(graph, codes)["y"]
     assert 0 < (wrong != expected).sum() < expected.size
+
+
+def test_long_runs_go_on_in_a_program(tmp_path, monkeypatch):
+    graph = mlp_graph(sizes=(4, 3))
+    project, codes = exported(graph, tmp_path), random_codes(graph, 40)
+    monkeypatch.setattr("flow.simulation.rtl._COCOTB_CYCLES", 10)
+    assert_exact(graph, simulate_rtl(graph, project, codes, seed=3, scratch=tmp_path / "b"), codes)
+    rom = project / "mlp_rom_fc1.sv"
+    rom.write_text(
+        re.sub(r"(lines\[0\] = \d+'h)(\w+)", lambda m: f"{m[1]}{int(m[2], 16) ^ 1:0{len(m[2])}x}", rom.read_text())
+    )
+    got = stream_program(read_project(graph, project), codes, 0, tmp_path / "p")
+    assert (got["fc1"] != trace(graph, codes)["fc1"]).any(axis=0).tolist() == [True, False, False]
+
+
+@pytest.mark.slow
+def test_the_demo_of_images_to_the_cycle(tmp_path):
+    """As `digits_resnet`, all of whose vectors `flow run` sends: 1.2 million cycles."""
+    graph = resnet_graph()
+    project, codes = exported(graph, tmp_path), random_codes(graph, 500)
+    assert_exact(graph, simulate_rtl(graph, project, codes, scratch=tmp_path / "b"), codes)
+    assert_predicted(graph, project, None, 8, tmp_path / "b")
 
 
 def test_a_stuck_stream_is_an_error(tmp_path):
