@@ -19,12 +19,12 @@ class region {
   public:
     // One layer; it starts in run().
     struct process {
-        process() : stack(0), started(false), done(false) {}
+        process() : stack(0), started(false), done(false), waits(""), stream("") {}
         virtual ~process() { delete[] stack; }
         virtual void work() = 0;
         char *stack;
         bool started, done;
-        std::string waits;
+        const char *waits, *stream; // to read or write, and which one
         std::exception_ptr error;
         ucontext_t context;
     };
@@ -67,7 +67,8 @@ class region {
             return false;
         }
         process &mine = *here->processes[here->current];
-        mine.waits = std::string(what) + " " + stream;
+        mine.waits = what;
+        mine.stream = stream;
         swapcontext(&mine.context, &here->scheduler);
         return true;
     }
@@ -91,6 +92,12 @@ class region {
         BODY body;
     };
 
+    // Stacks of layers that have ended, for those of the next sample.
+    static std::vector<char *> &spare() {
+        static std::vector<char *> held;
+        return held;
+    }
+
     static region *&active() {
         static region *now = 0;
         return now;
@@ -111,7 +118,10 @@ class region {
         process &next = *processes[number];
         if (!next.started) {
             next.started = true;
-            next.stack = new char[STACK];
+            next.stack = spare().empty() ? new char[STACK] : spare().back();
+            if (!spare().empty()) {
+                spare().pop_back();
+            }
             getcontext(&next.context);
             next.context.uc_stack.ss_sp = next.stack;
             next.context.uc_stack.ss_size = STACK;
@@ -123,7 +133,7 @@ class region {
         current = -1;
         if (next.done) {
             ++moves;
-            delete[] next.stack;
+            spare().push_back(next.stack);
             next.stack = 0;
         }
         if (next.error) {
@@ -136,7 +146,8 @@ class region {
         std::string all;
         for (std::size_t i = 0; i < processes.size(); ++i) {
             if (!processes[i]->done) {
-                all += (all.empty() ? "layers wait to " : ", ") + processes[i]->waits;
+                all += all.empty() ? "layers wait to " : ", ";
+                all += std::string(processes[i]->waits) + " " + processes[i]->stream;
             }
         }
         return all;

@@ -1,11 +1,13 @@
 """The streaming form, folded layers and every multiplier under g++: the same bits, FIFOs as deep as emitted."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import flow
 from flow.errors import ToolError
 from flow.exporters.hls import export_hls
 from flow.exporters.hls.stream_wiring import SLACK
@@ -13,8 +15,10 @@ from flow.exporters.writer import write_tree
 from flow.formats import FixedPoint
 from flow.ir import AvgPool2d, Conv2d, Graph, Input, MaxPool2d, Node, Relu, ScaleShift, Tensor, trace
 from flow.simulation.csim import compile_program, simulate_csim
+from flow.simulation.ladder import Context, climb
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+from tests.nets import NETS, design
 from tests.simulation.more_operators import moves_graph, pairs_graph, places_graph, spread_graph, tables_graph
 from tests.simulation.test_csim import assert_exact, operators_graph
 
@@ -134,6 +138,17 @@ def test_a_net_with_a_join_streams(net, flags):
     assert sum(value.size for value in actual.values()) == 30 * sum(v.size for v in graph.values.values())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
+def test_whole_nets_stream(name, tmp_path):
+    """Nets trained on real samples, in the rung csim."""
+    made = design(name, 16)
+    write_tree(tmp_path / "hls", flow.export(made.graph, "hls", form="stream"))
+    (result,) = climb(Context(made.graph, made.codes, tmp_path), ["csim"])
+    assert (result.skipped, result.comparison.mismatches) == (None, 0)
+    assert result.comparison.values == 16 * sum(value.size for value in made.graph.values.values())
+
+
 def deepen(folder, by: int) -> None:
     """Change the depth of the one FIFO that is deeper than two."""
     path = folder / "top.cpp"
@@ -146,9 +161,9 @@ def deepen(folder, by: int) -> None:
     path.write_text(text)
 
 
-def test_fifos_are_just_deep_enough(net, flags):
+def test_fifos_are_just_deep_enough(net, tmp_path, flags):
     """Without the slack the design ends on the same bits; with a beat less it deadlocks, and the run says where."""
-    _, folder, _ = net
+    folder = shutil.copytree(net[1], tmp_path / "resnet")
     deepen(folder, -SLACK)
     assert "depth=9\n" in (folder / "top.cpp").read_text()
     bench = compile_program(folder, "testbench.cpp", extra=flags, jobs=1)
