@@ -40,7 +40,7 @@ BROKEN = [
     ("flow_fork", "& ~taken_q;", ";"),
     ("flow_argmax", "> best_d", ">= best_d"),
     ("flow_register", "assign ready_o = ready_i | ~valid_o;", "assign ready_o = 1'b1;"),
-    ("flow_join", "assign a_ready_o = room & b_valid_i;", "assign a_ready_o = room;"),
+    ("flow_join", "assign b_ready_o = room & a_valid_i;", "assign b_ready_o = room;"),
     ("flow_pool", "~(last & valid_o & ~ready_i)", "1'b1"),
     ("flow_pool", "sum = first ? wide", "sum = last ? wide"),
     ("flow_window", "assign ready_o = used != FULL;", "assign ready_o = 1'b1;"),

@@ -115,19 +115,24 @@ _OPERATIONS: tuple[Callable[[int, int], int], ...] = (
 
 
 def _join(operation: int, lanes: int, a_text: str, b_text: str) -> Case:
-    """The two halves of a beat through FIFOs of their own to a join; `a` stands two binary places higher."""
+    """The two halves of a beat to a join; `a` a cycle later, and two binary places higher."""
     a, b = FixedPoint.parse(a_text), FixedPoint.parse(b_text)
     out, wa, wb, of = 12, lanes * a.width, lanes * b.width, _OPERATIONS[operation]
     shift = 0 if operation == 2 else 2
     queues = "".join(
         f"  flow_fifo #(.Width({width}), .Depth({depth})) u_{{p}}_{way} (.clk_i, .rst_ni, "
-        f".data_i({{p}}_data_i[{low}+:{width}]), .valid_i({{p}}_v[{i}]), .ready_o({{p}}_r[{i}]), "
+        f".data_i({data}), .valid_i({valid}), .ready_o({ready}), "
         f".data_o({{p}}_d{way}), .valid_o({{p}}_v{way}), .ready_i({{p}}_r{way}));\n"
-        for i, (way, depth, low, width) in enumerate((("a", 2, 0, wa), ("b", 5, wa, wb)))
+        for way, depth, width, data, valid, ready in (
+            ("a", 2, wa, "{p}_dl", "{p}_vl", "{p}_rl"),
+            ("b", 5, wb, f"{{p}}_data_i[{wa}+:{wb}]", "{p}_v[1]", "{p}_r[1]"),
+        )
     )
     body = (
         f"logic [1:0] {{p}}_v, {{p}}_r; logic {{p}}_va, {{p}}_vb, {{p}}_ra, {{p}}_rb;\n"
-        f"  logic [{wa}-1:0] {{p}}_da; logic [{wb}-1:0] {{p}}_db;\n"
+        f"  logic [{wa}-1:0] {{p}}_da, {{p}}_dl; logic [{wb}-1:0] {{p}}_db; logic {{p}}_vl, {{p}}_rl;\n"
+        f"  flow_register #(.Width({wa})) u_{{p}}_late (.clk_i, .rst_ni, .data_i({{p}}_data_i[0+:{wa}]), "
+        ".valid_i({p}_v[0]), .ready_o({p}_r[0]), .data_o({p}_dl), .valid_o({p}_vl), .ready_i({p}_rl));\n"
         "  flow_fork #(.Ways(2)) u_{p} (.clk_i, .rst_ni, .valid_i({p}_valid_i), .ready_o({p}_ready_o), "
         f".valid_o({{p}}_v), .ready_i({{p}}_r));\n{queues}"
         f"  flow_join #(.Lanes({lanes}), .Operation({operation}), .AWidth({a.width}), .ASigned({int(a.signed)}), "
