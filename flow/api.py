@@ -24,7 +24,8 @@ def export(design: Graph, to: str, x: ArrayLike | None = None, **options: Any) -
         design: the graph.
         to: `onnx`, `hls`, `hls4ml` or `verilog`.
         x: inputs for the vectors of a testbench, as in `simulate`; none where None.
-        options: of `hls`: `form="stream"`, `multiplier="shift_add"` and so on, see `flow.exporters.hls.export_hls`.
+        options: of `hls`: `form="stream"`, `multiplier="shift_add"` and so on, see `flow.exporters.hls.export_hls`;
+            of `verilog`: `architecture="spatial"` and so on, see `flow.exporters.verilog.export_architecture`.
 
     Raises:
         ExportError: no such exporter or option, or a graph that it cannot express.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -37,6 +37,11 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) for part in parts):
         raise FlowError(f"A shape is positive integers between commas, as 1,28,28, not {text!r}.")
     return tuple(int(part) for part in parts)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were not left out."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @contextmanager
@@ -84,6 +89,8 @@ def export(
     form: Annotated[str | None, typer.Option(help="HLS: parallel (arrays) or stream. Default: the recipe's.")] = None,
     multiplier: Annotated[str | None, typer.Option(help="HLS: tool, dsp, fabric or shift_add.")] = None,
     reuse: Annotated[int | None, typer.Option(help="HLS: products of a sum that share one multiplier.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="Verilog: stream or spatial. Default: the recipe's.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Verilog, spatial: additions between two registers.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""
@@ -91,9 +98,9 @@ def export(
 
     with _progress() as report:
         project = project_of(name, build, scales, inputs)
-        given = {"form": form, "multiplier": multiplier, "reuse": reuse}
-        hls = {option: value for option, value in given.items() if value is not None}
-        graph = export_stage(project, _split(to), report, hls)
+        hls = _given(form=form, multiplier=multiplier, reuse=reuse)
+        verilog = _given(architecture=architecture, depth=depth)
+        graph = export_stage(project, _split(to), report, {"hls": hls, "verilog": verilog})
     _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(project.folder)!r}.", highlight=False)
 
 

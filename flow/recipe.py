@@ -15,6 +15,7 @@ import yaml
 
 from flow.errors import RecipeError, did_you_mean
 from flow.exporters.hls.options import Options
+from flow.exporters.verilog import check_options
 
 __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
 
@@ -71,6 +72,7 @@ class Recipe:
         quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.
         hls: options of the HLS exporter: `form`, `part`, `clock_ns`, `reuse`, `multiplier`, `storage`, `layers`.
+        verilog: `architecture`, `stream` or `spatial`, and its options: `folding` and `dsp`, or `depth`.
         exports: which of onnx, hls, verilog, hls4ml to write.
         rungs: which rungs of the ladder to climb.
         boards: the boards to estimate for; the first one is the main one.
@@ -85,6 +87,7 @@ class Recipe:
     quantize: Mapping[str, Any] = field(default_factory=dict)
     argmax: bool = False
     hls: Mapping[str, Any] = field(default_factory=dict)
+    verilog: Mapping[str, Any] = field(default_factory=dict)
     exports: tuple[str, ...] = _EXPORTS
     rungs: tuple[str, ...] = _RUNGS
     boards: tuple[str, ...] = ("ultra96_v2",)
@@ -96,6 +99,7 @@ class Recipe:
         _known("exports", self.exports, EXPORTS)
         _known("rungs", self.rungs, RUNGS)
         Options.parse(self.hls)
+        check_options(self.verilog)
         if not self.boards:
             raise RecipeError("Recipe key 'boards' must name at least one board; see `flow boards`.")
 

@@ -35,7 +35,13 @@ def _usage(area: Area) -> Usage:
 
 def _plan(graph: Graph, project: Path) -> Plan:
     """The plan of the exported design, from the graph and the folding that the export wrote down."""
-    streams = json.loads((project / METADATA).read_text())["streams"]
+    written = json.loads((project / METADATA).read_text())
+    if written.get("architecture") == "spatial":
+        raise ToolError(
+            f"The RTL of {graph.name!r} is spatial, which the cost model does not know yet; leave out --measure, or "
+            "export it with --architecture stream."
+        )
+    streams = written["streams"]
     return make_plan(graph, {entry["node"]: (entry["pe"], entry["simd"]) for entry in streams if "pe" in entry})
 
 
@@ -57,7 +63,7 @@ def measure(graph: Graph, project: Path, board: Board, *, layers: bool = True) -
         layers: also map every layer on its own; as much work again.
 
     Raises:
-        ToolError: there is no exported RTL, or the synthesiser rejects it.
+        ToolError: there is no exported RTL, it is spatial, or the synthesiser rejects it.
     """
     sources = _sources(project)
     plan = _plan(graph, project)

@@ -12,7 +12,7 @@ from flow.exporters.hls4ml import export_hls4ml
 from flow.exporters.manifest import with_manifest
 from flow.exporters.onnx import export_onnx, export_qonnx
 from flow.exporters.vectors import export_vectors
-from flow.exporters.verilog import export_verilog
+from flow.exporters.verilog import export_architecture
 from flow.exporters.writer import Files, write_file, write_tree
 from flow.ir import Graph, dump, to_text
 from flow.progress import Report, silent
@@ -28,8 +28,10 @@ EXPORTERS: Mapping[str, tuple[str, Callable[..., Files]]] = {
     "onnx": ("onnx", lambda graph, codes: {**export_onnx(graph), **_qonnx(graph)}),
     "hls": ("hls", export_hls),
     "hls4ml": ("hls4ml", export_hls4ml),
-    "verilog": ("rtl", lambda graph, codes: export_verilog(graph)),
+    "verilog": ("rtl", lambda graph, codes, **options: export_architecture(graph, **options)),
 }
+
+_CHOOSING = ("hls", "verilog")  # exporters with options
 
 
 def _qonnx(graph: Graph) -> Files:
@@ -47,20 +49,25 @@ def exported(graph: Graph, name: str, codes: Any, options: Mapping[str, Any]) ->
         graph: the design.
         name: out of `EXPORTERS`.
         codes: int64[N, *shape] input codes for vectors, or None.
-        options: of the HLS exporter, see `export_hls`; the others have none.
+        options: of `hls`, see `export_hls`, or of `verilog`, see `export_architecture`; the others have none.
 
     Raises:
         ExportError: an unknown exporter, options that it does not have, or a graph that it cannot express.
     """
     if name not in EXPORTERS:
         raise ExportError(f"There is no exporter {name!r}; choose among {', '.join(EXPORTERS)}.")
-    if options and name != "hls":
-        raise ExportError(f"Exporter {name!r} has no option {next(iter(options))!r}; options belong to hls only.")
+    if options and name not in _CHOOSING:
+        raise ExportError(
+            f"Exporter {name!r} has no option {next(iter(options))!r}; only {' and '.join(_CHOOSING)} have some."
+        )
     return with_manifest(graph, EXPORTERS[name][1](graph, codes, **options))
 
 
 def export_stage(
-    project: Project, to: Sequence[str] = (), report: Report = silent, hls: Mapping[str, Any] | None = None
+    project: Project,
+    to: Sequence[str] = (),
+    report: Report = silent,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Graph:
     """Write `design.json`, `design.npz`, `design.txt`, `vectors/` and the folder of every exporter in `to`.
 
@@ -68,7 +75,7 @@ def export_stage(
         project: trained, or imported by `import_onnx`.
         to: names out of `EXPORTERS`; those of the recipe where empty, and ONNX and HLS of an imported file.
         report: told of each exporter.
-        hls: options of the HLS exporter that replace those of the recipe.
+        options: of exporters by name, which replace those of the recipe.
 
     Raises:
         FlowError: not trained yet, an unknown exporter, or a graph that a backend cannot express.
@@ -81,8 +88,11 @@ def export_stage(
     digest = origin.digest()
     report("export", 0, len(chosen) + 1)
     graph, codes = origin.lowered()
-    options = {name: {**origin.hls, **(hls or {})} if name == "hls" else {} for name in chosen}
-    made = {EXPORTERS[name][0]: exported(graph, name, codes, options[name]) for name in chosen}
+    asked = {name: given for name, given in (options or {}).items() if given}
+    made = {
+        EXPORTERS[name][0]: exported(graph, name, codes, {**origin.options.get(name, {}), **asked.get(name, {})})
+        for name in chosen
+    }
     for name, content in {**dump(graph), "design.txt": to_text(graph)}.items():
         write_file(project.path(name), content)
     write_tree(project.path("vectors"), export_vectors(graph, codes))
@@ -90,7 +100,7 @@ def export_stage(
         report("export", done, len(chosen) + 1)
         write_tree(project.path(folder), files)
     report("export", len(chosen) + 1, len(chosen) + 1)
-    project.mark("export", f"{digest} {dict(hls)}" if hls else digest)
+    project.mark("export", f"{digest} {asked}" if asked else digest)
     return graph
 
 

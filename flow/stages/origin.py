@@ -28,7 +28,7 @@ class Origin(Protocol):
     Attributes:
         exports: exporters that are meant where none is named.
         rungs: rungs that are meant where none is named.
-        hls: options of the HLS exporter.
+        options: of the exporters that have some, by name.
     """
 
     @property
@@ -38,7 +38,7 @@ class Origin(Protocol):
     def rungs(self) -> Sequence[str]: ...
 
     @property
-    def hls(self) -> Mapping[str, Any]: ...
+    def options(self) -> Mapping[str, Mapping[str, Any]]: ...
 
     def digest(self) -> str:
         """A hash of all that the graph follows from."""
@@ -66,11 +66,12 @@ class _Trained:
         return self.recipe.rungs
 
     @property
-    def hls(self) -> Mapping[str, Any]:
-        return self.recipe.hls
+    def options(self) -> Mapping[str, Mapping[str, Any]]:
+        return {"hls": self.recipe.hls, "verilog": self.recipe.verilog}
 
     def digest(self) -> str:
-        return self.project.digest(["checkpoint.pt"], self.recipe.argmax, dict(self.recipe.hls))
+        options = {name: dict(given) for name, given in self.options.items()}
+        return self.project.digest(["checkpoint.pt"], self.recipe.argmax, options)
 
     def model(self) -> Any:
         """The quantised model with the weights of the checkpoint.
@@ -104,7 +105,7 @@ class _Imported:
     project: Project
     exports: Sequence[str] = _IMPORTED[0]
     rungs: Sequence[str] = _IMPORTED[1]
-    hls: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def digest(self) -> str:
         return self.project.digest([IMPORT, MODEL, "vectors/input.dat"])

@@ -38,7 +38,9 @@ def run_stages(recipe: Recipe, source: str, build: Path, report: Report = silent
         export_stage(project, (), report)
     summary = simulate_stage(project, recipe.rungs, report, again=False)
     for board in recipe.boards:
-        _estimate(project, board, "netlist" in recipe.rungs, report)  # who asks for a netlist waits for synthesis
+        # Who asks for a netlist waits for synthesis; the cost model knows the streaming architecture.
+        measured = "netlist" in recipe.rungs and recipe.verilog.get("architecture") != "spatial"
+        _estimate(project, board, measured, report)
     project.write_json("estimate.json", project.read_json(f"estimate.{recipe.boards[0]}.json", "estimate"))
     report_stage(project)
     if not passed(summary):

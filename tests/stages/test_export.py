@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from flow.cli import app
 from flow.errors import ExportError, FlowError
 from flow.exporters.manifest import changed_files
-from flow.recipe import load_recipe
+from flow.project import Project
+from flow.recipe import Recipe, load_recipe
+from flow.stages.estimate import estimate_stage
 from flow.stages.export import export_stage
 from flow.stages.imported import import_onnx
 from flow.stages.simulate import _fresh, simulate_stage
@@ -33,7 +36,7 @@ def test_the_command_takes_form_multiplier_and_reuse(tmp_path: Path):
 def test_a_choice_that_cannot_be_leaves_nothing(tmp_path: Path):
     project = import_onnx(MLP, tmp_path)
     with pytest.raises(ExportError) as caught:
-        export_stage(project, ["onnx", "hls"], hls={"form": "systolic"})
+        export_stage(project, ["onnx", "hls"], options={"hls": {"form": "systolic"}})
     assert str(caught.value) == "The form of an HLS project is one of parallel, stream, not 'systolic'."
     assert not project.path("onnx").exists()
     assert not project.path("design.json").exists()
@@ -57,3 +60,43 @@ def test_a_recipe_holds_options_of_the_hls_project(tmp_path: Path):
     with pytest.raises(FlowError) as caught:
         load_recipe(str(path))
     assert str(caught.value) == "An HLS project has no option 'from'; did you mean 'form'?"
+
+
+def test_the_command_takes_an_architecture(tmp_path: Path):
+    argv = [
+        "export",
+        str(MLP),
+        "--to",
+        "verilog",
+        "--architecture",
+        "spatial",
+        "--depth",
+        "2",
+        "--build",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(app, argv)
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "mlp_qonnx" / "rtl" / "stream.json").read_text())
+    assert (written["architecture"], written["ii_cycles"]) == ("spatial", 1)
+    with pytest.raises(FlowError, match=r"is spatial, which the cost model does not know yet; leave out --measure"):
+        estimate_stage(Project(tmp_path / "mlp_qonnx"), "pynq_z2", measured=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"architecture": "systolic"}, "Verilog has no architecture 'systolic'; it has stream, spatial."),
+        ({"depth": 2}, "The stream architecture has no option 'depth'; its options are folding, dsp."),
+        (
+            {"architecture": "spatial", "depth": -1},
+            "The depth of a spatial design is a count of additions between two registers, 0 for none, not -1.",
+        ),
+    ],
+)
+def test_architectures_that_cannot_be(options: dict[str, object], message: str, tmp_path: Path):
+    with pytest.raises(ExportError) as caught:
+        export_stage(import_onnx(MLP, tmp_path), ["verilog"], options={"verilog": options})
+    assert str(caught.value) == message
+    with pytest.raises(ExportError):
+        Recipe(name="a", dataset="digits", model="digits_mlp", verilog=options)

@@ -1,5 +1,6 @@
-"""The `stream` architecture as SystemVerilog: a folded dataflow of the cells in `rtl/`."""
+"""The graph as SystemVerilog: `stream`, a folded dataflow of cells, or `spatial`, shifts and additions all at once."""
 
+from flow.exporters.verilog.architectures import ARCHITECTURES, check_options, export_architecture
 from flow.exporters.verilog.buffers import make_plan
 from flow.exporters.verilog.check import has_rtl
 from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, choose_folding
@@ -9,6 +10,7 @@ from flow.exporters.verilog.timing import Timing, predict
 from flow.exporters.verilog.top import METADATA, export_verilog
 
 __all__ = [
+    "ARCHITECTURES",
     "DEFAULT_TARGET_CYCLES",
     "METADATA",
     "Folding",
@@ -16,7 +18,9 @@ __all__ = [
     "Plan",
     "Stream",
     "Timing",
+    "check_options",
     "choose_folding",
+    "export_architecture",
     "export_verilog",
     "has_rtl",
     "make_plan",
