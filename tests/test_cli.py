@@ -144,7 +144,7 @@ def test_a_changed_stored_design_turns_the_interpreter_red(folder: Path) -> None
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
-    recipe(folder, train={"float_epochs": 60, "epochs": 2})
+    recipe(folder, train={"float_epochs": 300, "epochs": 2})  # still running when the signal comes
     straight = folder / "straight"
     straight.mkdir()
     for name in ("nets.py", "r.yaml"):
