@@ -53,7 +53,7 @@ def test_a_folder_without_a_manifest_is_refused(content: str | None, tmp_path: P
     )
 
 
-def test_options_belong_to_hls():
+def test_options_belong_to_the_exporters_that_have_some():
     with pytest.raises(ExportError) as caught:
         flow.export(mlp_graph(), "onnx", form="stream")
-    assert str(caught.value) == "Exporter 'onnx' has no option 'form'; options belong to hls only."
+    assert str(caught.value) == "Exporter 'onnx' has no option 'form'; only hls and verilog have some."
