@@ -83,6 +83,7 @@ class _Importer:
         self.nodes = list(program.graph.nodes)
         self.names: dict[fx.Node, str] = {}
         self.transposed: dict[str, int] = {}  # each weight -> groups of its transposed convolution, 0 for others
+        self.kinds: dict[str, type[Call]] = {}  # each weight -> the calls that it serves
         self.memory: dict[fx.Node, fx.Node] = {}  # each node -> the one in whose memory its result lies
         self.calls: list[Call] = []
         self.refused: list[str] = []
@@ -116,11 +117,17 @@ class _Importer:
             self.names[node] = SOURCE  # so that what follows is looked at too
 
     def _check_kernel(self, draft: Draft) -> None:
-        """A transposed kernel is kept turned, so that nothing else may read it."""
+        """A transposed kernel is kept turned, and that of rows has the axes of a convolution's: others cannot read it."""
         key = draft.main.fields.get("weight") if draft.parts else None
-        if key is not None and self.transposed.setdefault(key, draft.transposed) != draft.transposed:
+        if key is None:
+            return
+        if self.transposed.setdefault(key, draft.transposed) != draft.transposed:
             raise RefusedError(
                 f"its weight {key!r} serves another layer the other way round; give each a weight of its own"
+            )
+        if self.kinds.setdefault(key, draft.main.kind) is not draft.main.kind:
+            raise RefusedError(
+                f"its weight {key!r} serves vectors in one place and rows in another; give each a weight of its own"
             )
 
     def _take(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> None:
@@ -219,9 +226,10 @@ def _turned_kernels(transposed: dict[str, int], state: dict[str, Tensor]) -> dic
 
 
 def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The kernels of convolutions along one axis, [O, I, k], as [O, I, 1, k]."""
-    lines = {call.weight for call in calls if isinstance(call, Conv2d) and state[call.weight].ndim == 3}
-    return {name: state[name].unsqueeze(2) for name in lines}
+    """The kernels of convolutions along one axis, [O, I, k], as [O, I, 1, k], and of single places, [O, I], likewise."""
+    read = {call.weight for call in calls if isinstance(call, Conv2d)}
+    lines = {name: state[name].unsqueeze(2) for name in read if state[name].ndim == 3}
+    return lines | {name: state[name][:, :, None, None] for name in read if state[name].ndim == 2}
 
 
 def import_network(model: nn.Module, example: Tensor) -> Network:

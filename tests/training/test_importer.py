@@ -191,11 +191,6 @@ CASES = {
         (4,),
         "aten.linear.default in the model's own forward (weight is not a parameter or buffer of the model)",
     ),
-    "linear on sequences": (
-        lambda self, x: self.fc(x),
-        (3, 4),
-        "aten.linear.default in 'fc' (its input has the shape (3, 4) a sample; flatten it to one axis first)",
-    ),
     "reshape": (
         lambda self, x: x.reshape(8, 8),
         (4,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,18 +11,42 @@ import torch
 from torch import fx
 
 from flow.ir.kernels import shared_padding, transposed_padding
+from flow.ir.ops import keeps_order
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
-from flow.training.aten.draft import Draft, in_plane, one, planar
-from flow.training.calls import BatchNorm, Conv2d, Dense
+from flow.training.aten.draft import Draft, Part, in_plane, one, planar
+from flow.training.calls import BatchNorm, Conv2d, Dense, Reshape, Transpose
 
 __all__ = ["HANDLERS"]
 
 
 def _linear(given: Arguments) -> Draft:
     source = given.value("input")
-    if len(shape_of(source)) != 2:
-        raise RefusedError(f"its input has the shape {shape_of(source)[1:]} a sample; flatten it to one axis first")
-    return one(Dense, source, weight=given.constant("weight"), bias=given.constant_or_none("bias"))
+    constants = {"weight": given.constant("weight"), "bias": given.constant_or_none("bias")}
+    return one(Dense, source, **constants) if len(shape_of(source)) == 2 else _rows(source, given.node, constants)
+
+
+def _rows(source: fx.Node, node: fx.Node, constants: dict[str, Any]) -> Draft:
+    """A Linear of each row of [..., I]: a convolution of single places of an image [I, 1, rows].
+
+    The channels of an image's place follow one another in a stream, as a row's values do, and in torch's memory too.
+    """
+    *axes, terms = shape_of(source)[1:]
+    rows, results = math.prod(axes), shape_of(node)[-1]
+    parts = (
+        Part(Reshape, (source,), suffix="rows", shape=(1, rows, terms), prepares=True),
+        _turned("rows", "image", (1, rows, terms), (2, 0, 1), prepares=True),
+        Part(Conv2d, ("image",), constants, shape=(results, 1, rows)),
+        _turned("", "places", (results, 1, rows), (1, 2, 0), prepares=False),
+        Part(Reshape, ("places",), suffix="joined"),
+    )
+    return Draft(source, parts)
+
+
+def _turned(source: str, suffix: str, shape: tuple[int, int, int], order: tuple[int, ...], prepares: bool) -> Part:
+    """A value of the shape with its axes in another order; a reshape where no code has to move."""
+    turned = tuple(shape[axis] for axis in order)
+    kind, fields = (Reshape, {}) if keeps_order(shape, order) else (Transpose, {"order": order})
+    return Part(kind, (source,), fields, suffix=suffix, shape=turned, prepares=prepares)
 
 
 def _constants(given: Arguments) -> dict[str, Any]:
