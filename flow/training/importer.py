@@ -117,7 +117,7 @@ class _Importer:
             self.names[node] = SOURCE  # so that what follows is looked at too
 
     def _check_kernel(self, draft: Draft) -> None:
-        """A transposed kernel is kept turned, and that of rows has the axes of a convolution's: others cannot read it."""
+        """A transposed kernel is kept turned, and that of rows as a convolution's: others cannot read it."""
         key = draft.main.fields.get("weight") if draft.parts else None
         if key is None:
             return
@@ -226,7 +226,7 @@ def _turned_kernels(transposed: dict[str, int], state: dict[str, Tensor]) -> dic
 
 
 def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The kernels of convolutions along one axis, [O, I, k], as [O, I, 1, k], and of single places, [O, I], likewise."""
+    """The kernels of convolutions along one axis, [O, I, k], and of single places, [O, I], as [O, I, 1, k]."""
     read = {call.weight for call in calls if isinstance(call, Conv2d)}
     lines = {name: state[name].unsqueeze(2) for name in read if state[name].ndim == 3}
     return lines | {name: state[name][:, :, None, None] for name in read if state[name].ndim == 2}

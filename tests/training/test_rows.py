@@ -1,4 +1,4 @@
-"""A Linear of the rows of [..., I]: the calls that it becomes, the same bits as on one row at a time, every exporter."""
+"""A Linear of the rows of [..., I]: the calls that it becomes, the bits of one row at a time, every exporter."""
 
 import pytest
 import torch
