@@ -109,6 +109,8 @@ def cost(console: Console, content: dict[str, Any]) -> None:
         "total", *(_beside(content["total"][k], total, k) for k in _RESOURCES), str(content["latency_cycles"])
     )
     console.print(table)
+    if content.get("note"):
+        console.print(content["note"], highlight=False, soft_wrap=True)
 
 
 def study(console: Console, outcome: Outcome, machine: str) -> None:
@@ -141,10 +143,11 @@ def checked(console: Console, result: Checked) -> None:
 
 def boards(console: Console, known: Sequence[Any]) -> None:
     """What each board has."""
-    table = Table("board", "part", "family", "LUT", "FF", "DSP", "BRAM36", "clock")
+    table = Table("board", "part", "family", "LUT", "FF", "DSP", "BRAM", "Kibit", "clock")
     for board in known:
-        sizes = (board.resources.lut, board.resources.ff, board.resources.dsp, board.resources.bram36)
-        table.add_row(board.name, board.part, str(board.family), *(f"{s:,}" for s in sizes), f"{board.clock_mhz} MHz")
+        sizes = (board.resources.lut, board.resources.ff, board.resources.dsp, board.resources.bram)
+        clock, kibit = f"{board.clock_mhz} MHz", f"{board.bram_kibit:g}"
+        table.add_row(board.name, board.part, board.family.value, *(f"{s:,}" for s in sizes), kibit, clock)
     console.print(table)
 
 

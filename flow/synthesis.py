@@ -39,6 +39,7 @@ class Family(Enum):
     XCUP = "xcup"
     ECP5 = "ecp5"
     ICE40 = "ice40"
+    GOWIN = "gowin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,14 @@ class _Target:
         dsp: the option that allows DSPs, or forbids them.
         dsp_label: where the DSP mapper starts, or None where it cannot be run apart from the rest of `coarse`.
         flatten: options for a flat and for a hierarchical run.
+        end: the label behind the mapped netlist.
     """
 
     command: str
     dsp: Mapping[bool, str]
     dsp_label: str | None
     flatten: Mapping[bool, str]
+    end: str = "edif"
 
 
 _PREPARE = ("scratchpad -set abc9.verify false", "proc", "opt_expr", "opt_clean", "wreduce", "peepopt", "opt_clean")
@@ -68,14 +71,15 @@ _TARGETS = {
     Family.XCUP: _Target("synth_xilinx -family xcup -noiopad -noclkbuf", _NODSP, "map_dsp", _XILINX_FLAT),
     Family.ECP5: _Target("synth_lattice -family ecp5", _NODSP, None, _OTHER_FLAT),
     Family.ICE40: _Target("synth_ice40", {True: " -dsp", False: ""}, None, _OTHER_FLAT),
+    Family.GOWIN: _Target("synth_gowin -family gw1n -noiopads", _NODSP, None, _OTHER_FLAT, "vout"),
 }
 
 
 def recipe(family: Family, *, flatten: bool = True, dsp: bool = True) -> tuple[str, ...]:
     """The Yosys commands after `hierarchy`, up to the mapped netlist.
 
-    Multipliers of modules with the attribute `use_dsp = "no"` never become DSPs. Where `dsp` is allowed, ECP5 and
-    iCE40 apply `booth` to those modules only: their DSP mapper cannot be run apart from what follows it.
+    Multipliers of modules with the attribute `use_dsp = "no"` never become DSPs. Where `dsp` is allowed, ECP5,
+    iCE40 and Gowin apply `booth` to those modules only: their DSP mapper cannot be run apart from what follows it.
     """
     target = _TARGETS[family]
     command = f"{target.command}{target.dsp[dsp]}{target.flatten[flatten]}"
@@ -83,7 +87,7 @@ def recipe(family: Family, *, flatten: bool = True, dsp: bool = True) -> tuple[s
     if target.dsp_label is None:
         chosen = f"booth a:{_FABRIC}" if dsp else "booth"
         flat = ("flatten", "opt_expr", "opt_clean", "wreduce", "opt_clean") if flatten and not dsp else ()
-        return (*prepare, *flat, chosen, f"{command} -run begin:edif")
+        return (*prepare, *flat, chosen, f"{command} -run begin:{target.end}")
     return (
         *prepare,
         f"{command} -run begin:{target.dsp_label}",
@@ -91,7 +95,7 @@ def recipe(family: Family, *, flatten: bool = True, dsp: bool = True) -> tuple[s
         f"{command} -run {target.dsp_label}:coarse",
         "chtype -set $mul t:$__soft_mul",
         "booth",
-        f"{command} -run coarse:edif",
+        f"{command} -run coarse:{target.end}",
     )
 
 
@@ -100,11 +104,11 @@ class Area:
     """Resources of a mapped design.
 
     Attributes:
-        lut: look-up tables with 6 inputs (4 on ECP5 and iCE40), those used as memory or shift register included.
+        lut: look-up tables with 6 inputs (4 on ECP5, iCE40 and Gowin), those used as memory or shift register included.
         ff: flip-flops.
         dsp: DSP blocks.
         bram: block RAMs, in blocks of 36 Kbit on Xilinx and in the family's own blocks elsewhere.
-        carry: carry cells (CARRY4: four bits each; CCU2C: two; SB_CARRY: one).
+        carry: carry cells (CARRY4: four bits each; CCU2C: two; SB_CARRY and ALU: one).
         inverter: inverters, which place and route absorbs into neighbours; not part of `lut`.
     """
 
@@ -123,18 +127,20 @@ _WEIGHTS: tuple[tuple[str, str, Fraction], ...] = tuple(
         (r"LUT[1-6]|SB_LUT4", "lut", 1),
         (r"SRL16E|SRLC16E|SRLC32E|RAM(32|64)X1S", "lut", 1),
         (r"RAM(32|64)X1D|RAM128X1S", "lut", 2),
-        (r"RAM(32|64)M|RAM128X1D|RAM256X1S|TRELLIS_DPR16X4", "lut", 4),
+        (r"RAM(32|64)M|RAM128X1D|RAM256X1S|TRELLIS_DPR16X4|RAM16SDP4", "lut", 4),
+        (r"RAM16SDP1", "lut", 1),
+        (r"RAM16SDP2", "lut", 2),
         (r"RAM(32M16|64M8|64X8SW)|RAM(256X1D|512X1S)", "lut", 8),
-        (r"FD[RSCP]E(_1)?|TRELLIS_FF|SB_DFF\w*", "ff", 1),
-        (r"DSP48E[12]|MULT(18X18|9X9)[CD]|SB_MAC16", "dsp", 1),
-        (r"RAMB36E[12]|DP16KD|PDPW16KD|SB_RAM40_4K\w*", "bram", 1),
+        (r"FD[RSCP]E(_1)?|TRELLIS_FF|SB_DFF\w*|DFF\w*", "ff", 1),
+        (r"DSP48E[12]|MULT(18X18|9X9)[CD]|SB_MAC16|MULT(9X9|18X18|36X36)", "dsp", 1),
+        (r"RAMB36E[12]|DP16KD|PDPW16KD|SB_RAM40_4K\w*|(SD?P|DP)[BX9]+|pROM(X9)?", "bram", 1),
         (r"RAMB18E[12]", "bram", "1/2"),
-        (r"CARRY[48]|CCU2C|SB_CARRY", "carry", 1),
+        (r"CARRY[48]|CCU2C|SB_CARRY|ALU", "carry", 1),
         (r"INV", "inverter", 1),
     )
 )
 # Cells that take nothing we count: multiplexers beside the LUTs, buffers, constants.
-_FREE = re.compile(r"MUXF[5-9]|PFUMX|L6MUX21|BUFG\w*|[IO]BUF|VCC|GND|VHI|VLO|\$scopeinfo")
+_FREE = re.compile(r"MUXF[5-9]|PFUMX|MUX2_LUT[5-8]|L6MUX21|BUFG\w*|[IO]BUF|VCC|GND|VHI|VLO|\$scopeinfo")
 
 
 def _area(cells: Mapping[str, int]) -> Area:

@@ -22,17 +22,17 @@ class Resources:
     """A number for every resource of a device: counts, or the percentage of each that a design should fill at most.
 
     Attributes:
-        lut: 6-input LUTs.
+        lut: LUTs of the family: 6 inputs on Xilinx, 4 elsewhere.
         ff: flip-flops.
-        dsp: DSP48 slices.
-        bram36: block RAMs of 36 Kibit.
+        dsp: DSP blocks.
+        bram: block RAMs of `Board.bram_kibit`.
         uram: UltraRAMs of 288 Kibit.
     """
 
     lut: float
     ff: float
     dsp: float
-    bram36: float
+    bram: float
     uram: float
 
 
@@ -47,8 +47,10 @@ class Board:
         family: the technology of the device.
         clock_mhz: the clock a design is built for by default.
         resources: counts of the whole device.
+        bram_kibit: bits of one block RAM in units of 1,024, parity included.
         ceilings: percent of each resource above which a design is flagged.
         source: where the counts come from.
+        note: what its estimates cannot know, as a family that only stands in; None where there is nothing to say.
     """
 
     name: str
@@ -57,8 +59,10 @@ class Board:
     family: Family
     clock_mhz: float
     resources: Resources
+    bram_kibit: float
     ceilings: Resources
     source: str
+    note: str | None = None
 
 
 def list_boards() -> tuple[str, ...]:
@@ -87,17 +91,19 @@ def read_board(path: Path) -> Board:
     """The board that one YAML file describes.
 
     Raises:
-        BoardError: the file is not YAML, lacks a key, or holds a value of the wrong kind.
+        BoardError: the file is not YAML, lacks a key, has one too many, or holds a value of the wrong kind.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise BoardError(f"Board file {path.name!r} is not YAML ({reason}); correct the file.") from None
-    found = {f.name: _entry(path, content, (f.name,)) for f in fields(Board) if f.name not in _GROUPS}
+    single = [name for name in _KEYS if name not in _GROUPS and (name not in _OPTIONAL or name in (content or {}))]
+    found = {name: _entry(path, content, (name,)) for name in single}
     if found["name"] != path.stem:
         raise BoardError(f"Board file {path.name!r} must carry its own name, not name: {found['name']}; rename one.")
     groups = {group: _group(path, content, group) for group in _GROUPS}
+    _refuse_unknown(path, content, _KEYS)
     return Board(**{**found, **groups, "family": Family(found["family"])})
 
 
@@ -111,11 +117,26 @@ _TEXT: _Kind = ("a text", lambda value: isinstance(value, str) and value != "")
 _COUNT: _Kind = ("a number from 0 up", _is_count)
 _FAMILY: _Kind = (f"one of {', '.join(f.value for f in Family)}", lambda value: value in [f.value for f in Family])
 _GROUPS = ("resources", "ceilings")
-_KINDS = {"family": _FAMILY, "clock_mhz": _COUNT, **{f.name: _COUNT for f in fields(Resources)}}
+_OPTIONAL = ("note",)
+_KEYS = tuple(f.name for f in fields(Board))
+_COUNTS = tuple(f.name for f in fields(Resources))
+_KINDS = {"family": _FAMILY, **dict.fromkeys(("clock_mhz", "bram_kibit", *_COUNTS), _COUNT)}
 
 
 def _group(path: Path, content: Any, group: str) -> Resources:
-    return Resources(**{f.name: _entry(path, content, (group, f.name)) for f in fields(Resources)})
+    found = Resources(**{name: _entry(path, content, (group, name)) for name in _COUNTS})
+    _refuse_unknown(path, content[group], _COUNTS, f"{group}.")
+    return found
+
+
+def _refuse_unknown(path: Path, content: dict[str, Any], known: tuple[str, ...], place: str = "") -> None:
+    """A misspelt optional key would otherwise do nothing, silently."""
+    for key in content:
+        if key not in known:
+            raise BoardError(
+                f"Board file {path.name!r} has a key {f'{place}{key}'!r} that nothing reads; choose among "
+                f"{', '.join(known)}, or remove it."
+            )
 
 
 def _entry(path: Path, content: Any, keys: tuple[str, ...]) -> Any:

@@ -13,7 +13,7 @@ from flow.estimation.boards import Board
 __all__ = ["RESOURCES", "Basis", "Cost", "LayerCost", "LayerUsage", "Measured", "Usage"]
 
 RESOURCES = ("lut", "ff", "dsp", "bram")
-_CAPACITY = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram": "bram36"}
+_CAPACITY = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram": "bram"}
 
 
 class Basis(Enum):
@@ -193,6 +193,7 @@ class Cost:
             "latency_cycles": self.latency_cycles, "ii_cycles": self.ii_cycles,
             "layers": [layer.to_json() for layer in self.layers],
             "measured": None if self.measured is None else self.measured.to_json(),
+            "note": self.board.note,
             "error_percent": {k: None if v is None else round(v, 2) for k, v in self.error_percent.items()},
         }  # fmt: skip
 

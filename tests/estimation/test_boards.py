@@ -9,7 +9,10 @@ from flow.estimation.boards import Board, list_boards, load_board, read_board
 from flow.resources import folder
 from flow.synthesis import Family
 
-KNOWN = ("arty_a7_100t", "kv260", "pynq_z2", "ultra96_v2", "zcu102", "zcu104")
+KNOWN = (
+    "alveo_u250", "alveo_u280", "alveo_u55c", "arty_a7_100t", "arty_a7_35t", "kv260", "pynq_z2", "ultra96_v2",
+    "vck190", "vcu118", "zcu102", "zcu104",
+)  # fmt: skip
 
 
 def _message(call, *arguments) -> str:
@@ -32,7 +35,9 @@ def test_every_file_in_boards_is_complete():
     boards = [load_board(name) for name in list_boards()]
     assert [board.name for board in boards] == list(KNOWN)
     for board in boards:
-        assert board.resources.ff == 2 * board.resources.lut  # peers' table: true of every device listed
+        if board.family in (Family.XC7, Family.XCUP):
+            assert board.resources.ff == 2 * board.resources.lut  # peers' table: true of every device listed
+            assert board.bram_kibit == 36
         assert all(0 < ceiling <= 100 for ceiling in dataclasses.astuple(board.ceilings))
         assert board.clock_mhz > 0
 
@@ -46,12 +51,10 @@ def test_the_two_demo_boards_have_the_counts_of_their_data_sheets():
 
 def test_an_unknown_board_is_answered_with_the_known_ones_and_the_closest():
     assert _message(load_board, "Ultra96-V2") == (
-        "Board 'Ultra96-V2' is not one of arty_a7_100t, kv260, pynq_z2, ultra96_v2, zcu102, zcu104; "
-        "did you mean 'ultra96_v2'?"
+        f"Board 'Ultra96-V2' is not one of {', '.join(KNOWN)}; did you mean 'ultra96_v2'?"
     )
     assert _message(load_board, "qqqq") == (
-        "Board 'qqqq' is not one of arty_a7_100t, kv260, pynq_z2, ultra96_v2, zcu102, zcu104; "
-        "choose one of them or add a YAML file to boards/."
+        f"Board 'qqqq' is not one of {', '.join(KNOWN)}; choose one of them or add a YAML file to boards/."
     )
 
 
@@ -60,23 +63,52 @@ def test_a_path_is_no_board_name():
 
 
 def test_every_key_is_needed(tmp_path):
-    keys = [f.name for f in dataclasses.fields(Board)]
+    keys = [f.name for f in dataclasses.fields(Board) if f.name != "note"]
     for key in keys:
         path = _file(tmp_path, lambda content, key=key: content.pop(key))
         assert _message(read_board, path) == f"Board file 'pynq_z2.yaml' lacks the key '{key}'; add it."
     path = _file(tmp_path, lambda content: content["ceilings"].pop("uram"))
     assert _message(read_board, path) == "Board file 'pynq_z2.yaml' lacks the key 'ceilings.uram'; add it."
-    assert len(keys) == 8
+    assert len(keys) == 9
+
+
+@pytest.mark.parametrize(
+    ("place", "known"),
+    [
+        ((), "name, title, part, family, clock_mhz, resources, bram_kibit, ceilings, source, note"),
+        (("resources",), "lut, ff, dsp, bram, uram"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused(tmp_path, place, known):
+    def change(content):
+        for key in place:
+            content = content[key]
+        content["notes"] = 7
+
+    assert _message(read_board, _file(tmp_path, change)) == (
+        f"Board file 'pynq_z2.yaml' has a key {'.'.join((*place, 'notes'))!r} that nothing reads; "
+        f"choose among {known}, or remove it."
+    )
+
+
+def test_a_family_that_only_stands_in_is_told():
+    assert load_board("vck190").note == (
+        "Yosys has no Versal mapping: that of UltraScale+ (xcup) stands in, whose LUTs have as many inputs; "
+        "carry logic and DSP58 are not those of the device."
+    )
+    assert load_board("pynq_z2").note is None
 
 
 @pytest.mark.parametrize(
     ("keys", "value", "rule"),
     [
-        (("family",), "versal", "family must be one of xc7, xcup, ecp5, ice40, not 'versal'"),
+        (("family",), "versal", "family must be one of xc7, xcup, ecp5, ice40, gowin, not 'versal'"),
         (("clock_mhz",), "fast", "clock_mhz must be a number from 0 up, not 'fast'"),
         (("resources", "dsp"), True, "resources.dsp must be a number from 0 up, not True"),
         (("ceilings", "lut"), -1, "ceilings.lut must be a number from 0 up, not -1"),
         (("part",), "", "part must be a text, not ''"),
+        (("bram_kibit",), "36", "bram_kibit must be a number from 0 up, not '36'"),
+        (("note",), 3, "note must be a text, not 3"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(tmp_path, keys, value, rule):
