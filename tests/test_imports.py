@@ -22,7 +22,8 @@ LAYERS = {
     "ir": "errors formats",
     "exporters": "errors formats ir resources tools",
     "synthesis": "errors exporters resources tools",  # of exporters, the writer
-    "estimation": "errors formats ir exporters resources synthesis tools",
+    "place_and_route": "errors exporters tools",  # of exporters, the writer
+    "estimation": "errors formats ir exporters place_and_route resources synthesis tools",
     "training": "errors formats ir resources tools",
     "lowering": "errors formats ir training",
     # The rung `torch` runs the trained model, which only lowering and training know how to.
