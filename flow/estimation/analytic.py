@@ -32,6 +32,8 @@ from flow.ir import (
     Flatten,
     Input,
     Linear,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -171,6 +173,25 @@ def _table(plan: Sketch, node: Table, family: Family) -> Found:
     return {"roms": lanes * rom}, Usage(ff=lanes * width)
 
 
+def _lookup(plan: Sketch, node: Lookup, family: Family) -> Found:
+    """One ROM with the rows that the input can reach, read a lane's entries at a time."""
+    source, lanes, width = plan.graph.values[node.inputs[0]], plan.lanes[node.name], node.rows.format.width
+    depth = (source.high + 1) * -(-node.rows.shape[1] // lanes)
+    rom = rom_luts(RomShape(depth, lanes * width, lanes * width if depth > 1 else 0), family)
+    return {"roms": rom}, Usage(ff=lanes * width)
+
+
+def _matmul(plan: Sketch, node: MatMul, family: Family) -> Found:
+    """A product and an accumulator a lane; the second factor waits whole in a memory, of the first a row."""
+    (a, b), value, lanes = plan.graph.operands(node), plan.graph.values[node.name], plan.lanes[node.name]
+    shape = {"Simd": 1, "XWidth": a.format.width, "XSigned": int(a.format.signed), "WWidth": b.format.width}
+    product = sum(luts(form_for_dot(shape), shape, family).values())
+    row, first = analytic_moves.memory(a.shape[-1], a.format.width, family)
+    whole, second = analytic_moves.memory(b.size // lanes, lanes * b.format.width, family)
+    width = float(lanes * value.format.width)
+    return {"products": lanes * product, "adders": width, "memory": row + whole}, first + second + Usage(ff=int(width))
+
+
 def _reduction(plan: Sketch, node: ReduceMax | ReduceSum, family: Family) -> Found:
     """A comparator or an adder a lane, and a result in the making for every place behind the axis."""
     source, value, lanes = plan.graph.values[node.inputs[0]], plan.graph.values[node.name], plan.lanes[node.name]
@@ -257,6 +278,8 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     Sub: _add,
     Mul: _mul,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flow.errors import ExportError
 from flow.exporters.verilog import DEFAULT_TARGET_CYCLES, Folding
-from flow.ir import ArgMax, AvgPool2d, Conv2d, Graph, Input, Linear, MaxPool2d, Node, ScaleShift, Transpose
+from flow.ir import ArgMax, AvgPool2d, Conv2d, Graph, Input, Linear, MatMul, MaxPool2d, Node, ScaleShift, Transpose
 
 __all__ = ["Sketch", "matrix_shape", "sketch"]
 
@@ -114,6 +114,8 @@ def _cycles(graph: Graph, node: Node, folding: Mapping[str, Folding], lanes: Map
         (outputs, inputs), fold = matrix_shape(node), folding[node.name]
         return _positions(graph, node) * (outputs // fold.pe) * (inputs // fold.simd)
     sizes = [graph.values[name].size // lanes[name] for name in (*node.inputs, node.name)]
+    if isinstance(node, MatMul):  # every result takes a product for each term
+        sizes.append(sizes[-1] * graph.operands(node)[0].shape[-1])
     return max(*sizes, 1)
 
 

@@ -62,9 +62,9 @@ class Builder:
         self.nodes.append(node)
         return result
 
-    def shaped(self, kind: str, shape: tuple[int, ...], *operands: Operand) -> str:
+    def shaped(self, kind: str, shape: tuple[int, ...], *operands: Operand, **attributes: Any) -> str:
         """As `op`, for a result on the way whose sample has a `shape` of its own."""
-        result = self.op(kind, *operands)
+        result = self.op(kind, *operands, **attributes)
         self.shapes[result] = shape
         return result
 

@@ -36,6 +36,8 @@ from flow.ir import (
     Graph,
     Input,
     Linear,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -90,7 +92,7 @@ def _operand(b: Builder, side: str | NDArray[np.int64], number: type[np.generic]
 
 
 def _matmul(b: Builder, left: str | NDArray[np.int64], right: str | NDArray[np.int64], bound: int) -> str:
-    """The int64 product of a constant and a value, in the fastest type that is exact for sums up to `bound`."""
+    """The int64 product of values or constants, in the fastest type that is exact for sums up to `bound`."""
     number = _number(bound)
     product = b.op("MatMul", _operand(b, left, number), _operand(b, right, number))
     return product if number is np.int64 else _cast(b, product, np.int64)
@@ -175,6 +177,14 @@ def _table(b: Builder, node: Table, types: Types, x: str) -> str:
     return look_up(b, node.entries.codes, node.first, x)
 
 
+def _lookup(b: Builder, node: Lookup, types: Types, x: str) -> str:
+    return look_up(b, node.rows.codes, 0, x)
+
+
+def _matmul_of_values(b: Builder, node: MatMul, types: Types, left: str, right: str) -> str:
+    return _matmul(b, left, right, node.partial_bound(*types))
+
+
 def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *_aligned(b, types, *parts), axis=node.axis + 1)
 
@@ -225,6 +235,8 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     Sub: _sub,
     Mul: _mul,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul_of_values,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: onnx_moves.reduce_max,

@@ -38,6 +38,8 @@ from flow.ir import (
     Graph,
     Input,
     Linear,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -118,6 +120,15 @@ def _table(b: Builder, node: Table, types: Types, x: str) -> str:
     return b.op("Gather", _constant(b, node.entries, "entries", node.entries.shape), index, axis=0)
 
 
+def _lookup(b: Builder, node: Lookup, types: Types, x: str) -> str:
+    index = b.shaped("Cast", types[0].shape, x, to=TensorProto.INT64)
+    return b.op("Gather", _constant(b, node.rows, "rows", node.rows.shape), index, axis=0)
+
+
+def _matmul(b: Builder, node: MatMul, types: Types, left: str, right: str) -> str:
+    return b.op("MatMul", left, right)
+
+
 def _concat(b: Builder, node: Concat, types: Types, *parts: str) -> str:
     return b.op("Concat", *parts, axis=node.axis + 1)
 
@@ -170,6 +181,8 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     Sub: _sub,
     Mul: _mul,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: onnx_moves.reduce_max,
@@ -209,12 +222,17 @@ def _table_bound(node: Table, types: Types) -> int:
     return max(abs(node.first), node.entries.shape[0])
 
 
+def _matmul_bound(node: MatMul, types: Types) -> int:
+    return node.partial_bound(*types)
+
+
 # What a node computes on the way to its result, as the largest integer at its finest binary point.
 _BOUNDS: dict[type[Node], Callable[..., int]] = {
     Dense: _linear_bound,
     Conv2d: _linear_bound,
     ScaleShift: _scale_bound,
     Table: _table_bound,
+    MatMul: _matmul_bound,
     ReduceSum: _sum_bound,
     Requantize: cast_bound,
     RequantizeEach: each_bound,

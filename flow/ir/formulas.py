@@ -22,6 +22,8 @@ from flow.ir.ops import (
     Conv2d,
     Dense,
     Flatten,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -135,6 +137,21 @@ def _table(node: Table, types: Types, carrier: Carrier) -> Formula:
     return lambda x: entries[x.astype(np.int64) - node.first]
 
 
+def _lookup(node: Lookup, types: Types, carrier: Carrier) -> Formula:
+    rows = node.rows.codes.astype(carrier)
+    return lambda x: rows[x.astype(np.int64)]
+
+
+def _matmul(node: MatMul, types: Types, carrier: Carrier) -> Formula:
+    results = reused(node.infer(*types).shape, carrier)
+
+    def formula(a: Codes, b: Codes) -> Codes:
+        product: Codes = np.matmul(a, b, out=results(len(a)))
+        return product
+
+    return formula
+
+
 def _relu(node: Relu, types: Types, carrier: Carrier) -> Formula:
     highest = types[0].magnitude  # which stops nothing; numpy clips three times as fast as it takes a maximum
     return lambda x: np.clip(x, 0, highest, out=x)
@@ -224,6 +241,8 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
     Sub: _sub,
     Mul: _mul,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     Reshape: _reshape,
     Concat: _concat,
     Slice: _slice,
@@ -241,4 +260,4 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
 # These may overwrite their input; whoever calls them hands over an array that nobody else reads.
 IN_PLACE: frozenset[type[Node]] = frozenset({Relu, ScaleShift, Requantize, RequantizeEach})
 # What these return shares no memory with anything else; the others may return a view of an input.
-FRESH: frozenset[type[Node]] = IN_PLACE | {Dense, Conv2d}
+FRESH: frozenset[type[Node]] = IN_PLACE | {Dense, Conv2d, MatMul}

@@ -15,6 +15,8 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -150,9 +152,35 @@ def _spatial() -> list[Node]:
     ]
 
 
+def attention_operators() -> Graph:
+    """What came with attention: rows by their number, and products of two values, alone and side by side."""
+    nodes: list[Node] = [
+        Input(name="input", shape=(2, 3), format=fmt("u3.0")),
+        Lookup(name="rows", inputs=("input",), rows=ramp((9, 4), "s4.3"), origin="embed"),
+        Transpose(name="keys", inputs=("rows",), order=(0, 2, 1)),
+        MatMul(name="scores", inputs=("rows", "keys"), origin="attend"),
+        Reshape(name="flat", inputs=("rows",), shape=(6, 4)),
+        Reshape(name="tall", inputs=("scores",), shape=(3, 6)),
+        MatMul(name="mixed", inputs=("tall", "flat"), origin="attend"),
+    ]
+    return Graph("attention operators", tuple(nodes), ("mixed",))
+
+
+def _attention() -> list[Node]:
+    """The same, reading what the operators before made."""
+    return [
+        Requantize(name="grid.up", inputs=("grid",), format=fmt("u4.0")),
+        Lookup(name="embedded", inputs=("grid.up",), rows=ramp((16, 3), "s4.3"), origin="embed"),
+        Transpose(name="keys", inputs=("embedded",), order=(0, 2, 1), origin="attend"),
+        MatMul(name="scores", inputs=("embedded", "keys"), origin="attend"),
+        MatMul(name="mixed", inputs=("turned.columns", "rows"), origin="attend"),
+    ]
+
+
 def every_operator() -> Graph:
-    """All that came before, what moves codes, and what moves them apart."""
+    """All that came before, what moves codes, what moves them apart, and what attention needs."""
     before = softmax_operators()
     four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
-    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice")
-    return Graph("every operator", (*before.nodes, four, *_moves(), *_spatial()), (*before.outputs, *ends))
+    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice", "scores", "mixed")
+    nodes = (*before.nodes, four, *_moves(), *_spatial(), *_attention())
+    return Graph("every operator", nodes, (*before.outputs, *ends))

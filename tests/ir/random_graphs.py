@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flow.formats import FixedPoint, FloatRounding, Minifloat
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Rounding
 from flow.ir import (
     Add,
     ArgMax,
@@ -21,6 +21,8 @@ from flow.ir import (
     Dense,
     Flatten,
     Graph,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -110,6 +112,27 @@ def _table(g: Growing) -> Node:
         value = g.values[source]
     size = value.high - value.low + 1 + 2 * spare
     return Table(name=g.free(), inputs=(source,), entries=g.constant(size), first=value.low - spare)
+
+
+def _lookup(g: Growing) -> Node:
+    """Numbers of rows are cast to integers first."""
+    form, source = FixedPoint(int(g.rng.integers(1, 6)), 0, signed=False), g.any(most=LONG)
+    rounding = g.one_of(list(Rounding))
+    index = g.add(Requantize(name=g.free(), inputs=(source,), format=form, rounding=rounding))
+    rows = g.constant((1 << form.width) + int(g.rng.integers(0, 3)), int(g.rng.integers(1, 4)))
+    return Lookup(name=g.free(), inputs=(index,), rows=rows)
+
+
+def _matmul(g: Growing) -> Node:
+    """A matrix with the transposed of its like, from either side."""
+    most = min(g.most, 26)
+    source = g.any((2, 3), most=most)
+    other = g.mate(source)
+    if g.values[other].format.width > most:
+        other = g.cast(other)
+    axes = tuple(range(len(g.values[other].shape)))
+    turned = g.add(Transpose(name=g.free(), inputs=(other,), order=(*axes[:-2], axes[-1], axes[-2])))
+    return MatMul(name=g.free(), inputs=(source, turned) if g.rng.integers(2) else (turned, source))
 
 
 def _max_pool(g: Growing) -> Node:
@@ -229,6 +252,8 @@ DRAWS: dict[type[Node], Callable[[Growing], Node]] = {
     Sub: _broadcast(Sub),
     Mul: _broadcast(Mul),
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction(ReduceMax),

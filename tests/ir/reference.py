@@ -20,6 +20,8 @@ from flow.ir import (
     Dense,
     Flatten,
     Graph,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -119,6 +121,21 @@ def _table(node: Table, steps: Real) -> Real:
     """Alone among the operators a table reads codes: `steps` are the values divided by the step of their format."""
     listed = {Fraction(node.first + i): value for i, value in enumerate(_constant(node.entries))}
     return _each(steps, lambda value, place: listed[value])
+
+
+def _lookup(node: Lookup, x: Real) -> Real:
+    rows = {Fraction(number): row for number, row in enumerate(_constant(node.rows))}
+    result = np.empty((*x.shape, node.rows.shape[1]), dtype=object)
+    for place in np.ndindex(x.shape):
+        result[place] = rows[x[place]]
+    return result
+
+
+def _matmul(node: MatMul, a: Real, b: Real) -> Real:
+    result = np.empty((*a.shape[:-1], b.shape[-1]), dtype=object)
+    for *front, m, n in np.ndindex(result.shape):
+        result[(*front, m, n)] = sum((a[(*front, m, k)] * b[(*front, k, n)] for k in range(a.shape[-1])), Fraction(0))
+    return result
 
 
 def _reduced(node: ReduceMax | ReduceSum, x: Real, reduce: Callable[[list[Fraction]], Fraction]) -> Real:
@@ -270,6 +287,8 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     Sub: _sub,
     Mul: _mul,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: _reduce_max,

@@ -16,6 +16,8 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -141,6 +143,32 @@ def table(draw: st.DrawFn, most: int = 8) -> Graph:
     return _graph(
         source, Table(name="y", inputs=("x",), entries=draw(tensors((size,))), first=source.format.low - below)
     )
+
+
+@st.composite
+def lookup(draw: st.DrawFn, most: int = 7) -> Graph:
+    """As many rows as the input has codes, or more."""
+    shape, width = draw(st.sampled_from([(4,), (2, 3), (2, 1, 3)])), draw(st.integers(1, 4))
+    form = FixedPoint(draw(st.integers(1, most)), 0, signed=False)
+    rows = draw(tensors(((1 << form.width) + draw(st.integers(0, 3)), width)))
+    return _graph(Input(name="x", shape=shape, format=form), Lookup(name="y", inputs=("x",), rows=rows))
+
+
+_FACTORS = [
+    ((3, 4), (4, 3)), ((2, 6), (6, 2)), ((1, 12), (12, 1)), ((12, 1), (1, 12)), ((2, 2, 3), (2, 3, 2)),
+    ((3, 1, 4), (3, 4, 1)), ((2, 1, 2, 3), (2, 1, 3, 2)),
+]  # fmt: skip
+
+
+@st.composite
+def matmul(draw: st.DrawFn, most: int = 12) -> Graph:
+    """Two casts of one input as matrices, or stacks of matrices: binary points and ranges differ."""
+    shapes = draw(st.sampled_from(_FACTORS))
+    nodes: list[Node] = [draw(inputs((12,), most))]
+    for name, shape in zip("ab", shapes, strict=True):
+        nodes.append(Requantize(name=f"{name}.in", inputs=("x",), format=draw(formats(most))))
+        nodes.append(Reshape(name=name, inputs=(f"{name}.in",), shape=shape))
+    return Graph("one", (*nodes, MatMul(name="y", inputs=("a", "b"))), ("y",))
 
 
 @st.composite
@@ -302,6 +330,8 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     Sub: broadcast(Sub),
     Mul: broadcast(Mul),
     Table: table(),
+    Lookup: lookup(),
+    MatMul: matmul(),
     MaxPool2d: pooling(MaxPool2d),
     AvgPool2d: pooling(AvgPool2d),
     ReduceMax: reduction(ReduceMax),

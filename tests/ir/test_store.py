@@ -12,6 +12,7 @@ from flow.errors import GraphError
 from flow.ir import OPERATORS, SPEC_VERSION, Graph, dump, load, to_text, trace
 from tests.graphs import mlp_graph, random_codes, random_graph, resnet_graph
 from tests.ir.every_operator import (
+    attention_operators,
     every_operator,
     first_operators,
     move_operators,
@@ -59,6 +60,7 @@ def stored(folder: Path) -> dict[str, bytes]:
         ("v1_softmax", softmax_operators, 66),
         ("v1_spatial", spatial_operators, 5),
         ("v1_moves", move_operators, 7),
+        ("v1_attention", attention_operators, 7),
     ],
 )
 def test_version_1_stays_readable(folder: str, make: Callable[[], Graph], nodes: int):

@@ -17,6 +17,8 @@ from flow.ir import (
     Dense,
     Flatten,
     Graph,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Node,
     Pad,
@@ -43,7 +45,7 @@ from tests.training.test_joins import Branches
 
 OPERATORS = (
     Dense, Conv2d, ScaleShift, Relu, Add, MaxPool2d, AvgPool2d, Flatten, ArgMax, ReduceMax, ReduceSum, Reshape,
-    Concat, Slice, Transpose, Pad, Upsample,
+    Concat, Slice, Transpose, Pad, Upsample, MatMul, Lookup,
 )  # fmt: skip
 once = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -56,7 +56,7 @@ REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
     ),
     "product": (
         (4,), lambda m: m.op("Gemm", m.last),
-        "Gemm 'n1' (its second factor is no constant; products of two values of the network are Mul only)",
+        "Gemm 'n1' (its second factor is no constant; products of two values of the network are Mul and MatMul only)",
     ),
     "alpha": ((4,), lambda m: m.op("Gemm", WEIGHT, alpha=0.5),
               "Gemm 'n1' (only alpha=1, beta=1 and transA=0 are supported)"),

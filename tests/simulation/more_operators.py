@@ -13,6 +13,8 @@ from flow.ir import (
     Conv2d,
     Graph,
     Input,
+    Lookup,
+    MatMul,
     Mul,
     Node,
     Pad,
@@ -155,3 +157,36 @@ def spread_graph(seed: int) -> Graph:
     ]
     ends_of_all = [f"{kind}{number}" for number in range(len(shapes)) for kind in ("pad", "up")]
     return Graph(f"spread_{seed}", tuple(nodes), (*ends_of_all, "transposed"))
+
+
+def attention_graph(seed: int) -> Graph:
+    """Matrices of any formats multiplied, of one pair and of several, and rows by their number on one axis and two."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(12,), format=fmt("s9.3"))]
+    ends = []
+    pairs = [
+        ((3, 4), (4, 3)),
+        ((1, 12), (12, 1)),
+        ((12, 1), (1, 12)),
+        ((2, 2, 3), (2, 3, 2)),
+        ((2, 1, 3, 2), (2, 1, 2, 3)),
+    ]
+    for number, shapes in enumerate(pairs):
+        for side, shape in zip("ab", shapes, strict=True):
+            form = random_format(rng, 3)
+            nodes += [
+                Requantize(name=f"{side}{number}.in", inputs=("x",), format=form, overflow=Overflow.WRAP),
+                Reshape(name=f"{side}{number}", inputs=(f"{side}{number}.in",), shape=shape),
+            ]
+        ends.append(f"product{number}")
+        nodes.append(MatMul(name=ends[-1], inputs=(f"a{number}", f"b{number}")))
+    for number, shape in enumerate([(12,), (3, 4), (2, 3, 2)]):
+        index = FixedPoint(int(rng.integers(1, 6)), 0, signed=False)
+        rows = random_tensor(rng, ((1 << index.width) + number, int(rng.integers(1, 4))), str(random_format(rng, 2)))
+        nodes += [
+            Requantize(name=f"index{number}.in", inputs=("x",), format=index, overflow=Overflow.WRAP),
+            Reshape(name=f"index{number}", inputs=(f"index{number}.in",), shape=shape),
+            Lookup(name=f"rows{number}", inputs=(f"index{number}",), rows=rows),
+        ]
+        ends.append(f"rows{number}")
+    return Graph(f"attention_{seed}", tuple(nodes), tuple(ends))

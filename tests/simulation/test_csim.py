@@ -37,6 +37,7 @@ from flow.simulation.csim import compile_program, simulate_csim, tool
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.more_operators import (
+    attention_graph,
     minifloats_graph,
     moves_graph,
     pairs_graph,
@@ -45,7 +46,14 @@ from tests.simulation.more_operators import (
     tables_graph,
 )
 
-MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph)  # small nodes, many in one graph
+MANY = (
+    pairs_graph,
+    places_graph,
+    tables_graph,
+    moves_graph,
+    spread_graph,
+    attention_graph,
+)  # small nodes, many in one graph
 
 
 def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> None:

@@ -19,10 +19,17 @@ from flow.simulation.ladder import Context, climb
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.nets import NETS, design
-from tests.simulation.more_operators import moves_graph, pairs_graph, places_graph, spread_graph, tables_graph
+from tests.simulation.more_operators import (
+    attention_graph,
+    moves_graph,
+    pairs_graph,
+    places_graph,
+    spread_graph,
+    tables_graph,
+)
 from tests.simulation.test_csim import assert_exact, operators_graph
 
-MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph)
+MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph, attention_graph)
 
 
 def windows_graph(seed: int) -> Graph:
@@ -59,7 +66,7 @@ def test_every_operator_streams(make, tmp_path, flags):
     assert_exact(graph, tmp_path, random_codes(graph, 20), flags, form="stream", reuse=2)
 
 
-@pytest.mark.parametrize("make", [tables_graph, moves_graph], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [tables_graph, moves_graph, attention_graph], ids=lambda make: make.__name__)
 def test_tables_and_moves_stream(make, tmp_path, flags):
     graph = make(0)
     assert_exact(graph, tmp_path, random_codes(graph, 30), flags, form="stream")

@@ -23,6 +23,8 @@ from flow.ir import (
     Concat,
     Conv2d,
     Dense,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -103,6 +105,22 @@ def _table(node: Table, operands: tuple[Value, ...], result: Value, choice: Laye
     entries = Constant("entries", "E", rom, node.entries.format, f"codes {x.low}..{x.high} by their lowest bits")
     sizes = {"SIZE": result.size, "ADDRESS": address}
     return Call("flow_table.h", "table", constants=(entries,), sizes=sizes)
+
+
+def _lookup(node: Lookup, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
+    """Only the rows that the input can reach are stored."""
+    (x,), width = operands, node.rows.shape[1]
+    reached = node.rows.codes[: x.high + 1]
+    rows = Constant("rows", "E", reached, node.rows.format, f"codes 0..{x.high}, places of a row")
+    return Call(
+        "flow_lookup.h", "lookup", constants=(rows,), sizes={"SIZE": x.size, "ROWS": x.high + 1, "WIDTH": width}
+    )
+
+
+def _matmul(node: MatMul, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
+    a, b = (operand.shape for operand in operands)
+    sizes = {"COUNT": math.prod(a[:-2]), "ROWS": a[-2], "TERMS": a[-1], "COLUMNS": b[-1]}
+    return Call("flow_matmul.h", "matmul", inputs=("A", "B"), sizes=sizes)
 
 
 def _reduction(function: str) -> Callable[..., Call]:
@@ -196,6 +214,8 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     Sub: _pair("flow_sub.h", "sub"),
     Mul: _pair("flow_mul.h", "mul"),
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ReduceMax: _reduction("reduce_max"),

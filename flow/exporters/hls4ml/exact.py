@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from flow.errors import ExportError
 from flow.formats import Overflow
-from flow.ir import Graph, Input, Node, Requantize, RequantizeEach, RequantizeMinifloat, Upsample, Value
+from flow.ir import Graph, Input, MatMul, Node, Requantize, RequantizeEach, RequantizeMinifloat, Upsample, Value
 
 __all__ = ["DOUBLE_BITS", "check", "reasons"]
 
 DOUBLE_BITS = 53  # hls4ml reads weights as decimals through a double, and the host's inputs and outputs as doubles
 _TABLE = 1 << 16
+_COPIES = 1 << 16
 _RESIZE_BITS = 16
 
 Found = str | None
@@ -49,11 +50,21 @@ def _upsample(node: Upsample, types: tuple[Value, ...]) -> Found:
     return None
 
 
+def _matmul(node: MatMul, types: tuple[Value, ...]) -> Found:
+    """hls4ml multiplies two values place by place: each is copied to its places by a matrix of zeros and ones."""
+    (a, b), columns = types, types[1].shape[-1]
+    copies = a.size * columns * max(a.size, b.size)
+    if copies <= _COPIES:
+        return None
+    return f"hls4ml has no product of two matrices, and copies for one would take {copies:,} weights, over {_COPIES:,}"
+
+
 _RULES: dict[type[Node], Callable[..., Found]] = {
     Requantize: _cast,
     RequantizeEach: _cast,
     RequantizeMinifloat: _minifloat,
     Upsample: _upsample,
+    MatMul: _matmul,
 }
 
 

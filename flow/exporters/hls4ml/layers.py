@@ -27,6 +27,7 @@ from flow.ir import (
     Graph,
     Input,
     Linear,
+    Lookup,
     MaxPool2d,
     Mul,
     Node,
@@ -226,11 +227,20 @@ def _requantize(plan: Plan, node: Requantize, types: tuple[Value, ...], value: V
 
 
 def _table(plan: Plan, node: Table, types: tuple[Value, ...], value: Value) -> Layer:
-    """The entry's number `code - low` as a bare integer, then an Embedding of one value per number."""
-    (x,), name, source = types, plan.names[node.name], plan.holder[node.inputs[0]]
-    entries = _real(node.entries)[x.low - node.first : x.high - node.first + 1, None]
+    """A value per code."""
+    return _embedding(plan, node, types[0], value, _real(node.entries)[:, None], node.first)
+
+
+def _lookup(plan: Plan, node: Lookup, types: tuple[Value, ...], value: Value) -> Layer:
+    return _embedding(plan, node, types[0], value, _real(node.rows), 0)
+
+
+def _embedding(plan: Plan, node: Node, x: Value, value: Value, entries: NDArray[np.float64], first: int) -> Layer:
+    """The number of a row, `code - low`, as a bare integer, then an Embedding of the rows float64[V, D]."""
+    name, source = plan.names[node.name], plan.holder[node.inputs[0]]
+    reached = entries[x.low - first : x.high - first + 1]
     number = _number(plan, f"{name}__number", source, x, f"ap_uint<{FixedPoint.holding(0, x.high - x.low, 0).width}>")
-    attributes = {"n_in": x.size, "n_out": 1, "vocab_size": len(entries), "embeddings_data": entries}
+    attributes = {"n_in": x.size, "n_out": entries.shape[1], "vocab_size": len(reached), "embeddings_data": reached}
     precision = {"embeddings": value_type(value), "result": value_type(value)}
     plan.put(Layer(name, "Embedding", (number.name,), precision, attributes))
     return plan.add(f"{name}__shape", "Reshape", (name,), value_type(value), target_shape=layer_shape(value))
@@ -272,6 +282,7 @@ HANDLERS: dict[type[Node], Callable[..., Layer]] = {
     ScaleShift: _scale_shift,
     Relu: _relu,
     Table: _table,
+    Lookup: _lookup,
     Add: _merge,
     Sub: _merge,
     Mul: _merge,

@@ -24,6 +24,8 @@ from flow.ir import (
     Dense,
     Flatten,
     Graph,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -120,6 +122,37 @@ def _broadcast(node: Sub | Mul, types: tuple[Value, ...]) -> Nodes:
             Reshape(name=inputs[side], inputs=(copied,), origin=node.origin, shape=shape),
         ]
     return [*nodes, replace(node, inputs=tuple(inputs))]
+
+
+def _matmul(node: MatMul, types: tuple[Value, ...]) -> Nodes:
+    """Every product by itself, then sums: hls4ml multiplies two values place by place only."""
+    a, b = (value.shape for value in types)
+    count, rows, terms, columns = math.prod(a[:-2]), a[-2], a[-1], b[-1]
+    shapes = [(count, rows, terms, 1), (count, 1, terms, columns)]
+    sides = [part_name(node, part) for part in ("left", "right")]
+    products, sums = part_name(node, "products"), part_name(node, "sums")
+    return [
+        *(
+            Reshape(name=side, inputs=(name,), origin=node.origin, shape=shape)
+            for side, name, shape in zip(sides, node.inputs, shapes, strict=True)
+        ),
+        Mul(name=products, inputs=tuple(sides), origin=node.origin),
+        ReduceSum(name=sums, inputs=(products,), origin=node.origin, axis=2),
+        Reshape(name=node.name, inputs=(sums,), origin=node.origin, shape=(*a[:-1], columns)),
+    ]
+
+
+def _lookup(node: Lookup, types: tuple[Value, ...]) -> Nodes:
+    """Rows of a vector's codes: hls4ml would keep three axes as an image."""
+    (x,) = types
+    if len(x.shape) == 1:
+        return [node]
+    flat, rows = part_name(node, "flat"), part_name(node, "rows")
+    return [
+        Flatten(name=flat, inputs=node.inputs, origin=node.origin),
+        replace(node, name=rows, inputs=(flat,)),
+        Reshape(name=node.name, inputs=(rows,), origin=node.origin, shape=(*x.shape, node.rows.shape[1])),
+    ]
 
 
 def _scale_shift(node: ScaleShift, types: tuple[Value, ...]) -> Nodes:
@@ -234,6 +267,8 @@ REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     ReduceSum: _reduce_sum,
     Sub: _broadcast,
     Mul: _broadcast,
+    MatMul: _matmul,
+    Lookup: _lookup,
     Concat: rewrite_moves.concat,
     Slice: rewrite_moves.slice_axes,
     Transpose: rewrite_moves.transpose,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.formats import FixedPoint
-from flow.ir import Dense, Tensor
-from flow.lowering.from_onnx.draft import WEIGHT_BITS, Draft
+from flow.ir import Dense, MatMul, Tensor
+from flow.lowering.from_onnx.draft import ONE, WEIGHT_BITS, Draft
 from flow.lowering.from_onnx.exact import dyadic_tensor, exponent, exponents, fractions
 from flow.lowering.from_onnx.file import Call
 from flow.lowering.from_onnx.quant_nodes import parameter
@@ -89,7 +89,11 @@ def gemm(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
 
 
 def matmul(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX MatMul of a value and a constant matrix."""
+    """ONNX MatMul of a value and a constant matrix, or of two values."""
+    if all(isinstance(operand, Signal) for operand in operands):
+        left, right = signal(operands), signal(operands, 1)
+        unit = product_unit(right, product_unit(left, ONE))
+        return Signal(d.emit(MatMul, left.node, right.node), unit)
     return _dense(d, signal(operands), weight_of(operands[1]).mapped(np.transpose), None)
 
 
@@ -100,7 +104,9 @@ def weight_of(found: Tracked) -> Constant:
         RefusedError: the network computes it.
     """
     if not isinstance(found, Constant):
-        raise RefusedError("its second factor is no constant; products of two values of the network are Mul only")
+        raise RefusedError(
+            "its second factor is no constant; products of two values of the network are Mul and MatMul only"
+        )
     return found
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.ir import Concat, Slice, Transpose
+from flow.ir import Concat, Lookup, Slice, Transpose
 from flow.ir.ops import keeps_order
 from flow.lowering.from_onnx.draft import Draft
 from flow.lowering.from_onnx.file import Call
-from flow.lowering.from_onnx.linear import signal
+from flow.lowering.from_onnx.linear import constant_tensor, signal
 from flow.lowering.from_onnx.quant_nodes import parameter
 from flow.lowering.from_onnx.shapes import reshaped
 from flow.lowering.from_onnx.tracked import Constant, RefusedError, Signal, Tracked
@@ -101,7 +101,9 @@ def split(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> tuple[Tracked,
 
 
 def gather(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
-    """ONNX Gather of one place of an axis, which then goes, or of places that lie evenly spaced."""
+    """ONNX Gather of one place of an axis, which then goes, of places that lie evenly spaced, or of constant rows."""
+    if isinstance(operands[0], Constant):
+        return _rows(d, call, operands[0], signal(operands, 1))
     x, index = signal(operands), operands[1]
     if not isinstance(index, Constant):
         raise RefusedError("its indices depend on the data; only constant ones have a form here")
@@ -115,6 +117,24 @@ def gather(d: Draft, call: Call, operands: tuple[Tracked, ...]) -> Tracked:
     if places.ndim == 0 and not left:
         raise RefusedError("it leaves samples without an axis; gather a list of one index")
     return reshaped(d, made, left) if places.ndim == 0 else made
+
+
+def _rows(d: Draft, call: Call, table: Constant, index: Signal) -> Signal:
+    """An embedding: a row of the constant for every index."""
+    value = d.value(index)
+    if call.attributes.get("axis", 0) or table.values.ndim != 2:
+        raise RefusedError("it picks by data from other than rows of a matrix; only those have a form here")
+    if value.format.frac or any(unit != 1 for unit in index.unit.reshape(-1)):
+        raise RefusedError(f"its indices are no integers but {value.format}; put a Quant of scale 1 before it")
+    rows, unit = constant_tensor(d, table)
+    if value.low < 0 or value.high >= len(table.values):
+        raise RefusedError(
+            f"its indices range over {value.low}..{value.high}, but there are {len(table.values)} rows; add rows up to "
+            "the last code that the Quant before it lets through"
+        )
+    if unit.size > 1:
+        raise RefusedError("its rows have a scale each; quantise them per tensor")
+    return Signal(d.emit(Lookup, index.node, rows=rows), unit.reshape(()))
 
 
 def _evenly(places: NDArray[Any]) -> range | None:

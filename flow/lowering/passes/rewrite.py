@@ -15,6 +15,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -37,8 +38,8 @@ __all__ = ["Rule", "View", "sweep"]
 
 _CASTS = (Requantize, RequantizeEach, RequantizeMinifloat, ArgMax)  # read values, wherever the binary point lies
 _EXACT = (
-    Dense, Conv2d, ScaleShift, Relu, Add, Sub, Mul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum, Flatten, Reshape,
-    Concat, Slice, Transpose, Pad, Upsample,
+    Dense, Conv2d, ScaleShift, Relu, Add, Sub, Mul, MatMul, MaxPool2d, AvgPool2d, ReduceMax, ReduceSum, Flatten,
+    Reshape, Concat, Slice, Transpose, Pad, Upsample,
 )  # fmt: skip  # hand the binary point of their inputs on
 
 
