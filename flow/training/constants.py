@@ -111,9 +111,6 @@ class ConstantQuantizer(Quantizer):
         low, high = int(at.amin()), int(at.amax())
         return FixedPoint(self.word.width + high - low, high, self.word.signed)
 
-    def modes(self) -> tuple[object, ...]:
-        return *super().modes(), self.project
-
     def options(self) -> Options | None:
         plain = super().options()
         return None if plain is None or self.project is not None else plain._replace(spread=SPREAD)

@@ -18,6 +18,7 @@ from flow.training.quantizer import Quantizer
 
 __all__ = [
     "Cast",
+    "ConstantLayer",
     "FixedAdd",
     "FixedAvgPool2d",
     "FixedConv2d",
@@ -43,11 +44,6 @@ class Cast(Layer):
     def forward(self, x: Tensor) -> Tensor:
         return self.quantizer(x)
 
-    def rectified(self, x: Tensor) -> Tensor:
-        """`self(relu(x))`."""
-        held = self.quantizer
-        return held.rectified(x) if isinstance(held, Quantizer) else held(functional.relu(x))
-
     def point(self, *given: Frac) -> Frac:
         return point_of(self.quantizer)
 
@@ -56,7 +52,18 @@ class InputCast(Cast):
     """The cast of the model's input, which the host does before it sends codes."""
 
 
-class _Weighted(Layer):
+class ConstantLayer(Layer):
+    """A layer of one value and of constants, each of which has a quantiser."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.computed(x, *(held(values) for values, held in self.constants()))
+
+    def computed(self, x: Tensor, *constants: Tensor) -> Tensor:
+        """The result with constants, in the order of `constants`, that lie on their grids already."""
+        raise TypeError(f"{type(self).__name__} computes nothing.")
+
+
+class _Weighted(ConstantLayer):
     """A weight and perhaps a bias, each with its quantiser."""
 
     def __init__(
@@ -70,11 +77,6 @@ class _Weighted(Layer):
         bias = () if self.bias is None else ((self.bias, self.bias_quantizer),)
         return (self.weight, self.weight_quantizer), *bias
 
-    def on_grid(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias on their grids."""
-        quantizer = self.bias_quantizer
-        return self.weight_quantizer(self.weight), None if quantizer is None else quantizer(self.bias)
-
     def point(self, *given: Frac) -> Frac:
         product = summed(point_of(self.weight_quantizer), *given)
         return product if self.bias is None else finest(product, point_of(self.bias_quantizer))
@@ -83,8 +85,8 @@ class _Weighted(Layer):
 class FixedDense(_Weighted):
     """float[B, I] -> float[B, O]."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x, *self.on_grid())
+    def computed(self, x: Tensor, *constants: Tensor) -> Tensor:
+        return functional.linear(x, *constants)
 
 
 class FixedConv2d(_Weighted):
@@ -104,11 +106,12 @@ class FixedConv2d(_Weighted):
         super().__init__(weight, bias, weight_word, bias_word)
         self.stride, self.padding, self.groups, self.dilation = stride, padding, groups, dilation
 
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.conv2d(x, *self.on_grid(), self.stride, self.padding, self.dilation, self.groups)
+    def computed(self, x: Tensor, *constants: Tensor) -> Tensor:
+        weight, bias = (*constants, None)[:2]
+        return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class FixedScaleShift(Layer):
+class FixedScaleShift(ConstantLayer):
     """BatchNorm as a trainable multiplication and addition per channel: float[B, C, ...] -> same shape."""
 
     def __init__(self, scale: nn.Parameter, shift: nn.Parameter, scale_word: Quantizer, shift_word: Quantizer) -> None:
@@ -116,9 +119,9 @@ class FixedScaleShift(Layer):
         self.scale, self.shift = scale, shift
         self.scale_quantizer, self.shift_quantizer = scale_word, shift_word
 
-    def forward(self, x: Tensor) -> Tensor:
-        shape = (-1, *([1] * (x.ndim - 2)))
-        return x * self.scale_quantizer(self.scale).view(shape) + self.shift_quantizer(self.shift).view(shape)
+    def computed(self, x: Tensor, *constants: Tensor) -> Tensor:
+        scale, shift = (held.view(-1, *([1] * (x.ndim - 2))) for held in constants)
+        return x * scale + shift
 
     def constants(self) -> tuple[Constant, ...]:
         return (self.scale, self.scale_quantizer), (self.shift, self.shift_quantizer)

@@ -144,9 +144,6 @@ class MinifloatQuantizer(Quantizer):
         high = form.highest_integer << (finest - int(at.amin()))
         return FixedPoint.holding(-high if form.signed else 0, high, finest)
 
-    def modes(self) -> tuple[object, ...]:
-        return *super().modes(), self.float_rounding
-
     def options(self) -> Options | None:
         form = self.word.form
         if self.drawing or self.float_rounding is not FloatRounding.NEAREST_EVEN or not form.mantissa:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from flow.errors import DataError, RecipeError
@@ -30,9 +31,10 @@ from flow.training.operators import (
     FixedUpsample,
 )
 from flow.training.overrides import LayerSpecs, constant_options
-from flow.training.program import Step, joined, rectified_casts, run
+from flow.training.program import Shortcuts, Step, run
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
+from flow.training.shortcuts import Ways
 from flow.training.spec import Spec
 from flow.training.tables import FixedTable
 from flow.training.words import AnyWord, MinifloatWord
@@ -53,6 +55,8 @@ class QuantizedModel(nn.Module):
         spec: the word lengths.
     """
 
+    _ways: Ways | None = None
+
     def __init__(self, network: Network, spec: Spec, shape: tuple[int, ...]) -> None:
         super().__init__()
         builder = _Builder(network, spec)
@@ -61,7 +65,6 @@ class QuantizedModel(nn.Module):
         self.outputs = tuple(builder.index[name] for name in network.outputs)
         self.shape, self.spec = shape, spec
         self._placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
-        self._rectified = rectified_casts(self.steps, self.layers, self.outputs)
 
     def values(self, x: Tensor) -> list[Tensor]:
         """The value of every step for a batch float[B, *shape].
@@ -71,10 +74,21 @@ class QuantizedModel(nn.Module):
         """
         return self._run(x, {})
 
-    def _run(self, x: Tensor, joins: dict[int, int]) -> list[Tensor]:
+    def _run(self, x: Tensor, shortcuts: Shortcuts) -> list[Tensor]:
         if tuple(x.shape[1:]) != self.shape:
             raise DataError(f"The model takes samples {list(self.shape)}, not {list(x.shape[1:])}.")
-        return run(self.steps, dict(self.layers.items()), x, self._placed, joins)
+        return run(self.steps, dict(self.layers.items()), x, self._placed, shortcuts)
+
+    def _shortcuts(self) -> Shortcuts:
+        """What serves the next pass instead of calls of layers, found anew where a layer has been changed."""
+        if torch.compiler.is_compiling():
+            return {}
+        if self._ways is None or not self._ways.hold(self.layers):
+            self._ways = Ways(self.steps, self.layers, self.outputs)
+        return self._ways.shortcuts()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_ways": None}  # a copy has ways of its own
 
     def constants(self) -> Iterator[Constant]:
         """Every constant with its quantiser, each pair once, first what its layer multiplies by."""
@@ -101,7 +115,7 @@ class QuantizedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The result for a batch float[B, *shape], or all of them where the user's model returns several."""
-        values = self._run(x, joined(self._rectified, self.steps, self.layers))
+        values = self._run(x, self._shortcuts())
         found = tuple(values[index] for index in self.outputs)
         return found if len(found) > 1 else found[0]
 

@@ -1,21 +1,19 @@
-"""How a quantised model runs: step by step, and a ReLU with the cast that follows it in one."""
+"""How a quantised model runs: step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from flow.training.fracs import AtPoint, Frac
-from flow.training.layers import Cast, FixedRelu
-from flow.training.quantizer import untouched
 
-__all__ = ["Step", "joined", "rectified_casts", "run"]
+__all__ = ["Layers", "Shortcuts", "Step", "run"]
 
 Layers = Mapping[str, nn.Module]
+Shortcuts = Mapping[int, Callable[[Tensor], Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +33,7 @@ class Step:
     origin: str
 
 
-def rectified_casts(steps: tuple[Step, ...], layers: Layers, outputs: tuple[int, ...]) -> dict[int, int]:
-    """Indices of the casts that follow a ReLU, by those of the ReLUs that nothing else reads."""
-    readers: dict[int, list[int]] = {index: [] for index in range(len(steps))}
-    for at, step in enumerate(steps):
-        for index in step.inputs:
-            readers[index].append(at)
-    lone = {index: found[0] for index, found in readers.items() if len(found) == 1 and index not in outputs}
-    return {
-        relu: cast
-        for relu, cast in lone.items()
-        if type(layers[steps[relu].layer]) is FixedRelu and type(layers[steps[cast].layer]) is Cast
-    }
-
-
-def joined(pairs: dict[int, int], steps: tuple[Step, ...], layers: Layers) -> dict[int, int]:
-    """Those of `rectified_casts` whose two layers nobody watches or has changed, so that they may run as one."""
-    if torch.compiler.is_compiling():
-        return {}
-    return {
-        relu: cast
-        for relu, cast in pairs.items()
-        if untouched(layers[steps[relu].layer], FixedRelu) and untouched(layers[steps[cast].layer], Cast)
-    }
-
-
-def run(steps: tuple[Step, ...], layers: Layers, x: Tensor, placed: bool, joins: dict[int, int]) -> list[Tensor]:
+def run(steps: tuple[Step, ...], layers: Layers, x: Tensor, placed: bool, shortcuts: Shortcuts) -> list[Tensor]:
     """The value of every step.
 
     Args:
@@ -68,19 +41,17 @@ def run(steps: tuple[Step, ...], layers: Layers, x: Tensor, placed: bool, joins:
         layers: by their keys.
         x: the input.
         placed: whether a layer must know where its input's binary point stands.
-        joins: from `joined`; the value of such a ReLU is that of its input, and the cast does its work.
+        shortcuts: by the index of a step what makes its value, or one that serves those who read it, instead of a call
+            of its layer.
     """
     done: list[Tensor] = []
     points: list[Frac] = []
-    casts = set(joins.values())
     for index, step in enumerate(steps):
         layer: Any = layers[step.layer]
         inputs = [done[at] for at in step.inputs] or [x]
         given = [points[at] for at in step.inputs] if placed else []
-        if index in joins:
-            done.append(inputs[0])
-        elif index in casts:
-            done.append(layer.rectified(inputs[0]))
+        if index in shortcuts:
+            done.append(shortcuts[index](*inputs))
         else:
             done.append(layer(*inputs, *given) if isinstance(layer, AtPoint) else layer(*inputs))
         if placed:  # after the layer, which while calibrating moves its point

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules import module as modules
 
 from flow.errors import DataError, FormatError
 from flow.formats import FixedPoint, Overflow, Rounding
@@ -23,7 +22,7 @@ from flow.training.points import FAR
 from flow.training.spec import Word
 from flow.training.words import AnyWord
 
-__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers", "untouched"]
+__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
 
 _LN2 = math.log(2.0)
 _SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
@@ -101,7 +100,7 @@ class Quantizer(nn.Module):
         FormatError: WRAP_SM with an unsigned word.
     """
 
-    _packed: tuple[tuple[object, ...], tuple[Tensor | None, Tensor | None]] | None = None
+    _packed: tuple[Tensor | None, Tensor | None] | None = None
 
     def __init__(
         self,
@@ -116,6 +115,10 @@ class Quantizer(nn.Module):
         self.word, self.rounding, self.overflow, self.place = word, rounding, overflow, place
         self.calibrate = self.stochastic = False
         self.frac = nn.Parameter(torch.zeros(()))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__["_packed"] = None  # what the kernel is told follows from the attributes
+        super().__setattr__(name, value)
 
     @property
     def drawing(self) -> bool:
@@ -140,14 +143,13 @@ class Quantizer(nn.Module):
             with torch.no_grad():
                 self.start(x)
         self.follow(x)
-        return fused(x, self.frac, self.whole(), self._told()[0], self.eager)
+        return fused(x, self.frac, self.whole(), self.told()[0], self.eager)
 
     def rectified(self, x: Tensor) -> Tensor:
-        """`self(relu(x))`, in one pass where nothing here looks at the values themselves."""
-        if not (self.settled and untouched(self, type(self), Quantizer.forward)):
-            result: Tensor = self(functional.relu(x))
-            return result
-        return fused(x, self.frac, self.whole(), self._told()[1], lambda value: self.eager(functional.relu(value)))
+        """`self.forward(relu(x))`, in one pass where nothing here looks at the values themselves."""
+        if not self.settled:
+            return self.forward(functional.relu(x))
+        return fused(x, self.frac, self.whole(), self.told()[1], lambda value: self.eager(functional.relu(value)))
 
     @property
     def settled(self) -> bool:
@@ -165,20 +167,15 @@ class Quantizer(nn.Module):
         modes = ROUNDINGS[self.rounding], OVERFLOWS[self.overflow]
         return Options(*modes, int(self.word.signed), self.word.width - self.word.signed, far=FAR)
 
-    def modes(self) -> tuple[object, ...]:
-        """All that `options` reads."""
-        return self.word, self.rounding, self.overflow, self.drawing
-
-    def _told(self) -> tuple[Tensor | None, Tensor | None]:
-        """The options as the kernel takes them, without and with a ReLU before; made anew only where modes changed."""
+    def told(self) -> tuple[Tensor | None, Tensor | None]:
+        """The options as the kernel takes them, without and with a ReLU before; None where there is none."""
         if torch.compiler.is_compiling():
             return None, None
-        modes = self.modes()
-        if self._packed is None or self._packed[0] != modes:
+        if self._packed is None:
             options = self.options()
             both = () if options is None else (packed(options), packed(options._replace(rectified=1)))
-            self._packed = modes, both or (None, None)
-        return self._packed[1]
+            self.__dict__["_packed"] = both or (None, None)
+        return self._packed or (None, None)
 
     def eager(self, x: Tensor) -> Tensor:
         """The cast by torch's own operators: the twin of the kernel."""
@@ -227,14 +224,6 @@ class Quantizer(nn.Module):
     def extra_repr(self) -> str:
         """What print(model) shows of it."""
         return f"{self.format}, {self.rounding.value}, {self.overflow.value}"
-
-
-def untouched(module: nn.Module, kind: type[nn.Module], forward: Callable[..., Any] | None = None) -> bool:
-    """Whether a call of a module is a call of the `forward` of its `kind`, and nobody watches it."""
-    if type(module) is not kind or getattr(module.forward, "__func__", None) is not (forward or kind.forward):
-        return False
-    watched = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    return not (watched or modules._has_any_global_hook())
 
 
 def quantizers(model: nn.Module) -> dict[str, Quantizer]:

@@ -1,15 +1,15 @@
-"""The cast by the kernel, and when it runs."""
+"""Casts by the kernels, and when they run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from flow.training.kernels.library import cast_operator
+from flow.training.kernels.library import cast_operator, casts_operator
 
-__all__ = ["fused"]
+__all__ = ["fused", "fused_all"]
 
 Twin = Callable[[Tensor], Tensor]
 
@@ -19,6 +19,9 @@ _PLAIN = (Tensor, nn.Parameter)  # subclasses, as those of tracing, need not hav
 def fused(x: Tensor, frac: Tensor, integer: Tensor | None, options: Tensor | None, twin: Twin) -> Tensor:
     """`x` on its grid, by the kernel where it can run and by `twin` elsewhere: same shape, same bits.
 
+    The kernel runs where a pointer says all of a tensor, contiguous float32 on the CPU and not empty, and where the
+    points are finite; the twin says which are not.
+
     Args:
         x: any shape.
         frac: binary points as trained; each holds for `x.numel() / frac.numel()` consecutive values.
@@ -26,21 +29,19 @@ def fused(x: Tensor, frac: Tensor, integer: Tensor | None, options: Tensor | Non
         options: of the quantiser, packed; None where its modes have no kernel.
         twin: the same in eager torch.
     """
-    if options is None or torch.compiler.is_compiling() or not _usable(x, frac):
+    if options is None or type(x) not in _PLAIN or torch.compiler.is_compiling():
         return twin(x)
     cast = cast_operator()
     found: Tensor | None = None if cast is None else cast(x, frac, integer, options)
-    return twin(x) if found is None else found  # a point that is not finite: the twin says so
+    return twin(x) if found is None else found
 
 
-def _usable(x: Tensor, frac: Tensor) -> bool:
-    """Whether a pointer says all of a tensor: contiguous float32 on the CPU, and not empty."""
-    return (
-        type(x) in _PLAIN
-        and x.dtype is torch.float32 is frac.dtype
-        and x.is_cpu
-        and frac.is_cpu
-        and x.is_contiguous()
-        and frac.is_contiguous()
-        and x.numel() > 0
-    )
+def fused_all(
+    xs: Sequence[Tensor], fracs: Sequence[Tensor], integers: Sequence[Tensor | None], options: Sequence[Tensor]
+) -> list[Tensor]:
+    """Several tensors on their grids, each as by `fused`; none where the kernel cannot run on one of them."""
+    casts = casts_operator()
+    if casts is None or not xs or not all(type(x) in _PLAIN for x in xs):
+        return []
+    found: list[Tensor] = casts(xs, fracs, integers, options)
+    return found

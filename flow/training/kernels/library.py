@@ -16,7 +16,7 @@ import torch  # its OpenMP runtime is loaded before ours asks for one, so that b
 from flow.errors import ToolError, ToolMissingError
 from flow.tools import program, run
 
-__all__ = ["build", "cache_folder", "cast_operator"]
+__all__ = ["build", "cache_folder", "cast_operator", "casts_operator"]
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("cast.cpp", "fake_quantize.h"))
 _TORCH = Path(torch.__file__).parent
@@ -67,11 +67,22 @@ def build(folder: Path) -> Path:
 
 
 @cache
-def cast_operator() -> Callable[..., Any] | None:
-    """The cast of cast.cpp, None where it cannot be compiled or loaded: eager torch then does its work."""
+def _loaded() -> Any:
+    """The operators of cast.cpp, None where they cannot be compiled or loaded."""
     try:
         torch.ops.load_library(str(build(cache_folder())))
     except (ToolMissingError, ToolError, OSError):
         return None
-    found: Callable[..., Any] = torch.ops.qfx_flow.cast.default
-    return found
+    return torch.ops.qfx_flow
+
+
+@cache
+def cast_operator() -> Callable[..., Any] | None:
+    """One cast; None where there is no kernel: eager torch then does its work."""
+    return None if _loaded() is None else _loaded().cast.default
+
+
+@cache
+def casts_operator() -> Callable[..., Any] | None:
+    """Several casts at once, as one node of the gradient's graph; None as for `cast_operator`."""
+    return None if _loaded() is None else _loaded().casts.default
