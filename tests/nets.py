@@ -187,7 +187,7 @@ def climbed(made: Design, folder: Path, rungs: tuple[str, ...]) -> list[RungResu
     Raises:
         ExportError: a form of the design that its exporter refuses.
     """
-    exporters = {"onnx": "onnx", "hls": "hls", "hls4ml": "hls4ml"}
+    exporters = {"onnx": "onnx", "hls": "hls", "hls4ml": "hls4ml", "rtl": "verilog"}
     for needed in sorted({FOLDERS[rung] for rung in rungs if rung in FOLDERS}):
         write_tree(folder / needed, flow.export(made.graph, exporters[needed]))
     return list(climb(Context(made.graph, made.codes, folder, made.model), rungs))

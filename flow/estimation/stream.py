@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flow.estimation import registers
+from flow.estimation import moves, registers
 from flow.estimation.cost import Basis, LayerCost, Usage
 from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts, uses_dsps
 from flow.estimation.layers import absorbed, instance_node
@@ -19,7 +19,7 @@ from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.windows import is_depthwise
 from flow.formats import Overflow, Rounding
-from flow.ir import Graph, Linear, Relu, Requantize, ScaleShift, Table
+from flow.ir import Concat, Graph, Linear, Relu, Requantize, RequantizeEach, ScaleShift, Table
 from flow.synthesis import Family
 
 __all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
@@ -152,6 +152,11 @@ def _relu(plan: Plan, instance: Instance) -> Found:
 
 def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
     node = plan.graph[instance_node(plan, instance)]
+    for name, number in plan.moves:
+        if instance.module == plan.move_module(name, number):
+            return moves.move(plan, name, number, family)
+    if instance.module == "flow_minifloat_stream":
+        return moves.minifloat(numeric(instance.parameters), family)
     if instance.module in _CELLS:
         return _CELLS[instance.module](instance.module, numeric(instance.parameters), family)
     if instance.module in SPATIAL:
@@ -162,13 +167,19 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
         return _scale_shift(plan, node, family, dsp)
     if isinstance(node, Table):
         return _table(plan, node, family)
+    if isinstance(node, Concat):
+        return moves.concat(plan, node, family)
+    if isinstance(node, RequantizeEach):
+        return moves.each(plan, node, family)
     return _relu(plan, instance)
 
 
 def _basis(plan: Plan, instance: Instance) -> Basis:
     """Whether an instance's cell has been measured over its parameters."""
     node = plan.graph[instance_node(plan, instance)]
-    known = instance.module in _CELLS or isinstance(node, Relu) or (isinstance(node, Linear) and not is_depthwise(node))
+    moved = instance.module in {plan.move_module(*place) for place in plan.moves}
+    layer = (isinstance(node, Linear) and not is_depthwise(node)) or isinstance(node, Relu)
+    known = instance.module in _CELLS or (layer and not moved)
     return Basis.RTL if known and instance.module not in SPATIAL else Basis.UNCALIBRATED
 
 

@@ -17,7 +17,7 @@ from flow import synthesis, tools
 from flow.errors import SimulationError
 from flow.ir import Graph
 from flow.simulation.rtl_beats import Project, read_project
-from flow.simulation.rtl_program import BENCH, TEMPLATES, bench_text, read_streams
+from flow.simulation.rtl_program import BENCH, TEMPLATES, bench_text, read_streams, top_text
 from flow.simulation.rtl_verilator import ProgramJob, run_program, verilator_version
 from flow.synthesis import Family, Synthesis, synthesise
 
@@ -76,8 +76,9 @@ def simulate_netlist(
         "cells_sim.v": cells.read_text(),
         "netlist.v": netlist,
         "bench.sv": bench_text(design, len(codes), seed, inner=False),
+        "top.sv": top_text([design]),
     }
     hexadecimal = "".join(f"{beat:x}\n" for beat in beats)
     job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed)
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_netlist_") as folder:
-        return read_streams(design, run_program(job, Path(folder)), design.outputs, len(codes))
+        return read_streams(design, run_program(job, Path(folder)), len(codes), inner=False).codes

@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from flow.errors import SimulationError
 from flow.ir import Graph
-from flow.simulation.rtl_beats import Project, read_project
+from flow.simulation.rtl_beats import Project, StreamRun, read_project
 from flow.simulation.rtl_program import stream_program
 from flow.simulation.rtl_verilator import CocotbJob, run_cocotb, verilator_version
 
@@ -31,20 +30,6 @@ _PATIENCE = 20
 _GRACE_CYCLES = 10_000
 # What cocotb runs in about ten seconds with a monitor on every stream.
 _COCOTB_CYCLES = 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRun:
-    """What moved in one simulation.
-
-    Attributes:
-        codes: int64[N, *shape] by node name, for every stream of the design.
-        cycles: the clock cycle in which each beat moved, by node name; the AXI-Stream ports as `s_axis` and as the
-            outputs' prefixes.
-    """
-
-    codes: dict[str, Codes]
-    cycles: dict[str, list[int]]
 
 
 def tool() -> str:
@@ -80,7 +65,7 @@ def _job(project: Project, codes: Codes, pause: float, seed: int) -> CocotbJob:
         "frames": _frames(project, codes),
         "pause": pause,
         "seed": seed,
-        "timeout_cycles": _PATIENCE * project.ii_cycles * len(codes) + _GRACE_CYCLES,
+        "timeout_cycles": _PATIENCE * (project.ii_cycles * len(codes) + project.latency_cycles) + _GRACE_CYCLES,
         "result": "result.json",
     }
     return CocotbJob(
@@ -168,5 +153,5 @@ def simulate_rtl(
     if len(codes) <= first:
         return shown
     with tempfile.TemporaryDirectory(prefix="flow_rtl_") as folder:
-        rest = stream_program(design, codes[first:], seed, Path(folder))
+        rest = stream_program(design, codes[first:], seed, Path(folder)).codes
     return {name: np.concatenate([shown[name], rest[name]]) for name in shown}

@@ -15,9 +15,23 @@ from flow.errors import DataError, SimulationError
 from flow.exporters.verilog import METADATA, Order
 from flow.ir import Graph
 
-__all__ = ["Project", "StreamType", "read_project"]
+__all__ = ["Project", "StreamRun", "StreamType", "read_project"]
 
 Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRun:
+    """What moved in one simulation.
+
+    Attributes:
+        codes: int64[N, *shape] by node name, for every stream that was watched; an output's are those that left.
+        cycles: the clock cycle in which each beat moved, by node name; the AXI-Stream ports as `s_axis` and as the
+            outputs' prefixes.
+    """
+
+    codes: dict[str, Codes]
+    cycles: dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Project:
         input: the input node.
         outputs: AXI-Stream prefix by output node.
         ii_cycles: predicted cycles per sample.
+        latency_cycles: predicted cycles from the first beat in to the last beat out.
     """
 
     top: str
@@ -92,6 +107,7 @@ class Project:
     input: str
     outputs: dict[str, str]
     ii_cycles: int
+    latency_cycles: int
 
     def input_beats(self, codes: Codes) -> list[int]:
         """int64[N, *shape] input codes as beats.
@@ -156,7 +172,9 @@ def read_project(graph: Graph, folder: Path) -> Project:
             f"Folder {str(folder)!r} holds another design than {graph.name!r} (node {(other or ['outputs'])[0]!r} "
             "differs); export this one again."
         )
-    return Project(meta["top"], sources, streams, meta["input"], meta["outputs"], meta["ii_cycles"])
+    return Project(
+        meta["top"], sources, streams, meta["input"], meta["outputs"], meta["ii_cycles"], meta["latency_cycles"]
+    )
 
 
 def _is_of(graph: Graph, stream: StreamType) -> bool:

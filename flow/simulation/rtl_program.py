@@ -5,7 +5,7 @@ It pauses at random as cocotb's side does, and writes what moved to one file per
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,49 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from flow.simulation.rtl_beats import Project
+from flow.exporters.writer import Files
+from flow.simulation.rtl_beats import Project, StreamRun
 from flow.simulation.rtl_verilator import ProgramJob, run_program
 
-__all__ = ["BENCH", "TEMPLATES", "bench_text", "read_streams", "stream_program"]
+__all__ = ["BENCH", "TEMPLATES", "bench_text", "read_streams", "stream_program", "stream_programs", "top_text"]
 
 Codes = NDArray[np.int64]
 
 TEMPLATES = Path(__file__).parent / "rtl_templates"
-BENCH = "flow_program_bench"
+BENCH = "flow_program_bench"  # the module at the top
 _PATIENCE = 20
 _GRACE_CYCLES = 10_000
 
 
-def bench_text(project: Project, samples: int, seed: int, inner: bool) -> str:
-    """The testbench.
+def _render(name: str, context: Mapping[str, Any]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  # SystemVerilog, not HTML; all names are identifiers
+    )
+    return environment.get_template(name).render(context)
+
+
+def _bench(project: Project) -> str:
+    return f"{project.top}_bench"
+
+
+def top_text(projects: Sequence[Project]) -> str:
+    """The module that runs the testbenches of some designs, whose tops differ, side by side."""
+    return _render("program_top.sv.j2", {"top": BENCH, "benches": [_bench(project) for project in projects]})
+
+
+def bench_text(project: Project, samples: int, seed: int, inner: bool, files: str = "") -> str:
+    """The testbench of one design.
 
     Args:
         project: the design.
         samples: that it sends.
         seed: of the pauses.
         inner: whether to watch the streams within the design too, which a netlist has no names for.
+        files: what the names of its files start with.
     """
     source = project.streams[project.input]
     ports = [
@@ -48,6 +70,8 @@ def bench_text(project: Project, samples: int, seed: int, inner: bool) -> str:
         {"signal": stream.signal, "beats": samples * stream.beats} for stream in project.streams.values() if inner
     ]
     context: dict[str, Any] = {
+        "bench": _bench(project),
+        "files": files,
         "top": project.top,
         "tdata": 8 * source.beat_bytes,
         "beats": samples * source.beats,
@@ -55,52 +79,79 @@ def bench_text(project: Project, samples: int, seed: int, inner: bool) -> str:
         "outputs": ports,
         "watched": watched,
         "seed": 2463534242 ^ seed,  # xorshift must not start at zero
-        "timeout_cycles": _PATIENCE * project.ii_cycles * samples + _GRACE_CYCLES,
+        "timeout_cycles": _PATIENCE * (project.ii_cycles * samples + project.latency_cycles) + _GRACE_CYCLES,
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  # SystemVerilog, not HTML; all names are identifiers
-    )
-    return environment.get_template("program_bench.sv.j2").render(context)
+    return _render("program_bench.sv.j2", context)
 
 
-def read_streams(project: Project, place: Path, files: Mapping[str, str], samples: int) -> dict[str, Codes]:
-    """What the testbench wrote, as int64[samples, *shape] by name.
+def _moved(path: Path) -> tuple[list[int], list[int]]:
+    """Beats and cycles in a file of the testbench."""
+    words = path.read_text().split()
+    return [int(word, 16) for word in words[::2]], [int(word) for word in words[1::2]]
+
+
+def read_streams(project: Project, place: Path, samples: int, *, inner: bool, files: str = "") -> StreamRun:
+    """What the testbench wrote.
 
     Args:
         project: the design.
         place: where it ran.
-        files: stem of the file of each node's stream, by the node's name.
         samples: that it sent.
+        inner: whether it watched the streams within the design.
+        files: what the names of its files start with.
 
     Raises:
         SimulationError: beats are missing.
     """
-    moved = {name: (place / f"{stem}.hex").read_text().split() for name, stem in files.items()}
-    return {name: project.codes(name, [int(beat, 16) for beat in beats], samples) for name, beats in moved.items()}
+    streams = project.streams if inner else {}
+    stems = {name: f"stream_{stream.signal}" for name, stream in streams.items()}
+    stems |= {prefix: prefix for prefix in ("s_axis", *project.outputs.values())}
+    moved = {name: _moved(place / f"{files}{stem}.hex") for name, stem in stems.items()}
+    shown = {**{name: name for name in streams}, **project.outputs}  # what left, not only what the last stage said
+    codes = {name: project.codes(name, moved[port][0], samples) for name, port in shown.items()}
+    return StreamRun(codes, {name: cycles for name, (_, cycles) in moved.items()})
 
 
-def stream_program(project: Project, codes: Codes, seed: int, scratch: Path) -> dict[str, Codes]:
-    """Every node's codes from the exported SystemVerilog.
+def stream_program(
+    project: Project, codes: Codes, seed: int, scratch: Path, *, steady: bool = False, runs_long: bool = True
+) -> StreamRun:
+    """What moves on every stream of the exported SystemVerilog.
 
     Args:
         project: the design.
         codes: int64[N, *shape] input codes.
         seed: of the pauses and of the registers before reset.
-        scratch: where to build.
-
-    Returns:
-        int64[N, *shape] by node name; an output's are those that left the design.
+        scratch: where to build; a build of the same sources there is used again.
+        steady: no pauses.
+        runs_long: whether running takes longer than compiling.
 
     Raises:
         DataError, SimulationError, ToolError: as `run_streams`.
     """
-    beats = project.input_beats(codes)
-    sources = {**project.sources, "bench.sv": bench_text(project, len(codes), seed, inner=True)}
-    files = {"beats.hex": "".join(f"{beat:x}\n" for beat in beats)}
-    place = run_program(ProgramJob(sources, BENCH, files, ("--no-timing",), seed, runs_long=True), scratch)
-    inner = {name: f"stream_{stream.signal}" for name, stream in project.streams.items()}
-    return read_streams(project, place, {**inner, **project.outputs}, len(codes))
+    (found,) = stream_programs([project], [codes], seed, scratch, steady=steady, runs_long=runs_long)
+    return found
+
+
+def stream_programs(
+    projects: Sequence[Project],
+    codes: Sequence[Codes],
+    seed: int,
+    scratch: Path,
+    *,
+    steady: bool = False,
+    runs_long: bool = False,
+) -> list[StreamRun]:
+    """As `stream_program` for several designs, whose tops differ, in one program: most of a small one is common."""
+    sources: dict[str, str] = {}
+    files: Files = {}
+    for project, inputs in zip(projects, codes, strict=True):
+        stem = f"{project.top}_"
+        sources |= project.sources
+        sources[f"{_bench(project)}.sv"] = bench_text(project, len(inputs), seed, inner=True, files=stem)
+        files[f"{stem}beats.hex"] = "".join(f"{beat:x}\n" for beat in project.input_beats(inputs))
+    sources["bench.sv"] = top_text(projects)
+    plusargs = ("+steady",) if steady else ()
+    job = ProgramJob(sources, BENCH, files, ("--no-timing",), seed, runs_long=runs_long, plusargs=plusargs)
+    place = run_program(job, scratch)
+    pairs = zip(projects, codes, strict=True)
+    return [read_streams(each, place, len(inputs), inner=True, files=f"{each.top}_") for each, inputs in pairs]

@@ -77,6 +77,7 @@ class ProgramJob:
         args: more options for Verilator.
         seed: of the simulator's random numbers.
         runs_long: whether running takes longer than compiling, so that compiling well pays.
+        plusargs: what the testbench asks for with `$test$plusargs`.
     """
 
     sources: Mapping[str, str]
@@ -85,6 +86,7 @@ class ProgramJob:
     args: tuple[str, ...] = ()
     seed: int = 0
     runs_long: bool = False
+    plusargs: tuple[str, ...] = ()
 
 
 def _digest(*parts: str) -> str:
@@ -162,7 +164,7 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
 
 
 def run_program(job: ProgramJob, scratch: Path) -> Path:
-    """Build a testbench in SystemVerilog as a program in `scratch` and run it to its `$finish`.
+    """Build a testbench in SystemVerilog as a program in `scratch`, unless it stands there, and run it to its end.
 
     Returns:
         The working folder, with whatever the testbench wrote.
@@ -170,15 +172,23 @@ def run_program(job: ProgramJob, scratch: Path) -> Path:
     Raises:
         ToolError: Verilator rejects the sources, or the testbench ends with `$fatal`.
     """
-    folder, build, kept = scratch / "job", scratch / "sim", _runtime_folder("program")
+    folder, build = scratch / "job", scratch / "sim"
+    environment = _environment(_OPT_DESIGN if job.runs_long else _OPT_PROGRAM)
+    key = _digest(job.top, str(job.runs_long), *job.args, *(part for pair in job.sources.items() for part in pair))
     write_tree(folder, {**job.sources, **job.files, _CLOCK.name: _CLOCK.read_text()})
+    if not _is_built(build, key):
+        _build_program(job, folder, build, environment)
+        (build / "built.key").write_text(key)
+    plusargs = [_RANDOM_START, f"+verilator+seed+{job.seed + 1}", *job.plusargs]
+    tools.run([build / "Vtop", *plusargs], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
+    return folder
+
+
+def _build_program(job: ProgramJob, folder: Path, build: Path, environment: dict[str, str]) -> None:
+    kept = _runtime_folder("program")
     shutil.rmtree(build, ignore_errors=True)
     _lay_runtime(build, kept)
     command = ["verilator", "--cc", "--exe", "--build", "--top-module", job.top, "--prefix", "Vtop", "-Mdir", build]
-    environment = _environment(_OPT_DESIGN if job.runs_long else _OPT_PROGRAM)
     arguments = [*command, *_COMMON_ARGS, *job.args, *job.sources, _CLOCK.name]
     tools.run(arguments, cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     _keep_runtime(build, kept)
-    plusargs = [_RANDOM_START, f"+verilator+seed+{job.seed + 1}"]
-    tools.run([build / "Vtop", *plusargs], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
-    return folder

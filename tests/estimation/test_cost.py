@@ -7,7 +7,9 @@ import pytest
 
 from flow.errors import ExportError
 from flow.estimation import Cost, LayerCost, LayerUsage, Measured, Usage, estimate, list_boards, load_board
+from flow.estimation.analytic import analytic_layers
 from flow.estimation.cost import Basis
+from flow.estimation.sketch import sketch
 from flow.exporters.verilog import make_plan, predict
 from flow.ir import OPERATORS, Concat, Dense, Graph, Input, Linear, Slice, Transpose
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
@@ -78,7 +80,8 @@ def test_a_transposition_holds_two_samples_and_a_join_all_parts_but_the_first(si
         Slice(name="cut", inputs=("turned",), starts=(0, 0), stops=(size, 2), steps=(2, 1)),
         Concat(name="both", inputs=("turned", "turned"), axis=0),
     )
-    layers = {layer.name: layer.usage for layer in estimate(Graph("moves", nodes, ("cut", "both")), ULTRA).layers}
+    drawn = sketch(Graph("moves", nodes, ("cut", "both")))
+    layers = {layer.name: layer.usage for layer in analytic_layers(drawn, ULTRA.family)}
     assert layers["turned"].bram == 2 * layers["both"].bram
     assert (layers["both"].bram > 0) is blocks
     assert layers["cut"].bram == 0

@@ -198,15 +198,8 @@ def test_random_image_graphs(seed, tmp_path):
 
 @pytest.mark.slow
 def test_many_random_image_graphs(tmp_path):
-    ran = 0
     for seed in range(40):
-        try:
-            make_plan(random_graph(seed))
-        except ExportError:
-            continue
         test_random_image_graphs(seed, tmp_path / str(seed))
-        ran += 1
-    assert ran > 30
 
 
 def test_a_flipped_weight_bit_is_seen(tmp_path):
@@ -245,7 +238,7 @@ def test_long_runs_go_on_in_a_program(tmp_path, monkeypatch):
     rom.write_text(
         re.sub(r"(lines\[0\] = \d+'h)(\w+)", lambda m: f"{m[1]}{int(m[2], 16) ^ 1:0{len(m[2])}x}", rom.read_text())
     )
-    got = stream_program(read_project(graph, project), codes, 0, tmp_path / "p")
+    got = stream_program(read_project(graph, project), codes, 0, tmp_path / "p").codes
     assert (got["fc1"] != trace(graph, codes)["fc1"]).any(axis=0).tolist() == [True, False, False]
 
 

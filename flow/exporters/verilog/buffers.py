@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from flow.exporters.verilog.plan import Plan, draft_plan
-from flow.exporters.verilog.timing import join_depths, predict
+from flow.exporters.verilog.timing import Timing, join_depths, predict
 from flow.ir import Graph
 
 __all__ = ["make_plan"]
 
-# How much larger the rings of windows are tried.
-_LEVELS = 5
+# How much larger memories are tried: those that move beats, and the rings of windows.
+_MOVES, _LEVELS = 3, 5
 
 
 def _with_joins(plan: Plan) -> Plan:
@@ -32,13 +32,23 @@ def make_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    draft = draft_plan(graph, folding)
-    best, interval = _with_joins(draft), 0
-    for level in range(_LEVELS if draft.rings else 0):
-        plan = best if level == 0 else _with_joins(draft.buffered(level))
-        timing = predict(plan)
-        if level == 0 or timing.ii_cycles < interval:
-            best, interval = plan, timing.ii_cycles
-        if interval <= max(timing.stages.values()):
+    plan = _with_joins(draft_plan(graph, folding))
+    timing = predict(plan)
+    if plan.moves:
+        plan, timing = _grown(plan, timing, Plan.moved, _MOVES)
+    if plan.rings:
+        plan, timing = _grown(plan, timing, Plan.buffered, _LEVELS)
+    return plan
+
+
+def _grown(best: Plan, timing: Timing, grow: Callable[[Plan, int], Plan], levels: int) -> tuple[Plan, Timing]:
+    """The plan with the smallest of some memories that brings its interval down furthest, to its slowest stage's."""
+    draft = best
+    for level in range(1, levels):
+        if timing.ii_cycles <= max(timing.stages.values()):
             break
-    return best
+        plan = _with_joins(grow(draft, level))
+        found = predict(plan)
+        if found.ii_cycles < timing.ii_cycles:
+            best, timing = plan, found
+    return best, timing

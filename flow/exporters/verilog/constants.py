@@ -1,4 +1,4 @@
-"""The modules of operators with small constants: scale and shift by channel, and tables."""
+"""The modules that are generated whole: scale and shift by channel, tables, casts by place, joined parts, moves."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from numpy.typing import NDArray
 
 from flow.exporters.verilog.layer import origin, pack, rom
 from flow.exporters.verilog.plan import Plan
-from flow.ir import ScaleShift, Table
+from flow.exporters.verilog.routes import lines_of
+from flow.exporters.verilog.timing import turn_beats
+from flow.exporters.verilog.walk import ZERO, Axis
+from flow.formats import FixedPoint
+from flow.ir import Concat, RequantizeEach, ScaleShift, Table
 
-__all__ = ["scale_shift_context", "table_context"]
+__all__ = ["concat_context", "each_context", "move_context", "scale_shift_context", "table_context"]
 
 
 def _in_order(plan: Plan, name: str, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Constants int64[C] of the first axis as int64[lines, lanes], as the codes of a node's operand arrive.
-
-    A pixel's channels repeat, so where the stream goes pixel by pixel the lines are those of one pixel.
-    """
+    """Constants int64[C] of the first axis as int64[lines, lanes], as the codes of a node's operand arrive."""
     stream = plan.operand(name)
-    channels = stream.order.indices() // (stream.value.size // len(codes))
-    lines = codes[channels].reshape(-1, stream.lanes)
-    period = math.gcd(len(codes), len(channels)) // stream.lanes
-    repeats = period > 0 and np.array_equal(lines, np.tile(lines[:period], (len(lines) // period, 1)))
-    return lines[:period] if repeats else lines
+    whole = codes.repeat(stream.value.size // len(codes))
+    return lines_of(stream.order, whole, stream.lanes)
 
 
 def scale_shift_context(plan: Plan, node: ScaleShift, dsp: bool) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def scale_shift_context(plan: Plan, node: ScaleShift, dsp: bool) -> dict[str, An
     source, stream = plan.operand(node.name), plan.streams[node.name]
     x, out = source.value.format, stream.value.format
     scale, shift = (_in_order(plan, node.name, codes) for codes in (node.scale.codes, node.shift_codes(source.value)))
-    lines = max(len(scale), len(shift))
+    lines = math.lcm(len(scale), len(shift))
     scale, shift = (np.tile(codes, (lines // len(codes), 1)) for codes in (scale, shift))
     return {
         "module": plan.layer_module(node.name),
@@ -72,4 +70,95 @@ def table_context(plan: Plan, node: Table) -> dict[str, Any]:
             pack([code], source.value.format.width): pack([int(node.entries.codes[code - node.first])], width)
             for code in reached
         },
+    }
+
+
+def _cast(node: RequantizeEach, source: FixedPoint, form: FixedPoint) -> dict[str, Any]:
+    """Parameters of flow_requantize for one format."""
+    return {
+        "InWidth": source.width,
+        "InSigned": int(source.signed),
+        "Shift": source.frac - form.frac,
+        "OutWidth": form.width,
+        "OutSigned": int(form.signed),
+        "Rounding": f"flow_pkg::ROUND_{node.rounding.value}",
+        "Overflow": f"flow_pkg::OVERFLOW_{node.overflow.value}",
+    }
+
+
+def each_context(plan: Plan, node: RequantizeEach) -> dict[str, Any]:
+    """What the template of a cast by places is filled with: by lane the formats that occur, and which one when."""
+    source, stream, forms = plan.operand(node.name), plan.streams[node.name], node.formats()
+    kinds = np.zeros(node.fracs.shape, dtype=np.int64)  # 0 where no bits are left
+    for number, form in enumerate(forms, start=1):
+        kinds[node.places(form)] = number
+    lines = lines_of(stream.order, np.broadcast_to(kinds, stream.value.shape), stream.lanes)
+    lanes = [
+        [
+            {
+                "kind": kind,
+                "lift": node.frac - forms[kind - 1].frac,
+                "cast": _cast(node, source.value.format, forms[kind - 1]),
+            }
+            for kind in sorted(set(column.tolist()) - {0})
+        ]
+        for column in lines.T
+    ]
+    return {
+        "module": plan.layer_module(node.name),
+        "origin": origin(node),
+        "lanes": lanes,
+        "in_width": source.value.format.width,
+        "out_width": stream.value.format.width,
+        "signed": node.signed,
+        "kinds": rom("kind", lines, len(forms).bit_length() or 1),
+        "kind_width": len(forms).bit_length() or 1,
+    }
+
+
+def concat_context(plan: Plan, node: Concat) -> dict[str, Any]:
+    """What the template of joined parts is filled with: binary points, and whose turn it is at which beat."""
+    stream, turns = plan.streams[node.name], turn_beats(plan, node.name)
+    parts = []
+    for number in range(len(node.inputs)):
+        form, width = plan.operand(node.name, number).value.format, plan.operand(node.name, number).width
+        lift = stream.value.format.frac - form.frac
+        parts.append({"width": width, "code": form.width, "signed": form.signed, "lift": lift})
+    return {
+        "module": plan.layer_module(node.name),
+        "origin": origin(node),
+        "lanes": stream.lanes,
+        "out_width": stream.value.format.width,
+        "parts": parts,
+        "turns": rom("turn", np.array([[1 << turn] for turn in turns]), len(parts)),
+    }
+
+
+def _counter(axis: Axis) -> dict[str, Any]:
+    """A counter of a walk as its template has it."""
+    size = len(axis.offsets)
+    return {
+        "width": max(1, (size - 1).bit_length()),
+        "last": size - 1,
+        "step": axis.step,
+        "offsets": [max(offset, 0) for offset in axis.offsets],
+        "zeros": [place for place, offset in enumerate(axis.offsets) if offset == ZERO],
+    }
+
+
+def move_context(plan: Plan, name: str, number: int) -> dict[str, Any]:
+    """What the template of a memory that moves beats is filled with."""
+    move, source = plan.moves[name, number], plan.operand(name, number)
+    return {
+        "module": plan.move_module(name, number),
+        "origin": origin(plan.graph[name]),
+        "operand": plan.graph[name].inputs[number],
+        "beats": move.walk.beats,
+        "beats_out": move.beats,
+        "width": source.width,
+        "depth": move.depth,
+        "place_width": max(1, (move.walk.beats - 1).bit_length()),
+        "freed_width": move.walk.beats.bit_length(),
+        "freed": move.walk.freed,
+        "axes": [_counter(axis) for axis in move.walk.axes],
     }

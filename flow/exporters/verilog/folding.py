@@ -2,7 +2,7 @@
 
 A stream carries the PE results of one layer as the SIMD inputs of the next, and whatever works lane by lane, joins of
 two streams included, has as many lanes on all sides. So streams fall into groups of equal lanes, and one choice for
-every group settles everything.
+every group settles everything. Where codes change places, a group has only lanes of which whole beats change places.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from flow.errors import ExportError
 from flow.exporters.verilog.eliminate import Factor, Selection, cheapest
-from flow.exporters.verilog.order import has_images
+from flow.exporters.verilog.routes import REDUCTIONS, Layout, layout_of, turns_of
 from flow.exporters.verilog.windows import is_depthwise, windows_of
-from flow.ir import ArgMax, Conv2d, Graph, Input, Linear, Node, ScaleShift
+from flow.ir import ArgMax, Concat, Conv2d, Graph, Input, Linear, Node, ScaleShift
 
 __all__ = [
     "DEFAULT_TARGET_CYCLES",
@@ -24,6 +24,7 @@ __all__ = [
     "default_target",
     "layer_cycles",
     "matrix_shape",
+    "moves_fit",
     "stream_lanes",
 ]
 
@@ -98,21 +99,52 @@ def _lane_groups(graph: Graph) -> dict[str, str]:
     return group
 
 
-def _granule(graph: Graph, name: str) -> int:
-    """What the lanes of a stream must divide: a pixel's channels, or a vector."""
-    value = graph.values[name]
-    return value.shape[0] if has_images(graph) and len(value.shape) > 1 else value.size
+def _granules(graph: Graph) -> dict[str, int]:
+    """What the lanes of every stream must divide: its size, and a pixel's channels where windows are read from it."""
+    found = {node.name: graph.values[node.name].size for node in graph}
+    for node in graph:
+        for name in node.inputs if windows_of(graph, node) else ():
+            found[name] = math.gcd(found[name], graph.values[name].shape[0])
+        if windows_of(graph, node):
+            found[node.name] = math.gcd(found[node.name], graph.values[node.name].shape[0])
+    return found
 
 
-def _beats(graph: Graph, node: Node, lanes: int) -> int:
+def moves_fit(graph: Graph, layout: Layout, node: Node, lanes: int) -> bool:
+    """Whether a node can read its operands and make its result with so many lanes on all sides."""
+    if isinstance(node, REDUCTIONS) and lanes > 1:
+        return False
+    if isinstance(node, Concat):
+        turns = turns_of(graph, node, layout.orders[node.name])
+        if len(turns) % lanes or (turns.reshape(-1, lanes) != turns[::lanes, None]).any():
+            return False
+    routes = [layout.routes[node.name, i] for i in range(len(node.inputs)) if (node.name, i) in layout.routes]
+    return all(route.fits(lanes) for route in routes)
+
+
+def _domains(graph: Graph, layout: Layout, group: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """The lanes that every group can have."""
+    granules, domains = _granules(graph), dict[str, tuple[int, ...]]()
+    for home in dict.fromkeys(group.values()):
+        common = math.gcd(*(granules[name] for name, found in group.items() if found == home))
+        readers = [node for node in graph if home in {group[name] for name in node.inputs}]
+        lanes = [n for n in _divisors(common) if all(moves_fit(graph, layout, node, n) for node in readers)]
+        # Only layers say in how many lanes a host sends.
+        alone = isinstance(graph[home], Input) and not any(isinstance(node, Linear) for node in readers)
+        domains[home] = (1,) if alone or isinstance(graph[home], ArgMax) else tuple(lanes)
+    return domains
+
+
+def _beats(graph: Graph, layout: Layout, node: Node, lanes: int) -> int:
     """Cycles that a node without a matrix takes for a sample: its beats, each as often as windows cover it."""
     read = [graph.values[name].size // lanes for name in node.inputs]
+    read += [len(route.places) // lanes for (name, _), route in layout.routes.items() if name == node.name]
     windows = windows_of(graph, node)
     covered = [windows.positions * windows.taps * graph.values[node.inputs[0]].shape[0] // lanes] if windows else []
     return max([graph.values[node.name].size // (1 if isinstance(node, ArgMax) else lanes), *read, *covered])
 
 
-def _factors(graph: Graph, group: Mapping[str, str]) -> Iterable[Factor]:
+def _factors(graph: Graph, layout: Layout, group: Mapping[str, str]) -> Iterable[Factor]:
     """What each node costs and takes, by the lanes of the groups that it stands between."""
     for node in graph:
         own, read = group[node.name], [group[name] for name in node.inputs]
@@ -135,7 +167,7 @@ def _factors(graph: Graph, group: Mapping[str, str]) -> Iterable[Factor]:
             products = 2 if isinstance(node, ScaleShift) else 0
 
             def plain(lanes: tuple[int, ...], node: Node = node, products: int = products) -> Selection:
-                return _beats(graph, node, lanes[0]), lanes[0] * products, ()
+                return _beats(graph, layout, node, lanes[0]), lanes[0] * products, ()
 
             yield Factor((place,), plain)
 
@@ -146,7 +178,7 @@ def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, 
     Args:
         graph: of operators with streaming RTL.
         target_cycles: cycles between two samples that no stage may exceed, at least 1; where None, those of
-            `default_target`.
+            `default_target`, or what the fastest folding takes.
 
     Raises:
         ExportError: the target is below one cycle, or below what the fastest folding takes.
@@ -154,16 +186,12 @@ def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, 
     target = default_target(graph) if target_cycles is None else target_cycles
     if target < 1:
         raise ExportError(f"A sample takes at least one cycle, but the target is {target}; ask for 1 or more.")
-    group = _lane_groups(graph)
-    domains: dict[str, tuple[int, ...]] = {}
-    for name, home in group.items():
-        common = math.gcd(*(_granule(graph, other) for other, found in group.items() if found == home))
-        domains[home] = (1,) if isinstance(graph[name], ArgMax) else _divisors(common)
-    factors = list(_factors(graph, group))
-    best = cheapest(domains, factors, target)
+    group, layout = _lane_groups(graph), layout_of(graph)
+    domains, factors = _domains(graph, layout, group), list(_factors(graph, layout, group))
+    fastest = {home: max(lanes) for home, lanes in domains.items()}
+    slowest = max(factor.of(tuple(fastest[name] for name in factor.groups))[0] for factor in factors)
+    best = cheapest(domains, factors, max(target, slowest) if target_cycles is None else target)
     if best is None:
-        fastest = {home: max(lanes) for home, lanes in domains.items()}
-        slowest = max(factor.of(tuple(fastest[name] for name in factor.groups))[0] for factor in factors)
         raise ExportError(
             f"Design {graph.name!r} takes {slowest} cycles a sample with all lanes it can have, more than the "
             f"target of {target}; ask for {slowest} or more."
@@ -204,7 +232,7 @@ def _input_lanes(graph: Graph, folding: Mapping[str, Folding]) -> int:
     return 1
 
 
-def stream_lanes(graph: Graph, folding: Mapping[str, Folding]) -> dict[str, int]:
+def stream_lanes(graph: Graph, folding: Mapping[str, Folding], layout: Layout) -> dict[str, int]:
     """Codes per beat of every node's stream.
 
     Raises:
@@ -212,6 +240,7 @@ def stream_lanes(graph: Graph, folding: Mapping[str, Folding]) -> dict[str, int]
             two streams with different lanes meet.
     """
     lanes: dict[str, int] = {}
+    granules = _granules(graph)
     for node in graph:
         read = [lanes[name] for name in node.inputs]
         if isinstance(node, Input):
@@ -225,9 +254,14 @@ def stream_lanes(graph: Graph, folding: Mapping[str, Folding]) -> dict[str, int]
             )
         else:
             lanes[node.name] = 1 if isinstance(node, ArgMax) else read[0]
-        if not isinstance(node, Linear | ArgMax) and _granule(graph, node.name) % lanes[node.name]:
+        if not isinstance(node, Linear | ArgMax) and granules[node.name] % lanes[node.name]:
             raise ExportError(
                 f"The stream of {node.name!r} cannot have {lanes[node.name]} lanes, which do not divide its "
-                f"{_granule(graph, node.name)} codes; choose another PE or SIMD for the layers beside it."
+                f"{granules[node.name]} codes; choose another PE or SIMD for the layers beside it."
+            )
+        if node.inputs and not moves_fit(graph, layout, node, read[0]):
+            raise ExportError(
+                f"Node {node.name!r} ({node.op}) moves codes one by one and cannot read streams of {read[0]} lanes; "
+                "choose another PE or SIMD for the layers before it."
             )
     return lanes

@@ -6,27 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flow.exporters.verilog.layer import origin
-from flow.exporters.verilog.plan import JOINS, OUTSIDE, Plan, Stream
-from flow.exporters.verilog.timing import WIRES
-from flow.formats import Overflow, Rounding
+from flow.exporters.verilog.plan import JOINS, MEETING, OUTSIDE, WIRES, Plan, Stream
+from flow.exporters.verilog.routes import REDUCTIONS
+from flow.formats import FloatRounding, Overflow, Rounding
 from flow.ir import (
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
-    Flatten,
     Input,
     MaxPool2d,
     Mul,
     Node,
+    ReduceSum,
     Relu,
     Requantize,
-    Reshape,
+    RequantizeEach,
+    RequantizeMinifloat,
     ScaleShift,
     Table,
 )
 
-__all__ = ["Instance", "Wire", "assignments", "fifo_name", "instances", "wires"]
+__all__ = ["Instance", "Wire", "assignments", "instances", "wires"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +94,33 @@ def _inner(stream: Stream, what: str) -> _Handshake:
     return _Handshake(f"{stream.name}_data_{what}", f"{stream.name}_valid_{what}", f"{stream.name}_ready_{what}")
 
 
-def _operand(plan: Plan, stream: Stream, number: int = 0) -> tuple[list[Instance], _Handshake]:
-    """What a node reads, and the FIFO before it where there is one."""
+def _queued(plan: Plan, stream: Stream, number: int) -> tuple[list[Instance], _Handshake]:
+    """What a node reads behind its FIFO, and the FIFO where there is one."""
     name = stream.node.name
     upstream = _read(plan, stream.node.inputs[number], plan.way(name, number))
     if (name, number) not in plan.fifos:
         return [], upstream
-    what = fifo_name(stream, number)
+    what = f"fifo{plan.side(name, number)}"
     queued = _inner(stream, what)
     parameters: dict[str, int | str] = {"Width": plan.operand(name, number).width, "Depth": plan.fifos[name, number]}
-    other = "while its other operand is on its way" if isinstance(stream.node, JOINS) else "while it works"
+    other = "while its other operands are on their way" if isinstance(stream.node, MEETING) else "while it works"
     comment = f"keeps {stream.node.inputs[number]!r} for {name!r} {other}"
     ports = {**_CLOCK, **upstream.sink(), **queued.source()}
     return [Instance("flow_fifo", f"u_{what}__{stream.name}", comment, parameters, ports)], queued
 
 
-def fifo_name(stream: Stream, number: int) -> str:
-    """What the signals of the FIFO before an operand end with."""
-    return f"fifo_{'ab'[number]}" if isinstance(stream.node, JOINS) else "fifo"
+def _operand(plan: Plan, stream: Stream, number: int = 0) -> tuple[list[Instance], _Handshake]:
+    """What a node reads, behind its FIFO and the memory in which beats change places, where there are such."""
+    name = stream.node.name
+    found, upstream = _queued(plan, stream, number)
+    move = plan.moves.get((name, number))
+    if move is None:
+        return found, upstream
+    what = f"move{plan.side(name, number)}"
+    moved = _inner(stream, what)
+    comment = f"{stream.node.inputs[number]!r} as {name!r} reads it: {move.walk.beats} beats in, {move.beats} out"
+    ports = {**_CLOCK, **upstream.sink(), **moved.source()}
+    return [*found, Instance(plan.move_module(name, number), f"u_{what}__{stream.name}", comment, {}, ports)], moved
 
 
 def _windowed(plan: Plan, stream: Stream) -> tuple[list[Instance], _Handshake]:
@@ -140,8 +151,9 @@ def _windowed(plan: Plan, stream: Stream) -> tuple[list[Instance], _Handshake]:
 
 
 def _pass(plan: Plan, stream: Stream) -> list[Instance]:
-    """Nothing: the top assigns the handshake through."""
-    return []
+    """Only what stands in front: the top assigns the handshake through."""
+    found, _ = _operand(plan, stream)
+    return found
 
 
 def _input(plan: Plan, stream: Stream) -> list[Instance]:
@@ -194,7 +206,7 @@ def _pool(plan: Plan, stream: Stream) -> list[Instance]:
     parameters: dict[str, int | str] = {
         "Lanes": stream.lanes,
         "Taps": plan.vector_beats(node.name),
-        "Average": int(isinstance(node, AvgPool2d)),
+        "Average": int(isinstance(node, AvgPool2d | ReduceSum)),
         "Scale": int(node.scale.codes) if isinstance(node, AvgPool2d) else 1,
         "InWidth": form.width,
         "InSigned": int(form.signed),
@@ -202,6 +214,42 @@ def _pool(plan: Plan, stream: Stream) -> list[Instance]:
     }
     ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
     return [*found, Instance("flow_pool", f"u_{stream.name}", origin(node), parameters, ports)]
+
+
+def _concat(plan: Plan, stream: Stream) -> list[Instance]:
+    """A module of its own, generated with the binary points and the turns of the parts."""
+    name, found, ports = stream.node.name, list[Instance](), dict(_CLOCK)
+    for number in range(len(stream.node.inputs)):
+        queue, upstream = _operand(plan, stream, number)
+        found += queue
+        ports |= {f"part{number}_{port}": signal for port, signal in upstream.sink().items()}
+    ports |= _made(stream).source()
+    return [*found, Instance(plan.layer_module(name), f"u_{stream.name}", origin(stream.node), {}, ports)]
+
+
+def _minifloat(plan: Plan, stream: Stream) -> list[Instance]:
+    found, upstream = _operand(plan, stream)
+    node, form = stream.node, plan.streams[stream.node.inputs[0]].value.format
+    if not isinstance(node, RequantizeMinifloat):
+        raise TypeError(node)
+    number = node.minifloat
+    # Without exponent bits the numbers are the subnormals and the first binade of a format with one: all steps alike.
+    exponent, mantissa = (number.exponent, number.mantissa) if number.exponent else (1, number.mantissa - 1)
+    parameters: dict[str, int | str] = {
+        "Lanes": stream.lanes,
+        "InWidth": form.width,
+        "InSigned": int(form.signed),
+        "Shift": form.frac - number.frac,
+        "Exponent": exponent,
+        "Mantissa": mantissa,
+        "Signed": int(number.signed),
+        "Rounding": list(FloatRounding).index(node.rounding),
+        "Highest": number.highest_code,
+        "OutWidth": stream.value.format.width,
+    }
+    ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
+    comment = f"{origin(node)}: {form} -> {number}"
+    return [*found, Instance("flow_minifloat_stream", f"u_{stream.name}", comment, parameters, ports)]
 
 
 def _join(plan: Plan, stream: Stream) -> list[Instance]:
@@ -225,7 +273,7 @@ def _join(plan: Plan, stream: Stream) -> list[Instance]:
 
 
 def _relu(plan: Plan, stream: Stream) -> list[Instance]:
-    _, upstream = _operand(plan, stream)
+    found, upstream = _operand(plan, stream)
     form = plan.streams[stream.node.inputs[0]].value.format
     parameters: dict[str, int | str] = {
         "Lanes": stream.lanes,
@@ -234,7 +282,7 @@ def _relu(plan: Plan, stream: Stream) -> list[Instance]:
         "OutWidth": stream.value.format.width,
     }
     ports = {"data_i": upstream.data, "data_o": _made(stream).data}
-    return [Instance("flow_relu", f"u_{stream.name}", origin(stream.node), parameters, ports)]
+    return [*found, Instance("flow_relu", f"u_{stream.name}", origin(stream.node), parameters, ports)]
 
 
 def _mode(prefix: str, mode: Rounding | Overflow) -> str:
@@ -262,7 +310,7 @@ def _requantize(plan: Plan, stream: Stream) -> list[Instance]:
 
 
 def _argmax(plan: Plan, stream: Stream) -> list[Instance]:
-    _, upstream = _operand(plan, stream)
+    found, upstream = _operand(plan, stream)
     source = plan.streams[stream.node.inputs[0]]
     parameters: dict[str, int | str] = {
         "Count": source.value.size,
@@ -272,7 +320,7 @@ def _argmax(plan: Plan, stream: Stream) -> list[Instance]:
         "IndexWidth": stream.value.format.width,
     }
     ports = {**_CLOCK, **upstream.sink(), **_made(stream).source()}
-    return [Instance("flow_argmax", f"u_{stream.name}", origin(stream.node), parameters, ports)]
+    return [*found, Instance("flow_argmax", f"u_{stream.name}", origin(stream.node), parameters, ports)]
 
 
 _CASES: dict[type[Node], Callable[[Plan, Stream], list[Instance]]] = {
@@ -280,14 +328,17 @@ _CASES: dict[type[Node], Callable[[Plan, Stream], list[Instance]]] = {
     Conv2d: _layer,
     ScaleShift: _constants,
     Table: _constants,
-    Relu: _relu,
+    RequantizeEach: _constants,
+    RequantizeMinifloat: _minifloat,
     Requantize: _requantize,
     MaxPool2d: _pool,
     AvgPool2d: _pool,
     ArgMax: _argmax,
-    Flatten: _pass,
-    Reshape: _pass,
+    Concat: _concat,
+    **dict.fromkeys(REDUCTIONS, _pool),
     **dict.fromkeys(JOINS, _join),
+    **dict.fromkeys(WIRES, _pass),
+    Relu: _relu,
 }
 
 
@@ -336,7 +387,8 @@ def wires(plan: Plan) -> list[Wire]:
         found += [Wire(f"{stream.name}_{signal}", width) for signal, width in _signals(stream.width)]
         if len(stream.readers) > 1:
             found += [Wire(f"{stream.name}_{signal}_fork", len(stream.readers)) for signal in ("valid", "ready")]
-        inner = {fifo_name(stream, number): plan.operand(name, number) for at, number in plan.fifos if at == name}
+        inner = {f"fifo{plan.side(name, n)}": plan.operand(name, n) for at, n in plan.fifos if at == name}
+        inner |= {f"move{plan.side(name, n)}": plan.operand(name, n) for at, n in plan.moves if at == name}
         inner |= {"window": plan.operand(name)} if name in plan.rings else {}
         for what, source in inner.items():
             found += [Wire(f"{stream.name}_{signal}_{what}", bits) for signal, bits in _signals(source.width)]

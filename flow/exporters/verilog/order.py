@@ -13,13 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.ir import ArgMax, AvgPool2d, Conv2d, Dense, Graph, Input, MaxPool2d, Node
-
-__all__ = ["Order", "has_images", "stream_orders"]
-
-_IMAGES = (Conv2d, MaxPool2d, AvgPool2d)
-# Operators whose codes come in an order of their own; all others leave the stream as it is.
-_MAKES = (*_IMAGES, Dense, ArgMax)
+__all__ = ["Order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +51,10 @@ class Order:
         """Whether both put every code in the same place."""
         return self == other or np.array_equal(self.indices(), other.indices())
 
+    def turned(self, order: tuple[int, ...]) -> Order:
+        """The same stream, told as a value whose axis `i` was axis `order[i]`.
 
-def has_images(graph: Graph) -> bool:
-    """Whether any operator slides a window."""
-    return any(isinstance(node, _IMAGES) for node in graph)
-
-
-def _made(graph: Graph, node: Node, orders: dict[str, Order]) -> Order:
-    shape = graph.values[node.name].shape
-    if isinstance(node, Input):
-        return Order.channel_last(shape) if has_images(graph) else Order.row_major(shape)
-    return Order.channel_last(shape) if isinstance(node, _MAKES) else orders[node.inputs[0]]
-
-
-def stream_orders(graph: Graph) -> dict[str, Order]:
-    """The order of every node's stream."""
-    orders: dict[str, Order] = {}
-    for node in graph:
-        orders[node.name] = _made(graph, node, orders)
-    return orders
+        >>> Order((2, 3), (0, 1)).turned((1, 0))
+        Order(shape=(3, 2), axes=(1, 0))
+        """
+        return Order(tuple(self.shape[axis] for axis in order), tuple(order.index(axis) for axis in self.axes))

@@ -6,19 +6,63 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flow.exporters.names import identifier, identifiers
-from flow.exporters.verilog.check import check_graph, check_orders
+from flow.exporters.verilog.check import check_graph
 from flow.exporters.verilog.files import alive
 from flow.exporters.verilog.folding import Folding, choose_folding, matrix_shape, stream_lanes
-from flow.exporters.verilog.order import Order, stream_orders
+from flow.exporters.verilog.order import Order
+from flow.exporters.verilog.routes import MOVING, REDUCTIONS, Layout, layout_of
+from flow.exporters.verilog.walk import Walk, walk_of
 from flow.exporters.verilog.windows import Windows, is_depthwise, windows_of
-from flow.ir import Add, Flatten, Graph, Linear, Mul, Node, Relu, Requantize, Reshape, ScaleShift, Sub, Value
+from flow.ir import (
+    Add,
+    Concat,
+    Flatten,
+    Graph,
+    Linear,
+    Mul,
+    Node,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Reshape,
+    ScaleShift,
+    Sub,
+    Table,
+    Value,
+)
 
-__all__ = ["JOINS", "OUTSIDE", "Plan", "Stream", "draft_plan"]
+__all__ = ["JOINS", "MEETING", "OUTSIDE", "WIRES", "Move", "Plan", "Stream", "draft_plan"]
 
 OUTSIDE = ""  # the reader of a stream that leaves the design
 JOINS = (Add, Sub, Mul)
+MEETING = (*JOINS, Concat)  # operators that read several streams
+# Operators without a register: their stream moves as that of their operand does, behind the memory that moves codes.
+WIRES = (Relu, Flatten, Reshape, *MOVING)
 # Operators whose cell passes ready through, so that a layer that reads the host's stream through them needs no FIFO.
-_OPEN = (Relu, Requantize, Flatten, Reshape, ScaleShift)
+_OPEN = (*WIRES, Requantize, RequantizeEach, RequantizeMinifloat, ScaleShift, Table)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A memory in which the beats of an operand change places before a node reads them.
+
+    Attributes:
+        walk: the places.
+        depth: beats of the memory, a power of two.
+    """
+
+    walk: Walk
+    depth: int
+
+    @property
+    def beats(self) -> int:
+        """Beats out for a sample."""
+        return len(self.walk.places)
+
+    def deeper(self, level: int) -> Move:
+        """With twice the least depth at level 1 and so on, but never more than could be used."""
+        return replace(self, depth=min(self.walk.depth << level, max(self.walk.ample, self.walk.depth)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +107,7 @@ class Plan:
         folding: of every Dense and Conv2d among them.
         fifos: beats of the FIFO between a node and one of its operands, by the node's name and the operand's number.
         rings: beats of the memory in which a window slides, by the name of the node that reads the windows.
+        moves: the memory between a node and one of its operands, by the node's name and the operand's number.
     """
 
     graph: Graph
@@ -71,6 +116,7 @@ class Plan:
     folding: dict[str, Folding]
     fifos: dict[tuple[str, int], int]
     rings: dict[str, int]
+    moves: dict[tuple[str, int], Move]
 
     @property
     def top(self) -> str:
@@ -84,6 +130,17 @@ class Plan:
     def rom_module(self, name: str) -> str:
         """Name of the module that holds the constants of the node `name`."""
         return f"{self.design}_rom_{self.streams[name].name}"
+
+    def move_module(self, name: str, number: int) -> str:
+        """Name of the module that moves the beats of an operand of the node `name`."""
+        return f"{self.design}_move_{self.streams[name].name}{self.side(name, number)}"
+
+    def side(self, name: str, number: int) -> str:
+        """What names of an operand's parts end with: nothing where there is only one."""
+        node = self.streams[name].node
+        if isinstance(node, JOINS):
+            return f"_{'ab'[number]}"
+        return f"_{number}" if isinstance(node, Concat) else ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -125,6 +182,8 @@ class Plan:
         windows = windows_of(self.graph, node)
         if isinstance(node, Linear) and not is_depthwise(node):
             return matrix_shape(node)[1] // self.folding[name].simd
+        if isinstance(node, REDUCTIONS):
+            return self.graph.operands(node)[0].shape[node.axis]
         return windows.taps if windows else self.operand(name).beats
 
     def neuron_folds(self, name: str) -> int:
@@ -133,6 +192,10 @@ class Plan:
         if isinstance(node, Linear) and not is_depthwise(node):
             return node.weight.shape[0] // self.folding[name].pe
         return 1
+
+    def moved(self, level: int) -> Plan:
+        """The plan with deeper memories where beats change places; level 0 for the least."""
+        return replace(self, moves={place: move.deeper(level) for place, move in self.moves.items()})
 
     def buffered(self, level: int) -> Plan:
         """The plan with rings for its windows.
@@ -166,6 +229,19 @@ def _fifos(plan: Plan) -> dict[tuple[str, int], int]:
     return depths
 
 
+def _moves(layout: Layout, streams: Mapping[str, Stream]) -> dict[tuple[str, int], Move]:
+    """A memory of the least depth for every route."""
+    found = {}
+    for (name, number), route in layout.routes.items():
+        source = streams[streams[name].node.inputs[number]]
+        beats = route.beats(source.lanes)
+        if beats is None:
+            raise TypeError(f"no lanes of {source.node.name!r} for {name!r}")  # stream_lanes refuses them
+        walk = walk_of(beats, source.beats)
+        found[name, number] = Move(walk, walk.depth)
+    return found
+
+
 def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Plan:
     """Lay out the streams of a graph; joins have no FIFOs yet, and windows the smallest rings that never idle.
 
@@ -178,9 +254,9 @@ def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     """
     kept = alive(graph)
     check_graph(kept)
+    layout = layout_of(kept)
     chosen = choose_folding(kept) if folding is None else {n: Folding(*pair) for n, pair in folding.items()}
-    lanes, names, orders = stream_lanes(kept, chosen), identifiers(graph), stream_orders(kept)
-    check_orders(kept, orders)
+    lanes, names = stream_lanes(kept, chosen, layout), identifiers(graph)
     readers: dict[str, list[str]] = {name: [OUTSIDE] if name in graph.outputs else [] for name in lanes}
     for node in kept:
         for name in node.inputs:
@@ -188,10 +264,11 @@ def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     streams = {
         node.name: Stream(
             node, names[node.name], kept.values[node.name], lanes[node.name], tuple(readers[node.name]),
-            orders[node.name],
+            layout.orders[node.name],
         )
         for node in kept
     }  # fmt: skip
     used = {node.name: chosen[node.name] for node in kept if isinstance(node, Linear)}
-    plan = Plan(kept, identifier(graph.name), streams, used, {}, {}).buffered(0)
+    moves = _moves(layout, streams)
+    plan = Plan(kept, identifier(graph.name), streams, used, {}, {}, moves).buffered(0)
     return replace(plan, fifos=_fifos(plan))

@@ -25,6 +25,7 @@ __all__ = [
     "matrix",
     "register",
     "run",
+    "select",
     "sink",
     "window",
 ]
@@ -116,6 +117,21 @@ def join(a: Channel, b: Channel, out: Channel) -> Process:
         a.moved.append(last)
         b.moved.append(last)
         out.offered.append(last + 1)
+        beat += 1
+
+
+def select(parts: Sequence[Channel], out: Channel, turns: Sequence[int]) -> Process:
+    """A register that takes a beat of the part whose turn it is; the turns repeat."""
+    beat, last, taken = 0, -1, [0] * len(parts)
+    while True:
+        turn = turns[beat % len(turns)]
+        part = parts[turn]
+        while len(part.offered) <= taken[turn] or len(out.moved) < beat:
+            yield
+        last = max(last + 1, part.offered[taken[turn]], out.moved[beat - 1] if beat else 0)
+        part.moved.append(last)
+        out.offered.append(last + 1)
+        taken[turn] += 1
         beat += 1
 
 

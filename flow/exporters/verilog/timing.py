@@ -7,13 +7,13 @@ that always has the next beat and always takes a result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from flow.errors import ExportError
 from flow.exporters.verilog.folding import layer_cycles
-from flow.exporters.verilog.plan import JOINS, OUTSIDE, Plan, Stream
+from flow.exporters.verilog.plan import JOINS, MEETING, OUTSIDE, WIRES, Plan, Stream
 from flow.exporters.verilog.processes import (
     Channel,
     Process,
@@ -25,29 +25,30 @@ from flow.exporters.verilog.processes import (
     matrix,
     register,
     run,
+    select,
     sink,
     window,
 )
+from flow.exporters.verilog.routes import REDUCTIONS, period_of, turns_of
+from flow.exporters.verilog.walk import ZERO
 from flow.ir import (
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
-    Flatten,
     Linear,
     MaxPool2d,
     Node,
-    Relu,
     Requantize,
-    Reshape,
+    RequantizeEach,
+    RequantizeMinifloat,
     ScaleShift,
     Table,
 )
 
-__all__ = ["WIRES", "Timing", "join_depths", "predict", "stage_cycles"]
+__all__ = ["Timing", "join_depths", "predict", "stage_cycles", "turn_beats"]
 
-# Operators without a register: their stream moves as that of their operand does.
-WIRES = (Relu, Flatten, Reshape)
 # Samples after which designs have settled into their interval.
 _SAMPLES = 5
 _SKID_DEPTH = 2
@@ -97,15 +98,27 @@ class _Network:
         self.processes.append((process, channels))
 
     def operand(self, name: str, number: int = 0) -> Channel:
-        """What a node reads, behind its FIFO where there is one."""
+        """What a node reads, behind its FIFO and the memory that moves its beats where there are such."""
         node, depth = self.plan.streams[name].node, self.plan.fifos.get((name, number))
         source = self.ways[node.inputs[number]][self.plan.way(name, number)]
-        if depth is None:
+        if depth is not None:
+            behind = Channel()
+            self.add(fifo(source, behind, depth), source, behind)
+            self.queues[name, number] = source, behind
+            source = behind
+        return self._moved(source, name, number)
+
+    def _moved(self, source: Channel, name: str, number: int) -> Channel:
+        """What a node reads behind the memory in which its operand's beats change places."""
+        move = self.plan.moves.get((name, number))
+        if move is None:
             return source
-        behind = Channel()
-        self.add(fifo(source, behind, depth), source, behind)
-        self.queues[name, number] = source, behind
-        return behind
+        out, walk = Channel(), move.walk
+        reads = [0 if place == ZERO else place for place in walk.places]
+        ends = [(round_ * walk.rounds, freed) for round_, freed in enumerate(walk.freed, start=1)]
+        for process in window(source, out, move.depth, reads, ends, walk.beats):
+            self.add(process, source, out)
+        return out
 
     def windowed(self, name: str) -> Channel:
         """What a node reads, as windows where it slides."""
@@ -144,6 +157,21 @@ def _join(network: _Network, stream: Stream) -> None:
     network.add(join(a, b, out), a, b, out)
 
 
+def turn_beats(plan: Plan, name: str) -> list[int]:
+    """The number of the part that each beat of a joined stream comes from, until they repeat."""
+    stream = plan.streams[name]
+    if not isinstance(stream.node, Concat):
+        raise TypeError(stream.node)
+    turns: list[int] = period_of(turns_of(plan.graph, stream.node, stream.order)[:: stream.lanes]).tolist()
+    return turns
+
+
+def _select(network: _Network, stream: Stream) -> None:
+    name, out = stream.node.name, network.made[stream.node.name]
+    parts = [network.operand(name, number) for number in range(len(stream.node.inputs))]
+    network.add(select(parts, out, turn_beats(network.plan, name)), *parts, out)
+
+
 def _gather(network: _Network, stream: Stream) -> None:
     name = stream.node.name
     source, out = network.windowed(name), network.made[name]
@@ -159,15 +187,17 @@ def _matrix(network: _Network, stream: Stream) -> None:
 _CASES: dict[type[Node], Callable[[_Network, Stream], None]] = {
     Dense: _matrix,
     Conv2d: _matrix,
-    Relu: _wire,
-    Flatten: _wire,
-    Reshape: _wire,
     Requantize: _register,
+    RequantizeEach: _register,
+    RequantizeMinifloat: _register,
     ScaleShift: _register,
     Table: _register,
     MaxPool2d: _gather,
     AvgPool2d: _gather,
     ArgMax: _gather,
+    Concat: _select,
+    **dict.fromkeys(REDUCTIONS, _gather),
+    **dict.fromkeys(WIRES, _wire),
     **dict.fromkeys(JOINS, _join),
 }
 
@@ -208,10 +238,8 @@ def join_depths(plan: Plan) -> dict[tuple[str, int], int]:
 
     What a branch without bounds holds at most while the other branch fills.
     """
-    joins = [(node.name, number) for node in plan.graph if isinstance(node, JOINS) for number in (0, 1)]
-    unbounded = Plan(
-        plan.graph, plan.design, plan.streams, plan.folding, {**plan.fifos, **dict.fromkeys(joins, 0)}, plan.rings
-    )
+    joins = [(node.name, n) for node in plan.graph if isinstance(node, MEETING) for n in range(len(node.inputs))]
+    unbounded = replace(plan, fifos={**plan.fifos, **dict.fromkeys(joins, 0)})
     queues = _network(unbounded, _SAMPLES).queues if joins else {}
     depths = {}
     for place in joins:
@@ -224,12 +252,13 @@ def join_depths(plan: Plan) -> dict[tuple[str, int], int]:
 def stage_cycles(plan: Plan, name: str) -> int:
     """Cycles a sample occupies the stage that makes stream `name`."""
     stream = plan.streams[name]
-    if isinstance(stream.node, Linear):
-        return layer_cycles(plan.graph, stream.node, plan.folding[name])
+    moved = [move.beats for (reader, _), move in plan.moves.items() if reader == name]
     windows = plan.windows(name)
+    if isinstance(stream.node, Linear):
+        return max([layer_cycles(plan.graph, stream.node, plan.folding[name]), *moved])
     if windows:
-        return windows.positions * windows.taps * plan.pixel_beats(name)
-    return max(plan.streams[source].beats for source in stream.node.inputs) if stream.node.inputs else stream.beats
+        return max([windows.positions * windows.taps * plan.pixel_beats(name), *moved])
+    return max([stream.beats, *(plan.streams[source].beats for source in stream.node.inputs), *moved])
 
 
 def predict(plan: Plan) -> Timing:

@@ -7,15 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow.exporters.verilog.buffers import make_plan
-from flow.exporters.verilog.constants import scale_shift_context, table_context
+from flow.exporters.verilog.constants import (
+    concat_context,
+    each_context,
+    move_context,
+    scale_shift_context,
+    table_context,
+)
 from flow.exporters.verilog.files import METADATA, needed_cells, printable, tdata_bits, templates
 from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.exporters.verilog.layer import layer_context
-from flow.exporters.verilog.order import has_images
+from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan
 from flow.exporters.verilog.timing import Timing, predict
 from flow.exporters.writer import Files
-from flow.ir import Graph, Linear, ScaleShift, Table, to_text
+from flow.ir import Concat, Graph, Linear, RequantizeEach, ScaleShift, Table, to_text
 
 __all__ = ["METADATA", "export_verilog"]
 
@@ -27,7 +33,8 @@ def _top_context(plan: Plan, timing: Timing) -> dict[str, Any]:
         "design": plan.design,
         "timing": timing,
         "input": source,
-        "images": has_images(plan.graph),
+        "order": source.order,
+        "row_major": source.order.agrees(Order.row_major(source.value.shape)),
         "input_tdata": tdata_bits(source.width),
         "outputs": [
             {"prefix": plan.axis(name), "tdata": tdata_bits(plan.streams[name].width)} for name in plan.outputs
@@ -63,6 +70,9 @@ def _stream_entry(plan: Plan, name: str, timing: Timing) -> dict[str, Any]:
         entry["fifo"] = depths[0] if len(depths) == 1 else depths
     if name in plan.rings:
         entry["ring"] = plan.rings[name]
+    moves = [plan.moves[name, number].depth for at, number in plan.moves if at == name]
+    if moves:
+        entry["moves"] = moves
     return entry
 
 
@@ -95,6 +105,13 @@ def _modules(plan: Plan, dsp: bool) -> Files:
             context = table_context(plan, node)
             made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
             made[f"{layer}.sv"] = known.get_template("table.sv.j2").render(context)
+        elif isinstance(node, RequantizeEach):
+            made[f"{layer}.sv"] = known.get_template("each.sv.j2").render(each_context(plan, node))
+        elif isinstance(node, Concat):
+            made[f"{layer}.sv"] = known.get_template("concat.sv.j2").render(concat_context(plan, node))
+    for place in plan.moves:
+        module = known.get_template("move.sv.j2").render(move_context(plan, *place))
+        made[f"{plan.move_module(*place)}.sv"] = module
     return dict(made)
 
 
@@ -102,7 +119,7 @@ def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None =
     """The streaming design of a graph as SystemVerilog.
 
     Args:
-        graph: with one input, of the operators in `check.SUPPORTED`.
+        graph: with one input.
         folding: (PE, SIMD) of every Dense and Conv2d by node name; the cheapest for the default target where None.
         dsp: whether multipliers may become DSPs.
 
@@ -111,7 +128,7 @@ def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None =
         `stream.json`.
 
     Raises:
-        ExportError: an operator without streaming RTL, or a folding that does not fit.
+        ExportError: parameters that no cell has, or a folding that does not fit.
     """
     plan = make_plan(graph, folding)
     timing, made = predict(plan), _modules(plan, dsp)

@@ -9,7 +9,7 @@ from typing import Any
 from flow.ir import AvgPool2d, Conv2d, Graph, MaxPool2d, Node
 from flow.ir.ops.node import Pair
 
-__all__ = ["SLIDING", "Windows", "is_depthwise", "windows_of"]
+__all__ = ["SLIDING", "Windows", "is_depthwise", "outer_padding", "windows_of"]
 
 SLIDING = (Conv2d, MaxPool2d, AvgPool2d)
 
@@ -83,12 +83,25 @@ class Windows:
 
 
 def windows_of(graph: Graph, node: Node) -> Windows | None:
-    """The windows of a convolution or pool; None for every other node."""
+    """The windows of a convolution or pool, over what is padded before; None for every other node."""
     if not isinstance(node, SLIDING):
         return None
     shape: tuple[Any, ...] = graph.values[node.inputs[0]].shape
-    pad = node.padding if isinstance(node, Conv2d) else (0, 0)
-    return Windows((shape[1], shape[2]), node.kernel, node.stride, pad)
+    (rows, columns), pad = outer_padding(node), node.padding if isinstance(node, Conv2d) else (0, 0)
+    return Windows(
+        (shape[1] + 2 * rows, shape[2] + 2 * columns), node.kernel, node.stride,
+        (0 if rows else pad[0], 0 if columns else pad[1]),
+    )  # fmt: skip
+
+
+def outer_padding(node: Node) -> Pair:
+    """What is padded before the windows slide, above and left: where it is as much as the kernel, a window would see
+    nothing else, which flow_window does not do.
+    """
+    if not isinstance(node, Conv2d):
+        return 0, 0
+    rows, columns = (p if p >= k else 0 for p, k in zip(node.padding, node.kernel, strict=True))
+    return rows, columns
 
 
 def is_depthwise(node: Node) -> bool:
