@@ -9,6 +9,8 @@ from flow.exporters.hls4ml.layers import HANDLERS as HLS4ML_HANDLERS
 from flow.exporters.hls4ml.rewrite import REWRITES
 from flow.exporters.onnx_integer import HANDLERS
 from flow.exporters.onnx_qonnx import QONNX_HANDLERS
+from flow.exporters.verilog.spatial.moves import MOVES
+from flow.exporters.verilog.spatial.operators import OPERATORS as SPATIAL
 from flow.ir import OPERATORS, Input, Node
 from flow.ir.formulas import FORMULAS
 from tests.ir.random_graphs import DRAWS
@@ -21,6 +23,7 @@ TABLES = {
     "a handler in flow/exporters/onnx_integer.py": set(HANDLERS),
     "a handler in flow/exporters/onnx_qonnx.py": set(QONNX_HANDLERS),
     "a layer or a rewriting in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES},
+    "words or wires in flow/exporters/verilog/spatial": {*SPATIAL, *MOVES},
     "a cost in flow/estimation/analytic.py": set(_COSTS),
     "a formula on fractions in tests/ir/reference.py": set(REFERENCE),
     "a strategy in tests/ir/strategies.py": set(SINGLE),

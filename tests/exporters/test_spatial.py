@@ -7,15 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from flow.errors import ExportError
-from flow.exporters.verilog.spatial import blocks, export_spatial, plan_spatial
-from flow.exporters.verilog.spatial.emit import Emitted, emit
+from flow.errors import ExportError, FormatError
+from flow.exporters.verilog.spatial import export_spatial, plan_spatial
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.exporters.writer import write_tree
-from flow.formats import FixedPoint, Minifloat, Overflow, Rounding, cast
+from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, Specials, cast, encode_integers
 from flow.ir import Graph, Input, Relu, Requantize, RequantizeMinifloat, trace
 from flow.tools import run, verilator_environment
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
+from tests.ir.every_operator import every_operator
+from tests.ir.random_graphs import drawn
 
 Codes = np.ndarray
 
@@ -37,11 +38,27 @@ MEANING: dict[str, Callable[..., Codes]] = {
         np.atleast_1d(x), op.numbers[0], FixedPoint(op.numbers[1], 0, bool(op.numbers[2])),
         list(Rounding)[op.numbers[3]], list(Overflow)[op.numbers[4]],
     ),
+    "times": lambda op, word, a, b: a * b,
+    "minifloat": lambda op, word, x: minifloat(op, x),
     "larger": lambda op, word, a, b: np.maximum(a, b),
     "above": lambda op, word, a, b: (a > b).astype(np.int64),
     "chosen": lambda op, word, bit, a, b: np.where(bit == 1, a, b),
     "entry": lambda op, word, x: np.array(op.numbers)[x - op.reads[0].low],
 }  # fmt: skip
+
+
+def minifloat(op: Op, x: Codes) -> Codes:
+    """The two cells, by the format that their parameters describe."""
+    drop, exponent, mantissa, signed, rounding, highest = op.numbers
+    for specials in Specials:
+        try:
+            form = Minifloat.standard(exponent, mantissa, specials, bool(signed))
+        except FormatError:
+            continue
+        if form.highest_code == highest:
+            codes = encode_integers(np.atleast_1d(x), form.frac + drop, form, list(FloatRounding)[rounding])
+            return form.integers(codes)
+    raise AssertionError(op)
 
 
 def computed(unit: Unit, outputs: list[Word], places: dict[int, Codes], count: int) -> list[Codes]:
@@ -57,21 +74,18 @@ def computed(unit: Unit, outputs: list[Word], places: dict[int, Codes], count: i
     return [values[word.index] for word in outputs]
 
 
-def equal(graph: Graph, count: int, seed: int, monkeypatch: pytest.MonkeyPatch, codes: Codes | None = None) -> int:
+def equal(graph: Graph, count: int, seed: int, codes: Codes | None = None) -> int:
     """How many codes of the graph's blocks were compared; all agree with the interpreter."""
-    units: list[tuple[Unit, list[Word]]] = []
-
-    def noting(unit: Unit, words: list[Word], *rest: int) -> Emitted:
-        units.append((unit, words))
-        return emit(unit, words, *rest)
-
-    monkeypatch.setattr(blocks, "emit", noting)
     plan = plan_spatial(graph)
-    monkeypatch.undo()
     codes = random_codes(graph, count, seed) if codes is None else codes
     expected, count = trace(graph, codes), len(codes)
     compared = 0
-    for block, (unit, words) in zip(plan.blocks, units, strict=True):
+    for move in plan.moves:
+        buses = [expected[name].reshape(count, -1) << lift for name, lift in zip(move.reads, move.lifts, strict=True)]
+        columns = [np.zeros(count) if source is None else buses[source[0]][:, source[1]] for source in move.sources]
+        np.testing.assert_array_equal(np.stack(columns, 1), expected[move.name].reshape(count, -1), err_msg=move.name)
+        compared += count * len(columns)
+    for block in plan.blocks:
         buses = [expected[name].reshape(count, -1) for name in block.reads]
         lanes = [graph.values[name].format.width for name in block.reads]
         result = expected[block.name].reshape(count, -1)
@@ -82,29 +96,35 @@ def equal(graph: Graph, count: int, seed: int, monkeypatch: pytest.MonkeyPatch, 
                 codes = bus if taps is None else np.pad(bus, ((0, 0), (0, 1)))[:, list(taps)]
                 inputs.update({bit + i * lane: codes[:, i] for i in range(codes.shape[1])})
                 bit += codes.shape[1] * lane
-            for place, found in zip(places, computed(unit, words, inputs, count), strict=True):
+            for place, found in zip(places, computed(block.unit, list(block.words), inputs, count), strict=True):
                 np.testing.assert_array_equal(found, result[:, place], err_msg=f"{block.name}[{place}]")
                 compared += count
     return compared
 
 
 @pytest.mark.parametrize("batch", range(5))
-def test_random_graphs_equal_the_interpreter(batch: int, monkeypatch: pytest.MonkeyPatch):
+def test_random_graphs_equal_the_interpreter(batch: int):
     for seed in range(10 * batch, 10 * batch + 10):
         graph = random_graph(seed, spatial=seed % 3 == 0)
-        assert equal(graph, 20, seed, monkeypatch) >= 20
+        assert equal(graph, 20, seed) >= 20
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_random_graphs_of_every_operator_equal_the_interpreter(batch: int):
+    assert sum(equal(drawn(seed), 20, seed) for seed in range(25 * batch, 25 * batch + 25)) > 20_000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(20))
-def test_two_thousand_random_graphs_equal_the_interpreter(batch: int, monkeypatch: pytest.MonkeyPatch):
+def test_two_thousand_random_graphs_equal_the_interpreter(batch: int):
     for seed in range(1000 + 100 * batch, 1100 + 100 * batch):
-        assert equal(random_graph(seed, spatial=seed % 3 == 0), 20, seed, monkeypatch) >= 20
+        assert equal(random_graph(seed, spatial=seed % 3 == 0), 20, seed) >= 20
+        assert equal(drawn(seed), 20, seed) >= 20
 
 
 @pytest.mark.parametrize("graph", [mlp_graph(), resnet_graph()], ids=lambda graph: graph.name)
-def test_the_two_networks_equal_the_interpreter(graph: Graph, monkeypatch: pytest.MonkeyPatch):
-    assert equal(graph, 30, 0, monkeypatch) > 1000
+def test_the_two_networks_equal_the_interpreter(graph: Graph):
+    assert equal(graph, 30, 0) > 1000
 
 
 def one_cast(source: str, target: str, rounding: Rounding, overflow: Overflow, relu: bool) -> Graph:
@@ -118,14 +138,14 @@ def one_cast(source: str, target: str, rounding: Rounding, overflow: Overflow, r
 
 @pytest.mark.parametrize("overflow", Overflow)
 @pytest.mark.parametrize("rounding", Rounding)
-def test_casts_agree_on_every_code(rounding: Rounding, overflow: Overflow, monkeypatch: pytest.MonkeyPatch):
+def test_casts_agree_on_every_code(rounding: Rounding, overflow: Overflow):
     """With and without a rectifier before them, narrower, wider, finer and coarser."""
     for target in ("s4.2", "u4.2", "s9.4", "u3.-1", "s1.1", "u7.4"):
         if overflow is Overflow.WRAP_SM and target.startswith("u"):
             continue
         for relu in (False, True):
             graph = one_cast("s6.3", target, rounding, overflow, relu)
-            assert equal(graph, 64, 0, monkeypatch, np.arange(-32, 32)[:, None]) == 64
+            assert equal(graph, 64, 0, np.arange(-32, 32)[:, None]) == 64
 
 
 def test_latency_grows_with_every_cut():
@@ -152,12 +172,16 @@ def test_generated_files_are_lint_clean(graph: Graph, tmp_path):
     run(argv, cwd=tmp_path / "rtl", env=verilator_environment())
 
 
-def test_an_operator_that_it_has_not():
+def test_every_operator_in_every_form():
+    assert equal(every_operator(), 20, 0) > 17_000
+
+
+def test_a_minifloat_with_too_many_exponent_bits():
     source = Input(name="x", shape=(1,), format=fmt("s8.4"))
-    node = RequantizeMinifloat(name="y", inputs=("x",), minifloat=Minifloat(4, 3, 7), origin="net.act")
+    node = RequantizeMinifloat(name="y", inputs=("x",), minifloat=Minifloat(6, 1, 7), origin="net.act")
     message = (
-        r"^Node 'y' \(from 'net.act'\) is a requantize_minifloat, which the spatial architecture has not; export this "
-        r"design with --architecture stream or --to hls, or take the operator out\.$"
+        r"^The minifloats of a spatial design have at most 5 exponent bits, but those of node 'y' are e6m1b7; take "
+        r"fewer, or export this design with --to hls\.$"
     )
     with pytest.raises(ExportError, match=message):
         export_spatial(Graph("g", (source, node), ("y",)))

@@ -13,8 +13,12 @@ from flow.formats import Overflow, Rounding
 from flow.ir import Graph, Input, Requantize, Table, Tensor, trace
 from flow.simulation.netlist import simulate_netlist
 from flow.simulation.rtl import run_streams, simulate_rtl
+from flow.simulation.rtl_beats import read_project
+from flow.simulation.rtl_program import stream_program
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph
+from tests.ir.random_graphs import drawn
+from tests.ir.together import together
 
 
 def exported(graph: Graph, folder: Path, depth: int) -> Path:
@@ -46,11 +50,26 @@ def test_under_verilator(graph: Graph, depth: int, tmp_path: Path):
     assert_exact(graph, exported(graph, tmp_path, depth), tmp_path, depth)
 
 
+def assert_batch_exact(seeds: range, depth: int, folder: Path) -> None:
+    """Random graphs as one design under Verilator, every node of all of them."""
+    graph = together("many", [drawn(seed) for seed in seeds])
+    codes, project = random_codes(graph, 40, seeds.start), read_project(graph, exported(graph, folder, depth))
+    (folder / "b").mkdir()
+    expected, found = trace(graph, codes), stream_program(project, codes, seeds.start, folder / "b", runs_long=False)
+    assert len(found) > 5 * len(seeds) and set(found) >= set(graph.outputs)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], strict=True, err_msg=name)
+
+
+@pytest.mark.parametrize("batch", range(2))
+def test_random_graphs_of_every_operator(batch: int, tmp_path: Path):
+    assert_batch_exact(range(20 * batch, 20 * batch + 20), 3 * batch, tmp_path)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(30))
-def test_random_graphs_under_verilator(seed: int, tmp_path: Path):
-    graph = random_graph(seed, spatial=seed % 3 == 0)
-    assert_exact(graph, exported(graph, tmp_path, seed % 4), tmp_path, seed % 4)
+@pytest.mark.parametrize("batch", range(2, 100))
+def test_two_thousand_random_graphs_of_every_operator(batch: int, tmp_path: Path):
+    assert_batch_exact(range(20 * batch, 20 * batch + 20), batch % 5, tmp_path)
 
 
 def modes() -> Graph:

@@ -67,21 +67,29 @@ class AdderGraph:
 
     def matrix(self) -> list[list[int]]:
         """What it multiplies by, as columns of Python integers: the formula of the whole graph."""
+        rows = self._rows()
+        return [_scaled(rows, ref, self.inputs) for ref in self.outputs]
+
+    def _rows(self) -> list[list[int]]:
+        """The factors of the inputs in every input and sum."""
         rows = [[int(i == j) for j in range(self.inputs)] for i in range(self.inputs)]
         for s in self.sums:
             sign = -1 if s.minus else 1
             pairs = zip(rows[s.a], rows[s.b], strict=True)
             rows.append([(a << s.shift_a) + sign * (b << s.shift_b) for a, b in pairs])
-        return [_scaled(rows, ref, self.inputs) for ref in self.outputs]
+        return rows
 
     def ranges(self, inputs: Sequence[Range]) -> list[Range]:
-        """The ends of every input and sum, as interval arithmetic has them."""
-        found = list(inputs)
-        for s in self.sums:
-            (a, b), (c, d) = found[s.a], found[s.b]
-            low, high = (-d, -c) if s.minus else (c, d)
-            found.append(((a << s.shift_a) + (low << s.shift_b), (b << s.shift_a) + (high << s.shift_b)))
-        return found
+        """The exact ends of every input and sum: an input that is in both summands counts once.
+
+        >>> seven = AdderGraph(1, (Sum(0, 0, 3, 0, minus=True),), (Ref(1),))
+        >>> seven.ranges([(-8, 7)])
+        [(-8, 7), (-56, 49)]
+        """
+        rows, ends = np.array(self._rows(), dtype=object), np.array(inputs, dtype=object)
+        below, above = np.minimum(rows, 0), np.maximum(rows, 0)
+        low, high = above @ ends[:, 0] + below @ ends[:, 1], above @ ends[:, 1] + below @ ends[:, 0]
+        return list(zip(low.tolist(), high.tolist(), strict=True))
 
     def cost(self, inputs: Sequence[Range]) -> int:
         """Full-adder bits: of each sum, the places where both summands have a bit."""

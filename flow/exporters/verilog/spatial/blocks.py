@@ -9,16 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.errors import ExportError
 from flow.exporters.verilog.spatial.emit import Emitted, emit
+from flow.exporters.verilog.spatial.moves import MOVES, Move, make_move
 from flow.exporters.verilog.spatial.operators import OPERATORS
 from flow.exporters.verilog.spatial.words import Unit, Word
-from flow.ir import Conv2d, Dense, Flatten, Graph, Input, Node, Relu, Requantize, Reshape, ScaleShift
+from flow.ir import (
+    Conv2d,
+    Dense,
+    Graph,
+    Input,
+    Node,
+    Relu,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    ScaleShift,
+    Table,
+)
 
-__all__ = ["ALIASES", "Block", "Ranges", "make_blocks"]
+__all__ = ["Block", "Ranges", "make_parts"]
 
-ALIASES = (Flatten, Reshape)  # the same codes in the same order: no block
-_PER_CHANNEL = (Relu, Requantize, ScaleShift)  # what one position of a convolution can go on with
+# What one position of a convolution can go on with.
+_PER_CHANNEL = (Relu, Requantize, RequantizeMinifloat, ScaleShift, Table)
 _STARTS = (Dense, Conv2d)  # always behind a register
 
 Ranges = list[tuple[int, int]]
@@ -31,6 +43,8 @@ class Block:
     Attributes:
         nodes: what it computes, the last one being its result.
         reads: the values on its inputs, side by side on its bus.
+        unit: its operations.
+        words: of those, the result's, first code first.
         body: the module's text.
         taps: for each instance, the place in the value read of every code on its bus, -1 for a zero; None for the
             whole bus of all values.
@@ -40,6 +54,8 @@ class Block:
 
     nodes: tuple[Node, ...]
     reads: tuple[str, ...]
+    unit: Unit
+    words: tuple[Word, ...]
     body: Emitted
     taps: tuple[tuple[int, ...], ...] | None
     places: tuple[tuple[int, ...], ...]
@@ -57,12 +73,12 @@ def _chains(graph: Graph) -> list[tuple[Node, ...]]:
     taken: set[str] = set()
     found = []
     for node in graph:
-        if node.name in taken or isinstance(node, (Input, *ALIASES)):
+        if node.name in taken or isinstance(node, (Input, *MOVES)):
             continue
         run = [node]
         while len(readers[run[-1].name]) == 1 and run[-1].name not in graph.outputs:
             (after,) = readers[run[-1].name]
-            if len(after.inputs) != 1 or isinstance(after, (*_STARTS, *ALIASES)) or not _goes_on(run[0], after):
+            if len(after.inputs) != 1 or isinstance(after, (*_STARTS, *MOVES)) or not _goes_on(run[0], after):
                 break
             run.append(after)
         taken.update(entry.name for entry in run)
@@ -71,44 +87,44 @@ def _chains(graph: Graph) -> list[tuple[Node, ...]]:
 
 
 def _goes_on(first: Node, after: Node) -> bool:
-    return not isinstance(first, Conv2d) or isinstance(after, _PER_CHANNEL)
+    if not isinstance(first, Conv2d) or isinstance(after, _PER_CHANNEL):
+        return True
+    return isinstance(after, RequantizeEach) and after.fracs.shape[1:] == (1, 1)
 
 
-def _checked(graph: Graph) -> None:
-    for node in graph:
-        if not isinstance(node, Input) and type(node) not in OPERATORS:
-            place = f" (from {node.origin!r})" if node.origin else ""
-            raise ExportError(
-                f"Node {node.name!r}{place} is a {node.op}, which the spatial architecture has not; export this design "
-                "with --architecture stream or --to hls, or take the operator out."
-            )
-
-
-def make_blocks(graph: Graph, depth: int = 0) -> list[Block]:
-    """The blocks of a graph, each behind those that it reads.
+def make_parts(graph: Graph, depth: int = 0) -> list[Block | Move]:
+    """The blocks of a graph and the wires between them, each behind those that it reads.
 
     Args:
         graph: every node needed by an output.
         depth: carry chains between two registers inside a block; 0 for registers at its output only.
 
     Raises:
-        ExportError: an operator that has no form here.
+        ExportError: a minifloat or a constant that is too long for its form here.
     """
-    _checked(graph)
     source = graph.values[graph.input.name]
     ranges: dict[str, Ranges] = {graph.input.name: [(source.low, source.high)] * source.size}
-    for node in graph:  # aliases of the input, and of blocks as they come
-        if isinstance(node, ALIASES) and node.inputs[0] in ranges:
-            ranges[node.name] = ranges[node.inputs[0]]
-    blocks = []
-    for run in _chains(graph):
-        make = _positions if isinstance(run[0], Conv2d) else _whole
-        blocks.append(make(graph, run, ranges, depth))
-        ranges[blocks[-1].name] = blocks[-1].ranges
-        for node in graph:
-            if isinstance(node, ALIASES) and node.inputs[0] in ranges:
-                ranges.setdefault(node.name, ranges[node.inputs[0]])
-    return blocks
+    starts = {run[0].name: run for run in _chains(graph)}
+    parts: list[Block | Move] = []
+    for node in graph:
+        if isinstance(node, MOVES):
+            move = make_move(graph, node)
+            ranges[move.name] = _moved(move, ranges)
+            parts.append(move)
+        elif node.name in starts:
+            run = starts[node.name]
+            make = _positions if isinstance(run[0], Conv2d) else _whole
+            block = make(graph, run, ranges, depth)
+            ranges[block.name] = block.ranges
+            parts.append(block)
+    return parts
+
+
+def _moved(move: Move, ranges: Mapping[str, Ranges]) -> Ranges:
+    """Ranges of the codes that a move gives."""
+    held = [[(low << lift, high << lift) for low, high in ranges[name]]
+            for name, lift in zip(move.reads, move.lifts, strict=True)]  # fmt: skip
+    return [(0, 0) if source is None else held[source[0]][source[1]] for source in move.sources]
 
 
 def _run(unit: Unit, graph: Graph, run: tuple[Node, ...], first: list[list[Word]]) -> list[Word]:
@@ -139,7 +155,9 @@ def _whole(graph: Graph, run: tuple[Node, ...], ranges: Mapping[str, Ranges], de
         bit += lane * len(first[-1])
     words = _run(unit, graph, run, first)
     body = emit(unit, words, _lane(graph, run[-1].name), depth)
-    return Block(run, reads, body, None, (tuple(range(len(words))),), _narrowed(words, graph, run[-1].name))
+    return Block(
+        run, reads, unit, tuple(words), body, None, (tuple(range(len(words))),), _narrowed(words, graph, run[-1].name)
+    )
 
 
 def _taps(node: Conv2d, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -162,4 +180,4 @@ def _positions(graph: Graph, run: tuple[Any, ...], ranges: Mapping[str, Ranges],
     count = len(taps)
     places = tuple(tuple(channel * count + i for channel in range(len(words))) for i in range(count))
     narrow = [pair for pair in _narrowed(words, graph, run[-1].name) for _ in range(count)]
-    return Block(run, (source,), body, tuple(map(tuple, taps.tolist())), places, narrow)
+    return Block(run, (source,), unit, tuple(words), body, tuple(map(tuple, taps.tolist())), places, narrow)

@@ -13,8 +13,10 @@ from typing import Any
 
 from flow.exporters.names import identifier, identifiers
 from flow.exporters.verilog.files import METADATA, alive, needed_cells, printable, tdata_bits, templates
-from flow.exporters.verilog.spatial.blocks import ALIASES, Block, make_blocks
+from flow.exporters.verilog.spatial.blocks import Block, make_parts
+from flow.exporters.verilog.spatial.moves import Move
 from flow.exporters.writer import Files
+from flow.formats import FixedPoint
 from flow.ir import Graph, to_text
 
 __all__ = ["DEFAULT_DEPTH", "Spatial", "export_spatial", "plan_spatial"]
@@ -31,15 +33,25 @@ class Spatial:
         graph: the nodes that an output depends on.
         design: identifier, prefix of every module.
         names: identifier of every node.
-        blocks: in order.
+        parts: blocks and moves, in order.
         times: by node that has a bus, the cycle in which it holds a sample, counted from the input's.
     """
 
     graph: Graph
     design: str
     names: dict[str, str]
-    blocks: tuple[Block, ...]
+    parts: tuple[Block | Move, ...]
     times: dict[str, int]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What computes."""
+        return tuple(part for part in self.parts if isinstance(part, Block))
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What only moves codes."""
+        return tuple(part for part in self.parts if isinstance(part, Move))
 
     @property
     def top(self) -> str:
@@ -56,6 +68,15 @@ class Spatial:
         """From the beat that takes a sample to the beat that gives its result."""
         return self.latest + _PORT_REGISTERS
 
+    def waits(self) -> dict[str, int]:
+        """By node that has a bus, for how many cycles its value is held for those that read it later."""
+        held = dict.fromkeys(self.times, 0)
+        for part in self.parts:
+            start = self.times[part.name] - (part.body.cycles if isinstance(part, Block) else 0)
+            held.update({name: max(held[name], start - self.times[name]) for name in part.reads})
+        held.update({name: max(held[name], self.latest - self.times[name]) for name in self.graph.outputs})
+        return held
+
     def axis(self, output: str) -> str:
         """Prefix of the AXI-Stream port of an output."""
         return "m_axis" if len(self.graph.outputs) == 1 else f"m_axis_{self.names[output]}"
@@ -70,19 +91,14 @@ def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Spatial:
     """Blocks, buses and when they hold a sample.
 
     Raises:
-        ExportError: an operator that the spatial architecture has not.
+        ExportError: as `export_spatial`.
     """
     kept = alive(graph)
-    blocks = make_blocks(kept, depth)
-    times = {kept.input.name: 0}
-    made = {block.name: block for block in blocks}
-    for node in kept:
-        if isinstance(node, ALIASES) and node.inputs[0] in times:
-            times[node.name] = times[node.inputs[0]]
-        elif node.name in made:
-            block = made[node.name]
-            times[node.name] = max(times[name] for name in block.reads) + block.body.cycles
-    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(blocks), times)
+    parts, times = make_parts(kept, depth), {kept.input.name: 0}
+    for part in parts:
+        cycles = part.body.cycles if isinstance(part, Block) else 0
+        times[part.name] = max(times[name] for name in part.reads) + cycles
+    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,7 @@ class _Top:
         self.waits: dict[tuple[str, int], str] = {}
         self.wires = [_Wire(f"{plan.names[name]}_data", plan.bits(name)) for name in plan.times]
         self.instances: list[dict[str, Any]] = []
+        self.moves = [(f"{plan.names[move.name]}_data", self._moved(move)) for move in plan.moves]
         for block in plan.blocks:
             self._block(block)
 
@@ -116,6 +133,22 @@ class _Top:
             self.instances.append(_instance("flow_delay", f"u_wait__{wire}", f"{name!r} waits", parameters, ports))
         return wire
 
+    def _moved(self, move: Move) -> str:
+        """The bus of a value that consists of codes of others."""
+        plan, values = self.plan, self.plan.graph.values
+        buses = [self.at(name, plan.times[move.name]) for name in move.reads]
+        lane, formats = values[move.name].format.width, [values[name].format for name in move.reads]
+        if move.is_alias:
+            return buses[0]
+        parts = []
+        for source in reversed(move.sources):
+            if source is None:
+                parts.append(f"{lane}'d0")
+                continue
+            bus, form, lift = buses[source[0]], formats[source[0]], move.lifts[source[0]]
+            parts.append(_widened(f"{bus}[{source[1] * form.width}+:{form.width}]", form, lift, lane))
+        return f"{{{', '.join(parts)}}}"
+
     def _block(self, block: Block) -> None:
         plan, module = self.plan, module_of(self.plan, block)
         start = plan.times[block.name] - block.body.cycles
@@ -130,6 +163,14 @@ class _Top:
             ports = {"data_i": _slices(sources[0], taps, source.format.width), "data_o": _slices(result, results, lane)}
             name = f"u_{plan.names[block.name]}__{place}"
             self.instances.append(_instance(module, name, f"position {place}", {}, _clocked(ports)))
+
+
+def _widened(code: str, form: FixedPoint, lift: int, width: int) -> str:
+    """A code of `form` moved left, as wide as the lane that it goes to."""
+    if not lift and form.width == width:
+        return code
+    lifted = f"{{{code}, {lift}'d0}}" if lift else code
+    return f"{width}'($signed({lifted}))" if form.signed else f"{width}'({lifted})"
 
 
 def _clocked(ports: dict[str, str]) -> dict[str, str]:
@@ -176,7 +217,6 @@ def _block_context(plan: Spatial, block: Block) -> dict[str, Any]:
 
 def _top_context(plan: Spatial) -> dict[str, Any]:
     top, source = _Top(plan), plan.graph.input.name
-    aliases = [node for node in plan.graph if isinstance(node, ALIASES)]
     outputs = [
         {
             "prefix": plan.axis(name),
@@ -197,7 +237,7 @@ def _top_context(plan: Spatial) -> dict[str, Any]:
         "graph_text": [printable(line) for line in to_text(plan.graph).splitlines()],
         "wires": top.wires,
         "streams": [(plan.names[name], time) for name, time in plan.times.items()],
-        "aliases": [(plan.names[node.name], plan.names[node.inputs[0]]) for node in aliases],
+        "moves": top.moves,
         "instances": top.instances,
     }
 
@@ -244,7 +284,7 @@ def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Files:
         `cells/*.sv`, one module for each block, the top, `filelist.f` (relative, in compile order), `stream.json`.
 
     Raises:
-        ExportError: an operator that the spatial architecture has not, or constants of 25 bits and more.
+        ExportError: constants of 25 bits and more, or minifloats of 6 exponent bits and more.
     """
     plan, known = plan_spatial(graph, depth), templates("flow.exporters.verilog.spatial")
     made: dict[str, str] = {}

@@ -18,6 +18,7 @@ class Emitted:
         declarations: one for each word and register.
         assignments: what each word is, in order.
         registers: (target, source) of registers inside.
+        held: bits of registers, those of the outputs included, equal ones counted once.
         outputs: expressions of the codes, as wide as the output bus has them, first code first.
         cycles: from input to the registered output.
     """
@@ -25,6 +26,7 @@ class Emitted:
     declarations: tuple[str, ...]
     assignments: tuple[str, ...]
     registers: tuple[tuple[str, str], ...]
+    held: int
     outputs: tuple[str, ...]
     cycles: int
 
@@ -129,16 +131,54 @@ _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
 }
 
 
-def _cell(word: Word, op: Op, names: Sequence[str], name: str) -> str:
-    """An instance of the cell, for the modes that are not written out."""
+def _instance(cell: str, parameters: dict[str, int], name: str, ports: dict[str, str]) -> str:
+    given, wired = (", ".join(f".{key}({value})" for key, value in entries.items()) for entries in (parameters, ports))
+    return f"{cell} #({given}) {name} ({wired});"
+
+
+def _part(word: Word, name: str, cell: str, width: int) -> tuple[list[str], str]:
+    """What a cell's output of `width` bits is joined to where the word may have fewer: lines, and the net."""
+    if width == _width(word):
+        return [], name
+    whole = f"{name}_{cell}"
+    return [f"logic [{width - 1}:0] {whole};", f"assign {name} = {_width(word)}'({whole});"], whole
+
+
+def _cell(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    """The cast, for the modes that are not written out."""
     (x,) = op.reads
-    parameters = zip(
-        ("InWidth", "InSigned", "Shift", "OutWidth", "OutSigned", "Rounding", "Overflow"),
-        (_width(x), int(x.low < 0), *op.numbers),
-        strict=True,
-    )
-    given = ", ".join(f".{key}({value})" for key, value in parameters)
-    return f"flow_requantize #({given}) u_{name} (.data_i({names[0]}), .data_o({name}));"
+    keys = ("Shift", "OutWidth", "OutSigned", "Rounding", "Overflow")
+    parameters = {"InWidth": _width(x), "InSigned": int(x.low < 0), **dict(zip(keys, op.numbers, strict=True))}
+    lines, result = _part(word, name, "cast", parameters["OutWidth"])
+    return [
+        *lines[:1],
+        _instance("flow_requantize", parameters, f"u_{name}", {"data_i": names[0], "data_o": result}),
+        *lines[1:],
+    ]
+
+
+def _times(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    (a, b), width = op.reads, sum(_width(x) for x in op.reads)
+    lines, product = _part(word, name, "product", width)
+    parameters = {"AWidth": _width(a), "BWidth": _width(b), "ASigned": int(a.low < 0), "BSigned": int(b.low < 0)}
+    ports = {"a_i": names[0], "b_i": names[1], "p_o": product}
+    return [*lines[:1], _instance("flow_mul_array", parameters, f"u_{name}", ports), *lines[1:]]
+
+
+def _minifloat(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    """To the nearest code, and what that stands for."""
+    (x,), (drop, exponent, mantissa, signed, rounding, highest) = op.reads, op.numbers
+    fields = {"Exponent": exponent, "Mantissa": mantissa, "Signed": signed}
+    into = {"InWidth": _width(x), "InSigned": int(x.low < 0), "Shift": drop, **fields, "Rounding": rounding}
+    code, (lines, number) = f"{name}_code", _part(word, name, "number", (1 << exponent) + mantissa - 1 + signed)
+    encoder = {"data_i": names[0], "code_o": code}
+    return [
+        f"logic [{exponent + mantissa + signed - 1}:0] {code};",
+        *lines[:1],
+        _instance("flow_minifloat_encode", {**into, "Highest": highest}, f"u_{name}_encode", encoder),
+        _instance("flow_minifloat_decode", fields, f"u_{name}_decode", {"code_i": code, "data_o": number}),
+        *lines[1:],
+    ]
 
 
 def _entry(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
@@ -153,6 +193,15 @@ def _entry(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
         f"assign {name}_at = {place};",
         f"assign {name} = {name}_entries[{name}_at*{width}+:{width}];",
     ]
+
+
+# What takes more than one assignment.
+_LINES: dict[str, Callable[[Word, Op, Sequence[str], str], list[str]]] = {
+    "cell": _cell,
+    "entry": _entry,
+    "times": _times,
+    "minifloat": _minifloat,
+}
 
 
 class _Module:
@@ -181,11 +230,8 @@ class _Module:
         """The assignment of a word."""
         op, name = self.unit.ops[word.index], f"w{word.index}"
         reads = [self.name(source, self.stage(word)) for source in op.reads]
-        if op.kind == "cell":
-            self.assignments.append(_cell(word, op, reads, name))
-            return
-        if op.kind == "entry":
-            self.assignments += _entry(word, op, reads, name)
+        if op.kind in _LINES:
+            self.assignments += _LINES[op.kind](word, op, reads, name)
             return
         text = _TEXTS[op.kind](word, op, reads)
         self.assignments.append(f"assign {name} = {text};")
@@ -214,4 +260,6 @@ def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emit
         names = [f"w{word.index}", *(f"w{word.index}_{d + 1}" for d in range(module.delays.get(word.index, 0)))]
         declarations += [_declared(word, name) for name in names]
         registers += list(zip(names[1:], names[:-1], strict=True))
-    return Emitted(tuple(declarations), tuple(module.assignments), tuple(registers), made, module.last + 1)
+    held = sum(_width(unit.words[index]) * late for index, late in module.delays.items())
+    held += sum(_width(word) for word in set(outputs) if not unit.is_constant(word))
+    return Emitted(tuple(declarations), tuple(module.assignments), tuple(registers), held, made, module.last + 1)

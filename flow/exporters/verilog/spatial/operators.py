@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.errors import ExportError
 from flow.exporters.verilog.spatial.adder_graph import Ref, solve
 from flow.exporters.verilog.spatial.words import Unit, Word
-from flow.formats import Overflow, Rounding
+from flow.formats import FixedPoint, FloatRounding, Overflow, Rounding
 from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
     Conv2d,
     Dense,
-    Flatten,
     MaxPool2d,
+    Mul,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
     RequantizeEach,
-    Reshape,
+    RequantizeMinifloat,
     ScaleShift,
     Sub,
     Table,
@@ -39,14 +43,24 @@ Types = tuple[Value, ...]
 # Order of the modes in rtl/flow_pkg.sv.
 _ROUNDINGS = {mode: place for place, mode in enumerate(Rounding)}
 _OVERFLOWS = {mode: place for place, mode in enumerate(Overflow)}
+# Order of the modes in rtl/flow_minifloat_encode.sv, and the same modes where all numbers are as far apart.
+_FLOAT_ROUNDINGS = {mode: place for place, mode in enumerate(FloatRounding)}
+_FIXED_ROUNDINGS = {
+    FloatRounding.NEAREST_EVEN: Rounding.RND_CONV,
+    FloatRounding.NEAREST_AWAY: Rounding.RND_INF,
+    FloatRounding.TOWARD_ZERO: Rounding.TRN_ZERO,
+    FloatRounding.DOWN: Rounding.TRN,
+}
+_EXPONENT_BITS = 5  # at most, in rtl/flow_minifloat_encode.sv
+_FEW = 64  # codes that a table of one LUT6 a bit serves
 
 
 def product(unit: Unit, x: Sequence[Word], matrix: NDArray[np.int64], levels: int = -1) -> Words:
     """`x @ matrix` as shifts and additions."""
-    graph = solve(matrix, [(word.low, word.high) for word in x], levels)
-    values = list(x)
-    for s in graph.sums:
-        values.append(unit.sum(values[s.a], values[s.b], s.shift_a, s.shift_b, s.minus))
+    ends = [(word.low, word.high) for word in x]
+    graph, values = solve(matrix, ends, levels), list(x)
+    for s, within in zip(graph.sums, graph.ranges(ends)[graph.inputs :], strict=True):
+        values.append(unit.sum(values[s.a], values[s.b], s.shift_a, s.shift_b, s.minus, within))
     return [_scaled(unit, values, ref) for ref in graph.outputs]
 
 
@@ -97,12 +111,18 @@ def _cast(unit: Unit, word: Word, node: Requantize, frac: int) -> Word:
     elif node.overflow is Overflow.WRAP:
         finish = unit.wrapped
     else:
-        return unit.cell(word, drop, form, _ROUNDINGS[node.rounding], _OVERFLOWS[node.overflow])
+        return _cell(unit, word, node, frac)
     if node.rounding is Rounding.TRN or drop <= 0:
         return finish(unit.down(word, drop), form)
     if node.rounding is Rounding.RND:
         return finish(unit.half_up(word, drop), form)
-    return unit.cell(word, drop, form, _ROUNDINGS[node.rounding], _OVERFLOWS[node.overflow])
+    return _cell(unit, word, node, frac)
+
+
+def _cell(unit: Unit, word: Word, node: Requantize, frac: int) -> Word:
+    result = node.infer(Value((1,), replace(word.form, frac=frac), word.low, word.high))
+    modes = _ROUNDINGS[node.rounding], _OVERFLOWS[node.overflow]
+    return unit.cell(word, frac - node.format.frac, node.format, modes, (result.low, result.high))
 
 
 def _requantize(unit: Unit, node: Requantize, types: Types, x: Words) -> Words:
@@ -110,12 +130,54 @@ def _requantize(unit: Unit, node: Requantize, types: Types, x: Words) -> Words:
 
 
 def _requantize_each(unit: Unit, node: RequantizeEach, types: Types, x: Words) -> Words:
+    """Of the whole value, or of one position of every channel."""
     found, shape = [unit.constant(0)] * len(x), types[0].shape
+    if len(x) < types[0].size:
+        shape = (len(x), *node.fracs.shape[1:])
     for form in node.formats():
         for place in np.flatnonzero(np.broadcast_to(node.places(form), shape)):
             word = _cast(unit, x[place], node.cast_to(form), types[0].format.frac)
             found[place] = unit.lift(word, node.frac - form.frac)
     return found
+
+
+def _requantize_minifloat(unit: Unit, node: RequantizeMinifloat, types: Types, x: Words) -> Words:
+    frac = types[0].format.frac
+    return [_minifloat(unit, word, node, frac) for word in x]
+
+
+def _minifloat(unit: Unit, word: Word, node: RequantizeMinifloat, frac: int) -> Word:
+    """A table of what few codes become, an encoder and a decoder else."""
+    form = node.minifloat
+    if word.high - word.low < _FEW:
+        return unit.entry(word, node.of(np.arange(word.low, word.high + 1), frac).tolist(), word.low)
+    if not form.exponent:
+        return _without_exponent(unit, word, node, frac)
+    if form.exponent > _EXPONENT_BITS:
+        raise ExportError(
+            f"The minifloats of a spatial design have at most {_EXPONENT_BITS} exponent bits, but those of node "
+            f"{node.name!r} are {form}; take fewer, or export this design with --to hls."
+        )
+    low, high = node.of(np.array([word.low, word.high], dtype=object), frac).tolist()
+    fields = (form.exponent, form.mantissa, int(form.signed))
+    return unit.minifloat(word, frac - form.frac, fields, _FLOAT_ROUNDINGS[node.rounding], form.highest_code, low, high)
+
+
+def _without_exponent(unit: Unit, word: Word, node: RequantizeMinifloat, frac: int) -> Word:
+    """A minifloat of mantissa bits only: integers up to the highest, whatever the sign."""
+    form, drop = node.minifloat, frac - node.minifloat.frac
+    ends = FixedPoint(form.mantissa + form.signed, form.frac, form.signed)
+    up = node.rounding is FloatRounding.UP
+    if up:  # minus the floor of minus
+        word = unit.less(0, unit.down(unit.less(0, word), drop))
+    rounding = Rounding.TRN if up else _FIXED_ROUNDINGS[node.rounding]
+    whole = Requantize(name=node.name, format=ends, rounding=rounding, overflow=Overflow.SAT_SYM)
+    cast = _cell(unit, word, whole, form.frac if up else frac)
+    highest = form.highest_integer
+    if highest == ends.high:
+        return cast
+    top = unit.less(0, unit.larger(unit.less(0, cast), unit.constant(-highest)))  # the least of both
+    return unit.larger(top, unit.constant(-highest)) if form.signed else top
 
 
 def _aligned(unit: Unit, types: Types, a: Words, b: Words, minus: bool) -> Words:
@@ -130,19 +192,33 @@ def _add(unit: Unit, node: Add, types: Types, a: Words, b: Words) -> Words:
 
 def _sub(unit: Unit, node: Sub, types: Types, a: Words, b: Words) -> Words:
     shape = node.result_shape(*types)
-    spread = [
-        np.broadcast_to(np.array(words, dtype=object).reshape(value.shape), shape).ravel().tolist()
-        for words, value in zip((a, b), types, strict=True)
-    ]
-    return _aligned(unit, types, spread[0], spread[1], minus=True)
+    left, right = (_spread(words, value, shape) for words, value in zip((a, b), types, strict=True))
+    return _aligned(unit, types, left, right, minus=True)
+
+
+def _spread(words: Words, value: Value, shape: tuple[int, ...]) -> Words:
+    """Each code for every place that it stands for."""
+    found: Words = np.broadcast_to(np.array(words, dtype=object).reshape(value.shape), shape).ravel().tolist()
+    return found
+
+
+def _mul(unit: Unit, node: Mul, types: Types, a: Words, b: Words) -> Words:
+    shape = node.result_shape(*types)
+    sides = [_spread(words, value, shape) for words, value in zip((a, b), types, strict=True)]
+    return [_times(unit, left, right) for left, right in zip(*sides, strict=True)]
+
+
+def _times(unit: Unit, a: Word, b: Word) -> Word:
+    """A constant side is shifts and additions."""
+    if unit.is_constant(a):
+        a, b = b, a
+    if unit.is_constant(b):
+        return product(unit, [a], np.array([[b.low]]))[0]
+    return unit.times(a, b)
 
 
 def _table(unit: Unit, node: Table, types: Types, x: Words) -> Words:
     return [unit.entry(word, node.entries.codes.tolist(), node.first) for word in x]
-
-
-def _same(unit: Unit, node: Node, types: Types, x: Words) -> Words:
-    return x
 
 
 def _windows(node: Any, value: Value, x: Words) -> NDArray[Any]:
@@ -175,6 +251,21 @@ def _avg_pool(unit: Unit, node: AvgPool2d, types: Types, x: Words) -> Words:
     return found
 
 
+def _along(node: ReduceMax | ReduceSum, value: Value, x: Words) -> list[Words]:
+    """The codes that each result is made of, results in row-major order."""
+    words = np.moveaxis(np.array(x, dtype=object).reshape(value.shape), node.axis, -1)
+    found: list[Words] = words.reshape(-1, value.shape[node.axis]).tolist()
+    return found
+
+
+def _reduce_max(unit: Unit, node: ReduceMax, types: Types, x: Words) -> Words:
+    return [_tree(words, unit.larger) for words in _along(node, types[0], x)]
+
+
+def _reduce_sum(unit: Unit, node: ReduceSum, types: Types, x: Words) -> Words:
+    return [_tree(words, unit.sum) for words in _along(node, types[0], x)]
+
+
 def _argmax(unit: Unit, node: ArgMax, types: Types, x: Words) -> Words:
     def join(a: tuple[Word, Word], b: tuple[Word, Word]) -> tuple[Word, Word]:
         later = unit.above(b[0], a[0])  # the first of equal ones stays
@@ -193,8 +284,10 @@ OPERATORS: dict[type[Node], Callable[..., Words]] = {
     Add: _add,
     Sub: _sub,
     Table: _table,
-    Flatten: _same,
-    Reshape: _same,
+    Mul: _mul,
+    ReduceMax: _reduce_max,
+    ReduceSum: _reduce_sum,
+    RequantizeMinifloat: _requantize_minifloat,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ArgMax: _argmax,

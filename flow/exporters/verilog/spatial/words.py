@@ -68,7 +68,8 @@ class Unit:
     def _op(self, word: Word) -> Op:
         return self.ops[word.index]
 
-    def _is_constant(self, word: Word) -> bool:
+    def is_constant(self, word: Word) -> bool:
+        """Whether it is a number."""
         return self._op(word).kind == "constant"
 
     def constant(self, value: int) -> Word:
@@ -96,15 +97,25 @@ class Unit:
         """`value - x`."""
         return self._make(Op("less", (x,), (value,)), value - x.high, value - x.low, 1)
 
-    def sum(self, a: Word, b: Word, shift_a: int = 0, shift_b: int = 0, minus: bool = False) -> Word:
-        """`(a << shift_a) + (b << shift_b)`, or the difference of the two."""
-        if self._is_constant(b):
+    def sum(
+        self,
+        a: Word,
+        b: Word,
+        shift_a: int = 0,
+        shift_b: int = 0,
+        minus: bool = False,
+        within: tuple[int, int] | None = None,
+    ) -> Word:
+        """`(a << shift_a) + (b << shift_b)`, or the difference of the two, which is known to lie `within`."""
+        if self.is_constant(b):
             return self.plus(self.lift(a, shift_a), (-b.low if minus else b.low) << shift_b)
-        if self._is_constant(a):
+        if self.is_constant(a):
             other = self.lift(b, shift_b)
             return self.less(a.low << shift_a, other) if minus else self.plus(other, a.low << shift_a)
         low, high = (-b.high, -b.low) if minus else (b.low, b.high)
         ends = (a.low << shift_a) + (low << shift_b), (a.high << shift_a) + (high << shift_b)
+        if within is not None:
+            ends = max(ends[0], within[0]), min(ends[1], within[1])
         return self._make(Op("minus" if minus else "sum", (a, b), (shift_a, shift_b)), *ends, 1)
 
     def relu(self, x: Word) -> Word:
@@ -149,10 +160,31 @@ class Unit:
             return x
         return self._make(Op("wrapped", (x,), (form.width, int(form.signed))), form.low, form.high, 0)
 
-    def cell(self, x: Word, drop: int, form: FixedPoint, rounding: int, overflow: int) -> Word:
-        """`flow_requantize`, for the modes that have no shorter form here."""
-        numbers = (drop, form.width, int(form.signed), rounding, overflow)
-        return self._make(Op("cell", (x,), numbers), form.low, form.high, 1)
+    def cell(self, x: Word, drop: int, form: FixedPoint, modes: tuple[int, int], ends: tuple[int, int]) -> Word:
+        """`flow_requantize`, for the modes of rounding and overflow that have no shorter form here."""
+        return self._make(Op("cell", (x,), (drop, form.width, int(form.signed), *modes)), *ends, 1)
+
+    def minifloat(
+        self, x: Word, drop: int, fields: tuple[int, int, int], rounding: int, highest: int, low: int, high: int
+    ) -> Word:
+        """`flow_minifloat_encode` and `flow_minifloat_decode`: the number next to `x * 2**-drop`, in steps.
+
+        Args:
+            x: any word.
+            drop: its fraction bits beyond those of a step.
+            fields: exponent bits, mantissa bits, whether there is a sign.
+            rounding: the cell's number of the mode.
+            highest: code of the largest number.
+            low: what the lowest word becomes.
+            high: what the highest word becomes.
+        """
+        return self._make(Op("minifloat", (x,), (drop, *fields, rounding, highest)), low, high, 3)
+
+    def times(self, a: Word, b: Word) -> Word:
+        """`flow_mul_array`: `a * b`."""
+        ends = [m * n for m in (a.low, a.high) for n in (b.low, b.high)]
+        rows = (min(a.form.width, b.form.width) + 1) // 2
+        return self._make(Op("times", (a, b)), min(ends), max(ends), rows)
 
     def larger(self, a: Word, b: Word) -> Word:
         """`max(a, b)`."""
@@ -172,7 +204,7 @@ class Unit:
 
     def chosen(self, bit: Word, a: Word, b: Word) -> Word:
         """`a` where the bit is set, else `b`."""
-        if self._is_constant(bit):
+        if self.is_constant(bit):
             return a if bit.low else b
         return self._make(Op("chosen", (bit, a, b)), min(a.low, b.low), max(a.high, b.high), 0)
 

@@ -1,0 +1,74 @@
+"""What a spatial design consists of, against its text and against what synthesis makes of it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from flow.exporters.verilog.spatial import export_spatial, plan_spatial
+from flow.exporters.verilog.spatial.inventory import ADDERS, Item, Registers, inventory, registers
+from flow.formats import Rounding
+from flow.ir import Dense, Graph, Input, Requantize, Tensor
+from flow.synthesis import Family, synthesise
+from tests.graphs import fmt, mlp_graph, random_graph
+from tests.ir.every_operator import every_operator
+
+
+def by_hand() -> Graph:
+    """`y = saturate((7 x0 - 2 x1) >> 2)` of unsigned codes of four bits."""
+    weight = Tensor(np.array([[7, -2]]), fmt("s4.0"))
+    cast = Requantize(name="y", inputs=("fc",), format=fmt("s4.-2"), rounding=Rounding.TRN)
+    source = Input(name="x", shape=(2,), format=fmt("u4.0"))
+    return Graph("by_hand", (source, Dense(name="fc", inputs=("x",), weight=weight), cast), ("y",))
+
+
+def test_what_three_lines_consist_of():
+    """8 x0 - x0 is 7 bits of which none is copied, less 2 x1 is 8 of which the lowest is; -30..105 is cast."""
+    assert inventory(plan_spatial(by_hand(), 0)) == [
+        Item("y", "minus", 7, 7, (4, 4), (False, False), (3, 0), 1),
+        Item("y", "minus", 8, 7, (7, 4), (False, False), (0, 1), 1),
+        Item("y", "saturated", 4, 0, (6,), (True,), (-8, 7), 1),
+    ]
+    assert registers(plan_spatial(by_hand(), 0)) == Registers({"y": 4}, {}, 2 * 8 + 2 * 4, 1)
+    assert registers(plan_spatial(by_hand(), 1)).blocks == {"y": 7 + 4 + 4}
+
+
+@pytest.mark.parametrize("graph", [every_operator(), random_graph(3), random_graph(6)], ids=lambda graph: graph.name)
+def test_every_operation_of_the_text_is_listed(graph: Graph):
+    plan, files = plan_spatial(graph), export_spatial(graph)
+    text = "".join(str(body) for name, body in files.items() if "_block_" in name)
+    found = inventory(plan)
+
+    def count(*kinds: str) -> int:
+        return len([item for item in found if item.kind in kinds])
+
+    assert len(re.findall(r"^  flow_requantize ", text, re.M)) == count("cell")
+    assert len(re.findall(r"^  flow_mul_array ", text, re.M)) == count("times")
+    assert len(re.findall(r"_entries = ", text)) == count("entry")
+    assert len(re.findall(r"^  assign w\d+ = .* [+-] ", text, re.M)) == count(*ADDERS)
+
+
+def instances(found: list[Item]) -> int:
+    return sum(item.instances for item in found)
+
+
+def test_positions_count_as_instances():
+    graph = random_graph(24)
+    plan = plan_spatial(graph)
+    positions = {block.name: len(block.places) for block in plan.blocks}
+    assert max(positions.values()) > 1
+    assert all(item.instances == positions[item.block] for item in inventory(plan))
+    assert instances(inventory(plan)) > len(inventory(plan))
+
+
+@pytest.mark.parametrize(("depth", "least"), [(0, 1.0), (2, 0.9)])
+def test_registers_are_those_of_the_netlist(depth: int, least: float):
+    """The ports' own flags come on top; bits that a sum copies are held twice inside a block, which is seen."""
+    graph, flags = mlp_graph(seed=2, sizes=(4, 4, 2)), 5
+    held = registers(plan_spatial(graph, depth))
+    sources = {name: str(text) for name, text in export_spatial(graph, depth).items() if name.endswith(".sv")}
+    area = synthesise(sources, f"{graph.name}_top", Family.XC7).area
+    assert held.waits == {}
+    assert least * held.total <= area.ff - flags <= held.total
