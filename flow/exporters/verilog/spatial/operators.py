@@ -20,6 +20,8 @@ from flow.ir import (
     AvgPool2d,
     Conv2d,
     Dense,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -217,6 +219,26 @@ def _times(unit: Unit, a: Word, b: Word) -> Word:
     return unit.times(a, b)
 
 
+def _matmul(unit: Unit, node: MatMul, types: Types, a: Words, b: Words) -> Words:
+    """Each row times each column, for every place of the axes in front."""
+    (*front, rows, terms), columns = types[0].shape, types[1].shape[-1]
+    count = math.prod(front)
+    left = np.array(a, dtype=object).reshape(count, rows, 1, terms)
+    right = np.array(b, dtype=object).reshape(count, terms, columns).transpose(0, 2, 1)[:, None]
+    shape = (count, rows, columns, terms)
+    sides = (np.broadcast_to(side, shape).reshape(-1, terms).tolist() for side in (left, right))
+    return [
+        _tree([_times(unit, x, y) for x, y in zip(row, column, strict=True)], unit.sum)
+        for row, column in zip(*sides, strict=True)
+    ]
+
+
+def _lookup(unit: Unit, node: Lookup, types: Types, x: Words) -> Words:
+    """A table for each number of a row."""
+    columns = node.rows.codes.T.tolist()
+    return [unit.entry(word, column, 0) for word in x for column in columns]
+
+
 def _table(unit: Unit, node: Table, types: Types, x: Words) -> Words:
     return [unit.entry(word, node.entries.codes.tolist(), node.first) for word in x]
 
@@ -284,6 +306,8 @@ OPERATORS: dict[type[Node], Callable[..., Words]] = {
     Add: _add,
     Sub: _sub,
     Table: _table,
+    Lookup: _lookup,
+    MatMul: _matmul,
     Mul: _mul,
     ReduceMax: _reduce_max,
     ReduceSum: _reduce_sum,
