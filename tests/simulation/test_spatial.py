@@ -14,11 +14,10 @@ from flow.ir import Graph, Input, Requantize, Table, Tensor, trace
 from flow.simulation.netlist import simulate_netlist
 from flow.simulation.rtl import run_streams, simulate_rtl
 from flow.simulation.rtl_beats import read_project
-from flow.simulation.rtl_program import stream_program
+from flow.simulation.rtl_program import stream_programs
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph
 from tests.ir.random_graphs import drawn
-from tests.ir.together import together
 
 
 def exported(graph: Graph, folder: Path, depth: int) -> Path:
@@ -51,14 +50,19 @@ def test_under_verilator(graph: Graph, depth: int, tmp_path: Path):
 
 
 def assert_batch_exact(seeds: range, depth: int, folder: Path) -> None:
-    """Random graphs as one design under Verilator, every node of all of them."""
-    graph = together("many", [drawn(seed) for seed in seeds])
-    codes, project = random_codes(graph, 40, seeds.start), read_project(graph, exported(graph, folder, depth))
-    (folder / "b").mkdir()
-    expected, found = trace(graph, codes), stream_program(project, codes, seeds.start, folder / "b", runs_long=False)
-    assert len(found) > 5 * len(seeds) and set(found) >= set(graph.outputs)
-    for name, values in found.items():
-        np.testing.assert_array_equal(values, expected[name], strict=True, err_msg=name)
+    """Random graphs beside each other under Verilator, every node of all of them."""
+    graphs = [drawn(seed) for seed in seeds]
+    codes = [random_codes(graph, 30, seed) for seed, graph in zip(seeds, graphs, strict=True)]
+    projects = [read_project(graph, exported(graph, folder / graph.name, depth)) for graph in graphs]
+    runs = stream_programs(projects, codes, seeds.start, folder / "b")
+    compared = 0
+    for graph, inputs, run in zip(graphs, codes, runs, strict=True):
+        expected = trace(graph, inputs)
+        assert set(run.codes) >= set(graph.outputs)
+        for name, values in run.codes.items():
+            np.testing.assert_array_equal(values, expected[name], strict=True, err_msg=f"{graph.name}: {name}")
+            compared += values.size
+    assert compared > 1000 * len(seeds)
 
 
 @pytest.mark.parametrize("batch", range(2))
