@@ -22,6 +22,8 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -44,9 +46,11 @@ from flow.ir import (
 from flow.ir.kernels import dilated
 from flow.training import layers, operators
 from flow.training.accumulators import FixedAccumulator
+from flow.training.affine import FixedScale
 from flow.training.block_words import BlockQuantizer
 from flow.training.cast_points import GroupedCast
 from flow.training.fracs import AtPoint
+from flow.training.lookups import FixedLookup
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
@@ -152,6 +156,18 @@ def _table(layer: FixedTable, frac: int, common: Common) -> Node:
     return Table(entries=entries, first=layer.source(frac).low, **common)
 
 
+def _scale(layer: FixedScale, frac: int, common: Common) -> Node:
+    """What is not there is a factor of 1, or zeros at the binary point of the product."""
+    channels, scale = layer.channels, Tensor(np.ones(layer.channels, dtype=np.int64), FixedPoint(1, 0, signed=False))
+    if layer.scale is not None:
+        scale = Tensor(layer.codes(layer.scale_quantizer, layer.scale), layer.scale_quantizer.format)
+    zeros = FixedPoint(1, frac + scale.format.frac, signed=False)
+    shift = Tensor(np.zeros(channels, dtype=np.int64), zeros)
+    if layer.shift is not None:
+        shift = Tensor(layer.codes(layer.shift_quantizer, layer.shift), layer.shift_quantizer.format)
+    return ScaleShift(scale=scale, shift=shift, **common)
+
+
 def _accumulator(layer: FixedAccumulator, frac: int, common: Common) -> Node:
     return Requantize(format=layer.format(frac), rounding=Rounding.TRN, overflow=layer.overflow, **common)
 
@@ -176,6 +192,8 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     operators.FixedUpsample: lambda layer, model, common: Upsample(factors=layer.factors, **common),
     operators.FixedSlice: _slice,
     operators.FixedTranspose: lambda layer, model, common: Transpose(order=layer.order, **common),
+    FixedLookup: lambda layer, model, common: Lookup(rows=Tensor(layer.codes(), layer.quantizer.format), **common),
+    operators.FixedMatMul: lambda layer, model, common: MatMul(**common),
     operators.FixedSub: lambda layer, model, common: Sub(**common),
     operators.FixedMul: lambda layer, model, common: Mul(**common),
     operators.FixedReduceMax: lambda layer, model, common: ReduceMax(axis=layer.axis, **common),
@@ -184,6 +202,7 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
 # Those that must know the fractional bits of what they read.
 _AT_POINT: dict[type[nn.Module], Callable[[Any, Any, Common], Node]] = {
     FixedTable: _table,
+    FixedScale: _scale,
     FixedAccumulator: _accumulator,
 }
 

@@ -23,6 +23,8 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Flatten",
+    "Lookup",
+    "MatMul",
     "MaxPool2d",
     "Mul",
     "Network",
@@ -31,6 +33,7 @@ __all__ = [
     "ReduceSum",
     "Relu",
     "Reshape",
+    "Scale",
     "Slice",
     "Sub",
     "Table",
@@ -119,14 +122,51 @@ class Add(Call):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sub(Call):
-    """The difference of two values; `positive` where the first is known to be the larger one."""
+    """The difference of two values.
+
+    Attributes:
+        positive: whether the first is known to be the larger one.
+        narrow: whether the difference is known to be no larger than the values, so that no cast need follow it.
+    """
+
+    positive: bool = False
+    narrow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mul(Call):
+    """The product of two values; `positive` where it is known to be none below 0, as a square is."""
 
     positive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mul(Call):
-    """The product of two values."""
+class MatMul(Call):
+    """The product of two matrices, or of two stacks of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale(Call):
+    """`x * scale + shift` with constants of the model.
+
+    Attributes:
+        sample: the shape that both constants are broadcast to; the value has it, or is the same flattened.
+        scale: key in the network's state; None for 1.
+        shift: key in the network's state; None for 0.
+        trained: whether training may move them: not where they are numbers in the user's source.
+    """
+
+    sample: tuple[int, ...]
+    scale: str | None = None
+    shift: str | None = None
+    trained: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup(Call):
+    """Rows of `weight`, a key in the network's state, by their number."""
+
+    weight: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Where casts stand: a pure function from a network to the same network with `Cast` calls in it.
 
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
-own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape, a slice, a transposition
-or a table, and where it leaves the design: exact sums leave, and what else reads such a value reads a cast of it. What
-addresses a table is cast right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat lose
-nothing and are not cast: what is concatenated keeps the casts of its own.
+own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape, a slice, a transposition,
+a sum or a table, and where it leaves the design: exact sums leave, and what else reads such a value reads a cast of it.
+What addresses a table is cast right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat
+lose nothing and are not cast: what is concatenated keeps the casts of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from flow.training.calls import (
     Conv2d,
     Dense,
     Flatten,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Network,
@@ -33,6 +35,7 @@ from flow.training.calls import (
     ReduceSum,
     Relu,
     Reshape,
+    Scale,
     Slice,
     Sub,
     Table,
@@ -45,16 +48,18 @@ from flow.training.overrides import LayerSpecs
 from flow.training.rotation import Rotate
 from flow.training.words import AnyWord, Word
 
-__all__ = ["place_casts"]
+__all__ = ["INDEX", "index_word", "place_casts"]
+
+INDEX = "index"  # the role of a cast of integers, which no option changes
 
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
-_WIDENING = (Dense, Conv2d, BatchNorm, Add, Sub, Mul, AvgPool2d, ReduceSum)
+_WIDENING = (Dense, Conv2d, BatchNorm, Scale, Add, Sub, Mul, MatMul, AvgPool2d, ReduceSum)
 _MOVING = (Flatten, Reshape, Slice, Transpose, Pad, Upsample, Concat)  # a result behind them is one before them
 _PASSING = (Relu, *_MOVING)  # exact on what has not been cast yet
-_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table)  # the cast follows them, or is theirs
-_KEEPING_SIGN = (Add, Mul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Cast, *_MOVING)
-_ADDING = (BatchNorm, Add, Sub)
+_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table, ReduceSum)  # the cast follows them, or is theirs
+_KEEPING_SIGN = (Add, Mul, MatMul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Cast, *_MOVING)
+_ADDING = (BatchNorm, Scale, Add, Sub)
 
 
 class _Placement:
@@ -74,6 +79,9 @@ class _Placement:
     def start(self, word: AnyWord) -> Call:
         """The cast that the host does, to fixed point; the design itself makes another word of it."""
         positive = self.positive[SOURCE]
+        index = index_word(self.network)
+        if index is not None:
+            return Cast(name=SOURCE, inputs=(), word=index, role=INDEX)
         if self.specs.spec.input is None and self._is_turned(SOURCE):
             word = _HOST_WORD
         if not isinstance(word, Word):
@@ -89,7 +97,8 @@ class _Placement:
         signs = [self.positive[name] for name in call.inputs]
         self.positive[call.name] = _is_positive(call) or (isinstance(call, _KEEPING_SIGN) and all(signs))
         passed = [name for name in call.inputs if self.wide[name] and isinstance(call, (*_PASSING, Rotate))]
-        self.wide[call.name] = isinstance(call, (*_WIDENING, Rotate)) or bool(passed)
+        narrow = isinstance(call, Sub) and call.narrow
+        self.wide[call.name] = (isinstance(call, (*_WIDENING, Rotate)) and not narrow) or bool(passed)
         self.paths[call.name] = (*(path for name in passed for path in self.paths[name]), *call.paths)
         inputs = (self._address(call),) if isinstance(call, Table) else tuple(self.now[name] for name in call.inputs)
         self.calls.append(replace(call, inputs=inputs))
@@ -157,7 +166,20 @@ def _is_positive(call: Call) -> bool:
     """Whether no result is negative, whatever the inputs are."""
     if isinstance(call, Table):
         return call.function.positive
-    return isinstance(call, Relu) or (isinstance(call, Sub) and call.positive)
+    return isinstance(call, Relu) or (isinstance(call, Sub | Mul) and call.positive)
+
+
+def index_word(network: Network) -> Word | None:
+    """The word of an input that only numbers rows of embeddings, moved or not; None for any other input."""
+    numbers, rows = {SOURCE}, list[int]()
+    for call in network.calls:
+        if isinstance(call, Lookup):
+            rows.append(len(network.state[call.weight]))
+        elif numbers.intersection(call.inputs):
+            if not isinstance(call, _MOVING):
+                return None
+            numbers.add(call.name)
+    return Word(max((max(rows) - 1).bit_length(), 1), signed=False) if rows else None
 
 
 def place_casts(network: Network, specs: LayerSpecs, positive: bool) -> Network:

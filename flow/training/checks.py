@@ -13,6 +13,7 @@ __all__ = ["FAILURES", "check_example", "check_forward", "check_model"]
 # What a forward that does not fit its example, or a mistake in it, may raise.
 FAILURES = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError)
 _EXACT = (torch.float32, torch.float64)  # the types whose scaling by powers of two the quantisers rely on
+_NUMBERS = (torch.int32, torch.int64)  # the types that number rows of embeddings
 
 
 def _held(model: nn.Module) -> list[tuple[str, Tensor]]:
@@ -34,7 +35,7 @@ def check_model(model: nn.Module, example: Tensor) -> None:
                 f"Model and example must be on one device, but {place} is on {tensor.device} and the example on "
                 f"{example.device}; move one of them with .to()."
             )
-        if tensor.dtype not in _EXACT or tensor.dtype != example.dtype:
+        if tensor.dtype not in _EXACT or (example.is_floating_point() and tensor.dtype != example.dtype):
             raise DataError(
                 f"Model and example must both be torch.float32 or both torch.float64, but {place} is {tensor.dtype} "
                 f"and the example {example.dtype}; convert both with .float()."
@@ -48,14 +49,14 @@ def check_model(model: nn.Module, example: Tensor) -> None:
 
 
 def check_example(example: Tensor) -> None:
-    """Refuse what is not float32[B, ...] or float64[B, ...], finite.
+    """Refuse what is not float32[B, ...] or float64[B, ...], finite, nor int32 or int64 from 0 on.
 
     Raises:
         DataError: says what it is instead.
     """
-    if example.ndim < 2 or not len(example) or example.dtype not in _EXACT:
+    if example.ndim < 2 or not len(example) or example.dtype not in (*_EXACT, *_NUMBERS):
         raise DataError(
-            "The example must be a float32 or float64 tensor [B, ...] with B >= 1, not "
+            "The example must be a float32 or float64 tensor [B, ...] with B >= 1, or int64 for embeddings, not "
             f"{example.dtype} {list(example.shape)}."
         )
     if not bool(torch.isfinite(example).all()):

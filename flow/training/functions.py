@@ -42,6 +42,10 @@ def _clamped(x: float, low: float, high: float) -> float:
     return min(max(x, low), high)
 
 
+def _inverse_root(x: Tensor, terms: float, eps: float) -> Tensor:
+    return torch.where(x > 0, x / terms + eps, 1.0).rsqrt()
+
+
 def _reciprocal(x: Tensor) -> Tensor:
     return torch.where(x > 0, x, 1.0).reciprocal()
 
@@ -74,9 +78,16 @@ _FORMULAS: dict[str, _Formula] = {
     "selu": _Formula(lambda x: _elu(x, *_SELU), functional.selu),
     "softplus": _Formula(_softplus, functional.softplus, True),
     # Those of a softmax: of the distance to the maximum, and of the sum, which is no smaller than its largest term.
-    "decay": _Formula(lambda x: math.exp(-max(x, 0.0)), lambda x: torch.exp(-x), True),
+    "decay": _Formula(
+        lambda x, scale=1.0: math.exp(-max(x, 0.0) * scale), lambda x, scale=1.0: torch.exp(-x * scale), True
+    ),
     "reciprocal": _Formula(lambda x: 1.0 / x, _reciprocal, True),
+    # That of a LayerNorm: of a sum of so many squares.
+    "rsqrt": _Formula(lambda x, terms, eps: 1.0 / math.sqrt(x / terms + eps), _inverse_root, True),
 }
+
+
+_ABOVE_ZERO = ("reciprocal", "rsqrt")  # of sums that are never 0, but whose codes may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,7 @@ class Function:
     def values(self, form: FixedPoint) -> NDArray[np.float64]:
         """float64[2**width]: the function of every value of `form`, lowest first, read-only.
 
-        Where a reciprocal has no value, at 0, it takes that of the next code.
+        Where a reciprocal has no value, at 0, it takes that of the next code; so does that of a root.
         """
         return _values(self, form)
 
@@ -112,7 +123,7 @@ class Function:
 @cache
 def _values(function: Function, form: FixedPoint) -> NDArray[np.float64]:
     exact, step = _FORMULAS[function.name].exact, math.ldexp(1.0, -form.frac)
-    first = max(form.low, 1) if function.name == "reciprocal" else form.low
+    first = max(form.low, 1) if function.name in _ABOVE_ZERO else form.low
     codes = [max(code, first) for code in range(form.low, form.high + 1)]
     found = np.array([exact(code * step, *function.arguments) for code in codes])
     found.setflags(write=False)

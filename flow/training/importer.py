@@ -16,7 +16,9 @@ from torch.export import ExportedProgram
 from flow.errors import UnsupportedError
 from flow.ir.kernels import forward_kernel
 from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError, shape_of
+from flow.training.attention import OTHERWISE, batch_first_attention
 from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Weighted, distinct
+from flow.training.casts import index_word
 from flow.training.checks import FAILURES, check_example, check_forward, check_model
 from flow.training.source_lines import line_of_error, line_of_trace
 
@@ -49,7 +51,7 @@ def _quiet() -> Iterator[None]:
 
 def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:
     try:
-        with _quiet():
+        with _quiet(), batch_first_attention(model):
             return torch.export.export(model, (example,))
     except FAILURES as error:
         # The first line says what; remarks in brackets and the lines below are for people who develop torch.
@@ -70,6 +72,12 @@ def _module_path(node: fx.Node) -> tuple[str, bool]:
     return re.sub(r"@\d+", "", path), kind.startswith("torch.nn.modules.") and ".container." not in kind
 
 
+def _is_attention(node: fx.Node) -> bool:
+    """Whether a node is part of torch's own MultiheadAttention."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return bool(stack) and str(stack[-1][1]).endswith("MultiheadAttention")
+
+
 class _Importer:
     """Walks an exported program once; `names` says which value each fx node stands for at that moment."""
 
@@ -83,10 +91,12 @@ class _Importer:
         self.nodes = list(program.graph.nodes)
         self.names: dict[fx.Node, str] = {}
         self.transposed: dict[str, int] = {}  # each weight -> groups of its transposed convolution, 0 for others
+        self.literals: dict[str, float] = {}  # numbers of the forward by the names of their constants
         self.kinds: dict[str, type[Call]] = {}  # each weight -> the calls that it serves
         self.memory: dict[fx.Node, fx.Node] = {}  # each node -> the one in whose memory its result lies
         self.calls: list[Call] = []
         self.refused: list[str] = []
+        self.silent: set[str] = set()  # paths of layers of many nodes, of which one has been refused
         self.outputs: list[Any] = []
 
     def walk(self) -> None:
@@ -110,11 +120,17 @@ class _Importer:
                 self._check_views(node, draft.source)
             self._check_kernel(draft)
             self._take(node, draft, path, own_layer)
-        except RefusedError as refusal:
+        except RefusedError as error:
+            self.names[node] = SOURCE  # so that what follows is looked at too
+            reason = str(error)
+            if _is_attention(node):
+                if path in self.silent:
+                    return
+                self.silent.add(path)
+                reason = OTHERWISE
             where = f"in {path!r}" if path else "in the model's own forward"
             where += line_of_trace(node.meta.get("stack_trace"))
-            self.refused.append(f"{node.target} {where}" + (f" ({refusal})" if refusal.args else ""))
-            self.names[node] = SOURCE  # so that what follows is looked at too
+            self.refused.append(f"{node.target} {where}" + (f" ({reason})" if reason else ""))
 
     def _check_kernel(self, draft: Draft) -> None:
         """A transposed kernel is kept turned, and that of rows as a convolution's: others cannot read it."""
@@ -132,6 +148,7 @@ class _Importer:
 
     def _take(self, node: fx.Node, draft: Draft, path: str, own_layer: bool) -> None:
         before = self.names[draft.source]
+        self.literals.update(draft.literals)
         self.names[node] = self._called(node, draft, path, own_layer) if draft.parts else before
         self.memory[node] = self._root(draft.source) if draft.shares else node
         if draft.in_place:
@@ -237,7 +254,7 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
 
     Args:
         model: any module that torch.export can follow; left as it was.
-        example: float[B, ...], one batch of inputs.
+        example: float[B, ...], one batch of inputs; int64[B, ...] where they number rows of embeddings.
 
     Raises:
         UnsupportedError: torch.export fails, or some nodes have no handler; one message lists them all with the lines
@@ -261,4 +278,12 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
     state = {name: held[name].detach() for name in found.constants.values()}
     state.update(_turned_kernels(found.transposed, state))
     state.update(_planar_kernels(found.calls, state))
-    return Network(tuple(found.calls), _outputs_of(found, program, model), state).pruned()
+    dtype = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.get_default_dtype())
+    state.update({name: example.new_tensor(value, dtype=dtype) for name, value in found.literals.items()})
+    network = Network(tuple(found.calls), _outputs_of(found, program, model), state).pruned()
+    if not example.is_floating_point() and index_word(network) is None:
+        raise UnsupportedError(
+            f"{type(model).__name__} computes with its input of integers; let Embedding layers alone read it, or give "
+            "an example of floats."
+        )
+    return network

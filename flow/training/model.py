@@ -13,13 +13,17 @@ from flow.errors import DataError, RecipeError
 from flow.formats import FixedPoint
 from flow.training import calls, layers
 from flow.training.accumulators import FixedAccumulator
+from flow.training.affine import FixedScale
 from flow.training.calls import Call, Network, distinct
+from flow.training.casts import INDEX
 from flow.training.chosen import address_quantizer, cast_quantizer, constant_quantizer, entry_quantizer
 from flow.training.fold import scale_and_shift
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.khot import few_digits
+from flow.training.lookups import FixedLookup, IndexQuantizer
 from flow.training.operators import (
     FixedConcat,
+    FixedMatMul,
     FixedMul,
     FixedPad,
     FixedReduceMax,
@@ -196,6 +200,8 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     spec = builder.specs.of(call)
     if call.overflow is not None:
         spec = replace(spec, overflow=call.overflow)
+    if call.role == INDEX:
+        return kind(IndexQuantizer(call.word, call.name))
     if call.role == "tables":
         return kind(address_quantizer(spec, call.word, call.name))
     return kind(cast_quantizer(spec, call.word, call.name, call.shape))
@@ -232,6 +238,21 @@ def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
     return layers.FixedScaleShift(scale, shift, scale_word, shift_word)
 
 
+def _scale(builder: _Builder, call: calls.Scale) -> nn.Module:
+    held: list[tuple[nn.Parameter, Quantizer] | None] = []
+    for key, role in ((call.scale, "scales"), (call.shift, "shifts")):
+        made = None if key is None else builder.constant(call, key, role, f"{call.name}.{role.removesuffix('s')}")
+        if made is not None and not call.trained:
+            made[0].requires_grad_(False)
+        held.append(made)
+    return FixedScale(held[0], held[1], call.sample, call.shape[0])
+
+
+def _lookup(builder: _Builder, call: calls.Lookup) -> nn.Module:
+    weight, word = builder.constant(call, call.weight, "weights", f"{call.name}.weight")
+    return FixedLookup(weight, word, 1 << builder.words[calls.SOURCE].width)
+
+
 def _digits(word: AnyWord) -> int:
     """Bits of a constant that does as well as the word: of a minifloat its significand, since its point is free."""
     return word.form.mantissa + 1 if isinstance(word, MinifloatWord) else word.width
@@ -259,6 +280,9 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.Dense: _dense,
     calls.Conv2d: _conv2d,
     calls.BatchNorm: _scale_shift,
+    calls.Scale: _scale,
+    calls.Lookup: _lookup,
+    calls.MatMul: lambda builder, call: FixedMatMul(),
     calls.AvgPool2d: _avg_pool,
     Rotate: _rotation,
     calls.Relu: lambda builder, call: layers.FixedRelu(),
@@ -281,5 +305,7 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
 _IDENTITIES: dict[type[Call], Callable[[Any], tuple[object, ...]]] = {
     calls.Dense: lambda call: (call.weight, call.bias),
     calls.Conv2d: lambda call: (call.weight, call.bias, call.stride, call.padding, call.groups, call.dilation),
+    calls.Scale: lambda call: (call.scale, call.shift, call.sample, call.shape),
+    calls.Lookup: lambda call: (call.weight,),
     calls.BatchNorm: lambda call: (call.mean, call.variance, call.gamma, call.beta, call.eps),
 }

@@ -10,6 +10,7 @@ from flow.training.fracs import Frac, Layer, finest, summed
 
 __all__ = [
     "FixedConcat",
+    "FixedMatMul",
     "FixedMul",
     "FixedPad",
     "FixedReduceMax",
@@ -37,6 +38,16 @@ class FixedMul(Layer):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return a * b
+
+    def point(self, *given: Frac) -> Frac:
+        return summed(*given)
+
+
+class FixedMatMul(Layer):
+    """float[B, .., M, K], float[B, .., K, N] -> float[B, .., M, N]."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a @ b
 
     def point(self, *given: Frac) -> Frac:
         return summed(*given)

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from flow.errors import RecipeError
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Network, Table
+from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Lookup, Network, Scale, Table
 from flow.training.spec import Lengths, Spec
 from flow.training.words import Word
 
@@ -52,8 +52,15 @@ def _of_constant(spec: Spec) -> tuple[str, ...]:
 
 def _of_cast(call: Any, spec: Spec) -> tuple[str, ...]:
     """What addresses a table has one word of given length, and what is no fixed point has one point of its own."""
+    if call.role == "index":  # integers, as they come
+        return ()
     single = call.role == "tables" or not isinstance(call.word, Word)
     return (call.role, "rounding", "overflow", "stochastic", *(() if single else ("lengths", "cast_granularity")))
+
+
+def _of_scale(call: Any, spec: Spec) -> tuple[str, ...]:
+    constants = [role for role, key in (("scales", call.scale), ("shifts", call.shift)) if key is not None]
+    return (*constants, *_of_constant(spec))
 
 
 # The fields of a spec that a call depends on.
@@ -61,6 +68,8 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     Dense: _of_weighted,
     Conv2d: _of_weighted,
     BatchNorm: lambda call, spec: ("scales", "shifts", *_of_constant(spec)),
+    Scale: _of_scale,
+    Lookup: lambda call, spec: ("weights", *_of_constant(spec), "stochastic"),
     AvgPool2d: _of_average,
     Table: lambda call, spec: (call.role, "lengths"),
     Cast: _of_cast,

@@ -35,6 +35,7 @@ def quantize(
     Args:
         model: trained in float, anything that torch.export can follow.
         example: float[B, ...]; traces the model and sets the binary points; some hundred training samples serve well.
+            int64[B, ...] where the model only reads rows of embeddings by it.
         spec: word lengths and modes.
         overrides: fields of `Spec` by keyword, such as `weights="s8", activations="u8"`.
 

@@ -14,7 +14,8 @@ __all__ = ["line_of_error", "line_of_trace"]
 # As Python prints a frame: the file, the number of the line, and its text where the source is at hand.
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<number>\d+), in [^\n]*(?:\n {4}(?P<text>[^\n]*))?')
 _HERE = Path(__file__).parent
-_OTHERS = (Path(torch.__file__).parent, _HERE / "importer.py", _HERE / "checks.py")  # where no line is the user's
+# Where no line is the user's.
+_OTHERS = (Path(torch.__file__).parent, *(_HERE / name for name in ("importer.py", "checks.py", "attention.py")))
 
 Frame = tuple[str, int, str]  # file, number, text
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flow.training.aten import activations, linear, moves, pointwise, pooling, shapes, softmax
+from flow.training.aten import (
+    activations,
+    attention,
+    linear,
+    moves,
+    pointwise,
+    pooling,
+    reductions,
+    scaling,
+    shapes,
+    softmax,
+)
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part
 
@@ -17,8 +28,10 @@ __all__ = ["HANDLERS", "SUPPORTED", "Arguments", "Draft", "Part", "RefusedError"
 
 SUPPORTED = (
     "Linear, Conv and ConvTranspose in one and two dimensions (zero padding), BatchNorm1d and BatchNorm2d, ReLU, "
-    f"{', '.join(activations.NAMES)}, Softmax, the sum of two values of one shape, the difference and the product of "
-    "two values, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows), Flatten "
+    f"{', '.join(activations.NAMES)}, PReLU, Softmax, LayerNorm, MultiheadAttention of one sequence with the batch "
+    "first, scaled_dot_product_attention, products of two matrices, Embedding of the input, the sum of two values of "
+    "one shape, the difference and the product of two values, sums and products with numbers and parameters, mean, sum "
+    "and amax, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows), Flatten "
     "and views of other shapes, cat and stack, slices, chunk and split, GLU, transpose and permute, PixelShuffle and "
     "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
 )
@@ -28,6 +41,9 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **pointwise.HANDLERS,
     **activations.HANDLERS,
     **softmax.HANDLERS,
+    **attention.HANDLERS,
+    **reductions.HANDLERS,
+    **scaling.HANDLERS,
     **pooling.HANDLERS,
     **shapes.HANDLERS,
     **moves.HANDLERS,

@@ -46,6 +46,7 @@ class Draft:
         label: the name of a call that no module names; empty means the class of the part without a suffix.
         shares: whether the result lies in the memory of `source`.
         in_place: whether the node also changes `source`.
+        literals: numbers of the forward by the names of the constants that they become.
         transposed: groups of the transposed convolution that this was, whose kernel is then turned; 0 for all else.
     """
 
@@ -55,6 +56,7 @@ class Draft:
     shares: bool = False
     in_place: bool = False
     transposed: int = 0
+    literals: dict[str, float] = field(default_factory=dict)
 
     @property
     def main(self) -> Part:

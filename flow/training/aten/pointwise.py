@@ -11,6 +11,7 @@ from torch import fx
 
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, one
+from flow.training.aten.scaling import added, is_constant, multiplied, subtracted
 from flow.training.calls import Add, Mul, Relu, Sub
 
 __all__ = ["HANDLERS"]
@@ -24,11 +25,15 @@ def _relu(given: Arguments) -> Draft:
     return one(Relu, given.value("self"))
 
 
-def _operands(given: Arguments) -> tuple[fx.Node, fx.Node]:
-    a, b = given.value("self"), given.value("other")
+def _with_constant(given: Arguments) -> bool:
+    """Whether one of the operands is a constant; scaled ones are refused."""
     if given["alpha"] != 1:
         raise RefusedError(f"alpha={given['alpha']}; scale the operand's layer instead")
-    return a, b
+    return is_constant(given, "self") or is_constant(given, "other")
+
+
+def _operands(given: Arguments) -> tuple[fx.Node, fx.Node]:
+    return given.value("self"), given.value("other")
 
 
 def _matching(a: fx.Node, b: fx.Node) -> tuple[fx.Node, fx.Node]:
@@ -41,6 +46,8 @@ def _matching(a: fx.Node, b: fx.Node) -> tuple[fx.Node, fx.Node]:
 
 
 def _add(given: Arguments) -> Draft:
+    if _with_constant(given):
+        return added(given)
     a, b = _operands(given)
     if shape_of(a) != shape_of(b):
         raise RefusedError(f"shapes {shape_of(a)[1:]} and {shape_of(b)[1:]} differ; bring both to one shape first")
@@ -48,11 +55,15 @@ def _add(given: Arguments) -> Draft:
 
 
 def _sub(given: Arguments) -> Draft:
+    if _with_constant(given):
+        return subtracted(given)
     return one(Sub, *_matching(*_operands(given)))
 
 
 def _mul(given: Arguments) -> Draft:
-    return one(Mul, *_matching(given.value("self"), given.value("other")))
+    if is_constant(given, "self") or is_constant(given, "other"):
+        return multiplied(given)
+    return one(Mul, *_matching(*_operands(given)))
 
 
 _ATEN = torch.ops.aten
