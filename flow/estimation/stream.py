@@ -14,12 +14,12 @@ from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
 from flow.estimation.spatial import SPATIAL, scale_shift, table
 from flow.exporters.verilog import Plan, Timing
-from flow.exporters.verilog.constants import scale_shift_context, table_context
+from flow.exporters.verilog.constants import lookup_context, scale_shift_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.windows import is_depthwise
 from flow.formats import Overflow, Rounding
-from flow.ir import Concat, Graph, Linear, Relu, Requantize, RequantizeEach, ScaleShift, Table
+from flow.ir import Concat, Graph, Linear, Lookup, Relu, Requantize, RequantizeEach, ScaleShift, Table
 from flow.synthesis import Family
 
 __all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
@@ -143,6 +143,13 @@ def _table(plan: Plan, node: Table, family: Family) -> Found:
     return table(context["lanes"], width, rom_luts(RomShape(depth, width, width if depth > 1 else 0), family))
 
 
+def _lookup(plan: Plan, node: Lookup, family: Family) -> Found:
+    context = lookup_context(plan, node)
+    width, depth = context["entry_width"], 1 << context["code_width"]
+    parts, usage = table(1, width, rom_luts(RomShape(depth, width, width), family))
+    return parts, usage + Usage(ff=context["place_width"])
+
+
 def _relu(plan: Plan, instance: Instance) -> Found:
     """One LUT a bit, unless a cast behind it absorbs the gates."""
     name, signed = instance_node(plan, instance), numeric(instance.parameters)["InSigned"]
@@ -167,6 +174,8 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
         return _scale_shift(plan, node, family, dsp)
     if isinstance(node, Table):
         return _table(plan, node, family)
+    if isinstance(node, Lookup):
+        return _lookup(plan, node, family)
     if isinstance(node, Concat):
         return moves.concat(plan, node, family)
     if isinstance(node, RequantizeEach):

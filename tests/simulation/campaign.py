@@ -1,7 +1,8 @@
-"""Random graphs through interpreter, ONNX Runtime and C simulation: every node, every code, counted by operator.
+"""Random graphs through interpreter, ONNX Runtime, C simulation, RTL: every node, every code, counted by operator.
 
 python -m tests.simulation.campaign 17            # one graph: its text, and the least of it that still fails
 python -m tests.simulation.campaign 0 300         # so many, fifty in one program
+python -m tests.simulation.campaign 100 2000 --rungs rtl --kept rtl.txt    # goes on where it stopped
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from flow.errors import ExportError
 from flow.exporters.hls import export_hls
 from flow.exporters.onnx import export_onnx
+from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_tree
 from flow.ir import Graph, dump, load, trace
 from flow.ir.text import to_text
@@ -28,6 +30,7 @@ from tests.ir.growing import SHARING
 from tests.ir.random_graphs import drawn
 from tests.ir.shrink import shrunk
 from tests.simulation.batches import precompiled, simulate_together
+from tests.simulation.streams import streamed
 
 SAMPLES = 6
 Codes = dict[str, np.ndarray]
@@ -64,6 +67,8 @@ RUNGS = {
     "onnxruntime": Rung(_onnxruntime, export_onnx),
     "csim": Rung(_csim, export_hls),
 }
+# What takes longer, and so runs on fewer graphs.
+SLOWER = {"rtl": Rung(streamed, export_verilog)}
 
 
 @dataclass
@@ -108,7 +113,7 @@ def campaign(seeds: Sequence[int], folder: Path, rungs: Sequence[str] | None = N
     """Run the graphs of these seeds, in one program of the C simulation; those in one folder share its headers."""
     tally = Tally()
     for name in RUNGS if rungs is None else rungs:
-        rung = RUNGS[name]
+        rung = {**RUNGS, **SLOWER}[name]
         taken = _taken(rung, name, seeds, tally)
         graphs = [drawn(seed) for seed in taken]
         codes = [inputs_of(graph, seed) for graph, seed in zip(graphs, taken, strict=True)]
@@ -123,11 +128,11 @@ def campaign(seeds: Sequence[int], folder: Path, rungs: Sequence[str] | None = N
     return tally
 
 
-def show(seed: int, folder: Path) -> str:
+def show(seed: int, folder: Path, rungs: Sequence[str] = tuple(RUNGS)) -> str:
     """A graph as text, and for each rung that fails the least of it that still does."""
     graph = drawn(seed)
     lines = [to_text(graph)]
-    for name, rung in RUNGS.items():
+    for name, rung in ((name, {**RUNGS, **SLOWER}[name]) for name in rungs):
 
         def first(graph: Graph, codes: np.ndarray, rung: Rung = rung) -> Mismatch | None:
             with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -142,18 +147,34 @@ def show(seed: int, folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _finished(kept: Path | None) -> set[str]:
+    return (
+        {line.split(":")[0] for line in kept.read_text().splitlines()} if kept is not None and kept.exists() else set()
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seed", type=int)
     parser.add_argument("end", type=int, nargs="?")
+    parser.add_argument("--rungs", nargs="*", default=list(RUNGS), choices=[*RUNGS, *SLOWER])
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="what is finished, so that a second run skips it")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.end is None:
-            print(show(given.seed, Path(name)))  # noqa: T201
+            print(show(given.seed, Path(name), given.rungs))  # noqa: T201
             return
+        done = _finished(given.kept)
         for start in range(given.seed, given.end, SHARING):
-            tally = campaign(range(start, min(start + SHARING, given.end)), Path(name))
-            print(start, dict(tally.graphs), tally.codes.total(), "codes", tally.refused, tally.report())  # noqa: T201
+            seeds = range(start, min(start + SHARING, given.end))
+            key = f"{' '.join(given.rungs)} {seeds.start}-{seeds.stop - 1}"
+            if key not in done:
+                tally = campaign(seeds, Path(name), given.rungs)
+                line = f"{key}: {dict(tally.graphs)} {tally.codes.total()} codes {tally.refused} {tally.report()}"
+                print(line, flush=True)  # noqa: T201
+                if given.kept is not None:
+                    with given.kept.open("a") as file:
+                        file.write(line.replace("\n", "; ") + "\n")
 
 
 if __name__ == "__main__":

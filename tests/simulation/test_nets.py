@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from flow.exporters.verilog import export_verilog, make_plan, predict
-from flow.exporters.writer import write_tree
 from flow.ir import trace
 from flow.simulation.compare import compare
-from flow.simulation.rtl_beats import StreamRun, read_project
-from flow.simulation.rtl_program import stream_program
 from tests.nets import NETS, OPTIONS, Design, climbed, design
 from tests.simulation.campaign import campaign
 from tests.simulation.coverage import Coverage
+from tests.simulation.streams import streamed
 
 RUNGS = ("torch", "interpreter", "onnxruntime", "csim")
 WITH_HLS4ML = ("jet_mlp", "conv1d")  # the others in `make test-all`: its compiler takes longest
@@ -35,32 +31,11 @@ def assert_exact(made: Design, folder: Path, rungs: tuple[str, ...]) -> None:
 
 
 def assert_streams(made: Design, folder: Path) -> None:
-    """The streaming RTL shows every code with random pauses; without them every beat moves in the predicted cycle."""
-    write_tree(folder / "rtl", export_verilog(made.graph))
-    project, codes = read_project(made.graph, folder / "rtl"), made.codes
-    runs = [stream_program(project, codes, 0, folder / "b", steady=steady, runs_long=False) for steady in (False, True)]
-    for run in runs:
-        found = compare(made.graph, trace(made.graph, codes), run.codes)
-        assert found.first is None, found.first
-        assert found.values == len(codes) * sum(value.size for value in made.graph.values.values())
-    assert_predicted(made, runs[1])
-
-
-def assert_predicted(made: Design, run: StreamRun) -> None:
-    """Every beat of the first samples, the latency, and the interval once it has settled."""
-    plan = make_plan(made.graph)
-    timing, first = predict(plan), run.cycles["s_axis"][0]
-    ports = {plan.axis(name): cycles for name, cycles in timing.left.items()}
-    for name, cycles in {**timing.moved, **ports}.items():
-        seen = [cycle - first for cycle in run.cycles[name]]
-        common = min(len(seen), len(cycles))
-        assert seen[:common] == cycles[:common], name
-        assert common >= len(cycles) // 2
-    ends = [
-        run.cycles[plan.axis(name)][plan.streams[name].beats - 1 :: plan.streams[name].beats] for name in plan.outputs
-    ]
-    assert max(end[0] for end in ends) - first == timing.latency_cycles
-    assert {int(step) for end in ends for step in np.diff(end[len(end) // 2 :])} == {timing.ii_cycles}
+    """The streaming RTL shows every code of every node, and moves in the predicted cycles."""
+    (codes,) = streamed([made.graph], [made.codes], folder)
+    found = compare(made.graph, trace(made.graph, made.codes), codes)
+    assert found.first is None, found.first
+    assert found.values == len(made.codes) * sum(value.size for value in made.graph.values.values())
 
 
 @pytest.mark.parametrize("name", NETS)

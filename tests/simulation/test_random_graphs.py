@@ -17,6 +17,7 @@ from tests.ir.shrink import shrunk
 from tests.simulation.campaign import RUNGS, Rung, campaign, inputs_of, show
 
 COUNT, ALL = 300, 5000
+STREAMED, ALL_STREAMED = 100, 2000
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,29 @@ def test_three_hundred_graphs(number: int, folder: Path):
 @pytest.mark.parametrize("number", range(COUNT // SHARING, ALL // SHARING))
 def test_five_thousand_graphs(number: int, folder: Path):
     assert_exact(number, folder)
+
+
+def assert_streams(number: int, folder: Path) -> None:
+    """Fifty graphs as RTL: every code of every node with random pauses, and without them in the predicted cycle."""
+    seeds = range(SHARING * number, SHARING * (number + 1))
+    tally = campaign(seeds, folder, ("rtl",))
+    assert not tally.wrong, tally.report()
+    assert tally.refused == []
+    assert tally.graphs == {"rtl": SHARING}
+    assert tally.codes.total() == sum(
+        len(inputs_of(drawn(seed), seed)) * sum(value.size for value in drawn(seed).values.values()) for seed in seeds
+    )
+
+
+@pytest.mark.parametrize("number", range(STREAMED // SHARING))
+def test_a_hundred_graphs_as_rtl(number: int, tmp_path: Path):
+    assert_streams(number, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(STREAMED // SHARING, ALL_STREAMED // SHARING))
+def test_two_thousand_graphs_as_rtl(number: int, tmp_path: Path):
+    assert_streams(number, tmp_path)
 
 
 @pytest.fixture(scope="module")

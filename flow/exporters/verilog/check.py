@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow.errors import ExportError
-from flow.ir import AvgPool2d, Graph, Lookup, MatMul, Node, RequantizeMinifloat
+from flow.ir import AvgPool2d, Graph, Node, RequantizeMinifloat
 
 __all__ = ["check_graph", "has_rtl"]
 
@@ -20,8 +20,6 @@ def _fault(graph: Graph, node: Node) -> str | None:
     value = graph.values[node.name]
     if not value.size:
         return f"has the shape {value.shape} and so no codes, which no stream can carry; leave it out"
-    if isinstance(node, Lookup | MatMul):
-        return f"is a {node.op}, whose streaming RTL is not there yet; export this design with --to hls"
     if isinstance(node, AvgPool2d) and int(node.scale.codes) > _HIGHEST_SCALE:
         return f"scales by {int(node.scale.codes)}, which is above {_HIGHEST_SCALE}; give the factor fewer bits"
     if isinstance(node, RequantizeMinifloat) and node.minifloat.exponent > _MOST_EXPONENT:

@@ -14,9 +14,9 @@ from flow.exporters.verilog.routes import lines_of
 from flow.exporters.verilog.timing import turn_beats
 from flow.exporters.verilog.walk import ZERO, Axis
 from flow.formats import FixedPoint
-from flow.ir import Concat, RequantizeEach, ScaleShift, Table
+from flow.ir import Concat, Lookup, RequantizeEach, ScaleShift, Table
 
-__all__ = ["concat_context", "each_context", "move_context", "scale_shift_context", "table_context"]
+__all__ = ["concat_context", "each_context", "lookup_context", "move_context", "scale_shift_context", "table_context"]
 
 
 def _in_order(plan: Plan, name: str, codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -69,6 +69,29 @@ def table_context(plan: Plan, node: Table) -> dict[str, Any]:
         "entries": {
             pack([code], source.value.format.width): pack([int(node.entries.codes[code - node.first])], width)
             for code in reached
+        },
+    }
+
+
+def lookup_context(plan: Plan, node: Lookup) -> dict[str, Any]:
+    """What the template of rows by number is filled with: their entries by the bits of number and place in the row."""
+    source, stream = plan.operand(node.name), plan.streams[node.name]
+    size, width = node.rows.shape[1], stream.value.format.width
+    place_width = max(1, (size - 1).bit_length())
+    reached = range(source.value.low, source.value.high + 1)
+    return {
+        "module": plan.layer_module(node.name),
+        "rom_module": plan.rom_module(node.name),
+        "origin": origin(node),
+        "size": size,
+        "place_width": place_width,
+        "index_width": source.value.format.width,
+        "code_width": source.value.format.width + place_width,
+        "entry_width": width,
+        "entries": {
+            (index << place_width) | place: pack([code], width)
+            for index in reached
+            for place, code in enumerate(node.rows.codes[index].tolist())
         },
     }
 

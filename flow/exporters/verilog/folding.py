@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from flow.errors import ExportError
 from flow.exporters.verilog.eliminate import Factor, Selection, cheapest
-from flow.exporters.verilog.routes import REDUCTIONS, Layout, layout_of, turns_of
+from flow.exporters.verilog.routes import SERIAL, Layout, layout_of, turns_of
 from flow.exporters.verilog.windows import is_depthwise, windows_of
 from flow.ir import ArgMax, Concat, Conv2d, Graph, Input, Linear, Node, ScaleShift
 
@@ -112,7 +112,7 @@ def _granules(graph: Graph) -> dict[str, int]:
 
 def moves_fit(graph: Graph, layout: Layout, node: Node, lanes: int) -> bool:
     """Whether a node can read its operands and make its result with so many lanes on all sides."""
-    if isinstance(node, REDUCTIONS) and lanes > 1:
+    if isinstance(node, SERIAL) and lanes > 1:
         return False
     if isinstance(node, Concat):
         turns = turns_of(graph, node, layout.orders[node.name])

@@ -16,6 +16,8 @@ from flow.ir import (
     Conv2d,
     Dense,
     Input,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -253,14 +255,20 @@ def _minifloat(plan: Plan, stream: Stream) -> list[Instance]:
 
 
 def _join(plan: Plan, stream: Stream) -> list[Instance]:
+    return _joined(plan, stream, f"u_{stream.name}", _made(stream))
+
+
+def _joined(plan: Plan, stream: Stream, name: str, out: _Handshake) -> list[Instance]:
+    """The sum, the difference or the products of two operands, and what stands before them."""
     node, found = stream.node, list[Instance]()
-    parameters: dict[str, int | str] = {"Lanes": stream.lanes, "Operation": JOINS.index(type(node))}
+    operation = JOINS.index(Mul if isinstance(node, MatMul) else type(node))
+    parameters: dict[str, int | str] = {"Lanes": stream.lanes, "Operation": operation}
     ports = dict(_CLOCK)
     for number, side in enumerate("ab"):
-        queue, upstream = _operand(plan, stream, number)
-        found += queue
+        before, upstream = _operand(plan, stream, number)
+        found += before
         form = plan.operand(node.name, number).value.format
-        shift = 0 if isinstance(node, Mul) else stream.value.format.frac - form.frac
+        shift = 0 if isinstance(node, Mul | MatMul) else stream.value.format.frac - form.frac
         parameters |= {
             f"{side.upper()}Width": form.width,
             f"{side.upper()}Signed": int(form.signed),
@@ -268,8 +276,24 @@ def _join(plan: Plan, stream: Stream) -> list[Instance]:
         }
         ports |= {f"{side}_{port}": signal for port, signal in upstream.sink().items()}
     parameters["OutWidth"] = stream.value.format.width
-    ports |= _made(stream).source()
-    return [*found, Instance("flow_join", f"u_{stream.name}", origin(node), parameters, ports)]
+    return [*found, Instance("flow_join", name, origin(node), parameters, ports | out.source())]
+
+
+def _matmul(plan: Plan, stream: Stream) -> list[Instance]:
+    """The products of every result's terms, and their sum; both exact modulo what holds the sum."""
+    products, form = _inner(stream, "products"), stream.value.format
+    parameters: dict[str, int | str] = {
+        "Lanes": stream.lanes,
+        "Taps": plan.vector_beats(stream.node.name),
+        "Average": 1,
+        "Scale": 1,
+        "InWidth": form.width,
+        "InSigned": int(form.signed),
+        "OutWidth": form.width,
+    }
+    ports = {**_CLOCK, **products.sink(), **_made(stream).source()}
+    sums = Instance("flow_pool", f"u_{stream.name}", f"{origin(stream.node)}: sums", parameters, ports)
+    return [*_joined(plan, stream, f"u_products__{stream.name}", products), sums]
 
 
 def _relu(plan: Plan, stream: Stream) -> list[Instance]:
@@ -328,6 +352,8 @@ _CASES: dict[type[Node], Callable[[Plan, Stream], list[Instance]]] = {
     Conv2d: _layer,
     ScaleShift: _constants,
     Table: _constants,
+    Lookup: _constants,
+    MatMul: _matmul,
     RequantizeEach: _constants,
     RequantizeMinifloat: _minifloat,
     Requantize: _requantize,
@@ -390,6 +416,7 @@ def wires(plan: Plan) -> list[Wire]:
         inner = {f"fifo{plan.side(name, n)}": plan.operand(name, n) for at, n in plan.fifos if at == name}
         inner |= {f"move{plan.side(name, n)}": plan.operand(name, n) for at, n in plan.moves if at == name}
         inner |= {"window": plan.operand(name)} if name in plan.rings else {}
+        inner |= {"products": stream} if isinstance(stream.node, MatMul) else {}
         for what, source in inner.items():
             found += [Wire(f"{stream.name}_{signal}_{what}", bits) for signal, bits in _signals(source.width)]
     return found

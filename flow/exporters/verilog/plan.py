@@ -19,6 +19,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Linear,
+    MatMul,
     Mul,
     Node,
     Relu,
@@ -36,7 +37,7 @@ __all__ = ["JOINS", "MEETING", "OUTSIDE", "WIRES", "Move", "Plan", "Stream", "dr
 
 OUTSIDE = ""  # the reader of a stream that leaves the design
 JOINS = (Add, Sub, Mul)
-MEETING = (*JOINS, Concat)  # operators that read several streams
+MEETING = (*JOINS, MatMul, Concat)  # operators that read several streams
 # Operators without a register: their stream moves as that of their operand does, behind the memory that moves codes.
 WIRES = (Relu, Flatten, Reshape, *MOVING)
 # Operators whose cell passes ready through, so that a layer that reads the host's stream through them needs no FIFO.
@@ -138,7 +139,7 @@ class Plan:
     def side(self, name: str, number: int) -> str:
         """What names of an operand's parts end with: nothing where there is only one."""
         node = self.streams[name].node
-        if isinstance(node, JOINS):
+        if isinstance(node, (*JOINS, MatMul)):
             return f"_{'ab'[number]}"
         return f"_{number}" if isinstance(node, Concat) else ""
 
@@ -184,6 +185,8 @@ class Plan:
             return matrix_shape(node)[1] // self.folding[name].simd
         if isinstance(node, REDUCTIONS):
             return self.graph.operands(node)[0].shape[node.axis]
+        if isinstance(node, MatMul):
+            return self.graph.operands(node)[0].shape[-1]
         return windows.taps if windows else self.operand(name).beats
 
     def neuron_folds(self, name: str) -> int:

@@ -26,6 +26,8 @@ from flow.ir import (
     Graph,
     Input,
     Linear,
+    Lookup,
+    MatMul,
     Mul,
     Node,
     Pad,
@@ -38,11 +40,24 @@ from flow.ir import (
     Upsample,
 )
 
-__all__ = ["MOVING", "REDUCTIONS", "Layout", "Route", "has_images", "layout_of", "lines_of", "period_of", "turns_of"]
+__all__ = [
+    "MOVING",
+    "REDUCTIONS",
+    "SERIAL",
+    "Layout",
+    "Route",
+    "has_images",
+    "layout_of",
+    "lines_of",
+    "period_of",
+    "turns_of",
+]
 
 Places = NDArray[np.int64]
 
 REDUCTIONS = (ReduceMax, ReduceSum)
+# Operators that take one code after the other.
+SERIAL = (*REDUCTIONS, MatMul, Lookup)
 # Operators that are nothing but a way to read their operand.
 MOVING = (Transpose, Slice, Pad, Upsample)
 _JOINS = (Add, Sub, Mul)
@@ -129,14 +144,23 @@ _PICKED: dict[type[Node], Callable[[Any, Places], Places]] = {
 }
 
 
+def _factor(codes: Places, shape: tuple[int, ...], number: int) -> Places:
+    """A factor of a product of matrices as [.., M, N, K], the terms of every result together."""
+    terms = codes[..., :, None, :] if number == 0 else codes.swapaxes(-1, -2)[..., None, :, :]
+    return np.broadcast_to(terms, (*shape, terms.shape[-1]))
+
+
 def _picked(graph: Graph, node: Node, number: int) -> Places:
     """What a node reads of an operand, as indices into it, in the shape in which it reads it."""
     shape = graph.operands(node)[number].shape
     codes = np.arange(graph.operands(node)[number].size, dtype=np.int64).reshape(shape)
     if type(node) in _PICKED:
         return _PICKED[type(node)](node, codes)
-    if isinstance(node, _JOINS):
-        return np.broadcast_to(codes, graph.values[node.name].shape)
+    made = graph.values[node.name].shape
+    if isinstance(node, MatMul):
+        return _factor(codes, made, number)
+    if isinstance(node, (*_JOINS, Lookup)):
+        return np.broadcast_to(codes[..., None] if isinstance(node, Lookup) else codes, made)
     rows, columns = outer_padding(node)
     return np.pad(codes, ((0, 0), (rows, rows), (columns, columns)), constant_values=ZERO) if rows + columns else codes
 
@@ -166,9 +190,13 @@ def _made(graph: Graph, node: Node, orders: dict[str, Order]) -> Order:
         return Order.row_major(shape) if isinstance(node, Dense | ArgMax) else Order.channel_last(shape)
     if isinstance(node, (*_JOINS, Concat)):
         return _joined(graph, node, orders)
+    if isinstance(node, MatMul):
+        return _own(graph, shape)
     order = orders[node.inputs[0]]
     if isinstance(node, REDUCTIONS):
         return Order(shape, _reduced(node, order, source).axes)
+    if isinstance(node, Lookup):
+        return Order(shape, (*order.axes, len(source))) if order.shape == source else Order.row_major(shape)
     if isinstance(node, Transpose) and order.shape == source:
         return order.turned(node.order)
     return _kept(graph, order, source, shape) if isinstance(node, MOVING) else order
@@ -182,7 +210,10 @@ def _wanted(graph: Graph, node: Node, number: int, orders: dict[str, Order]) -> 
         return Order.channel_last((shape[0], *windows.size))
     if isinstance(node, ArgMax):
         return Order.row_major(shape)
-    if isinstance(node, _JOINS) or (isinstance(node, MOVING) and not _turns(node, order, shape)):
+    if isinstance(node, MatMul):
+        made, terms = orders[node.name], graph.operands(node)[0].shape[-1]
+        return Order((*made.shape, terms), (*made.axes, len(made.axes)))
+    if isinstance(node, (*_JOINS, Lookup)) or (isinstance(node, MOVING) and not _turns(node, order, shape)):
         return orders[node.name]
     if isinstance(node, Concat):
         return Order(shape, orders[node.name].axes)

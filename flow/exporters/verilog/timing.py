@@ -38,6 +38,8 @@ from flow.ir import (
     Conv2d,
     Dense,
     Linear,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Node,
     Requantize,
@@ -157,6 +159,14 @@ def _join(network: _Network, stream: Stream) -> None:
     network.add(join(a, b, out), a, b, out)
 
 
+def _products(network: _Network, stream: Stream) -> None:
+    name, products = stream.node.name, Channel()
+    a, b = (network.operand(name, number) for number in (0, 1))
+    out = network.made[name]
+    network.add(join(a, b, products), a, b, products)
+    network.add(gather(products, out, network.plan.vector_beats(name)), products, out)
+
+
 def turn_beats(plan: Plan, name: str) -> list[int]:
     """The number of the part that each beat of a joined stream comes from, until they repeat."""
     stream = plan.streams[name]
@@ -192,6 +202,8 @@ _CASES: dict[type[Node], Callable[[_Network, Stream], None]] = {
     RequantizeMinifloat: _register,
     ScaleShift: _register,
     Table: _register,
+    Lookup: _register,
+    MatMul: _products,
     MaxPool2d: _gather,
     AvgPool2d: _gather,
     ArgMax: _gather,

@@ -10,6 +10,7 @@ from flow.exporters.verilog.buffers import make_plan
 from flow.exporters.verilog.constants import (
     concat_context,
     each_context,
+    lookup_context,
     move_context,
     scale_shift_context,
     table_context,
@@ -21,7 +22,7 @@ from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan
 from flow.exporters.verilog.timing import Timing, predict
 from flow.exporters.writer import Files
-from flow.ir import Concat, Graph, Linear, RequantizeEach, ScaleShift, Table, to_text
+from flow.ir import Concat, Graph, Linear, Lookup, RequantizeEach, ScaleShift, Table, to_text
 
 __all__ = ["METADATA", "export_verilog"]
 
@@ -105,6 +106,10 @@ def _modules(plan: Plan, dsp: bool) -> Files:
             context = table_context(plan, node)
             made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
             made[f"{layer}.sv"] = known.get_template("table.sv.j2").render(context)
+        elif isinstance(node, Lookup):
+            context = lookup_context(plan, node)
+            made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = known.get_template("lookup.sv.j2").render(context)
         elif isinstance(node, RequantizeEach):
             made[f"{layer}.sv"] = known.get_template("each.sv.j2").render(each_context(plan, node))
         elif isinstance(node, Concat):
