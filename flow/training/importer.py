@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch.export import ExportedProgram
 
 from flow.errors import UnsupportedError
 from flow.ir.kernels import forward_kernel
-from flow.training.aten import HANDLERS, SUPPORTED, Arguments, Draft, RefusedError, shape_of
+from flow.training.aten import HANDLERS, RECURRENT, SUPPORTED, ZEROS, Arguments, Draft, RefusedError, shape_of
+from flow.training.aten.draft import Piece
 from flow.training.attention import OTHERWISE, batch_first_attention
 from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Weighted, distinct
 from flow.training.casts import index_word
@@ -94,6 +96,8 @@ class _Importer:
         self.literals: dict[str, float] = {}  # numbers of the forward by the names of their constants
         self.kinds: dict[str, type[Call]] = {}  # each weight -> the calls that it serves
         self.memory: dict[fx.Node, fx.Node] = {}  # each node -> the one in whose memory its result lies
+        self.several: dict[fx.Node, tuple[Any, ...]] = {}  # nodes that stand for several values, by their names
+        self.pieces: dict[str, Piece] = {}  # constants that are made of the model's
         self.calls: list[Call] = []
         self.refused: list[str] = []
         self.silent: set[str] = set()  # paths of layers of many nodes, of which one has been refused
@@ -110,9 +114,13 @@ class _Importer:
                 self.outputs = list(node.args[0])
 
     def _visit(self, node: fx.Node) -> None:
+        if node.target in ZEROS and all(user.target in RECURRENT for user in node.users):
+            return  # a recurrent layer knows a state of zeros by itself
         path, own_layer = _module_path(node)
         handler = HANDLERS.get(node.target)
         try:
+            if self._picked(node):
+                return
             if handler is None:
                 raise RefusedError
             draft = handler(Arguments(node, self.constants))
@@ -131,6 +139,25 @@ class _Importer:
             where = f"in {path!r}" if path else "in the model's own forward"
             where += line_of_trace(node.meta.get("stack_trace"))
             self.refused.append(f"{node.target} {where}" + (f" ({reason})" if reason else ""))
+
+    def _picked(self, node: fx.Node) -> bool:
+        """Whether a node only takes one of several values, as a result of a recurrent layer or the state of one layer.
+
+        Raises:
+            RefusedError: it reads several at once.
+        """
+        held = [self.several[other] for other in node.all_input_nodes if other in self.several]
+        if not held:
+            return False
+        place = _PICKS.get(node.target, lambda *arguments: None)(*node.args[1:])
+        if not isinstance(place, int) or not -len(held[0]) <= place < len(held[0]):
+            raise RefusedError("it reads the last states of several layers at once; take one of them, as h[-1] does")
+        found = held[0][place]
+        if isinstance(found, tuple):
+            self.several[node] = found
+        else:
+            self.names[node], self.memory[node] = found, node
+        return True
 
     def _check_kernel(self, draft: Draft) -> None:
         """A transposed kernel is kept turned, and that of rows as a convolution's: others cannot read it."""
@@ -161,6 +188,11 @@ class _Importer:
         taken = {SOURCE, *(call.name for call in self.calls)}
         stem = distinct(wanted, taken)
         names = {part.suffix: distinct(f"{stem}.{part.suffix}", taken) for part in draft.parts} | {"": stem}
+        if draft.results:
+            self.several[node] = tuple(
+                names[one] if isinstance(one, str) else tuple(names[each] for each in one) for one in draft.results
+            )
+        self.pieces.update(draft.pieces)
         for part in draft.parts:
             inputs = tuple(names[name] if isinstance(name, str) else self.names[name] for name in part.inputs)
             call = part.kind(
@@ -237,6 +269,21 @@ def _returned(found: _Importer, program: ExportedProgram) -> str:
     return f"{len(found.outputs)} results" + (f", {len(constants)} of them constants" if constants else " in groups")
 
 
+# How a node says which of several values it takes, from its arguments behind the values.
+_PICKS: dict[Any, Callable[..., Any]] = {
+    operator.getitem: lambda place: place,
+    torch.ops.aten.select.int: lambda axis, place: place if axis == 0 else None,
+    torch.ops.aten.squeeze.dim: lambda axis: 0 if axis == 0 else None,
+}
+
+
+def _made(piece: Piece, state: dict[str, Tensor]) -> Tensor:
+    total = state[piece.names[0]]
+    for name in piece.names[1:]:
+        total = total + state[name]
+    return total[piece.first : piece.last]
+
+
 def _turned_kernels(transposed: dict[str, int], state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The kernels of transposed convolutions, [I, O/groups, ...], as those of convolutions, [O, I/groups, ...]."""
     return {key: forward_kernel(state[key], groups) for key, groups in transposed.items() if groups}
@@ -276,6 +323,7 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
         )
     held = {**program.state_dict, **program.constants}
     state = {name: held[name].detach() for name in found.constants.values()}
+    state.update({name: _made(piece, state) for name, piece in found.pieces.items()})
     state.update(_turned_kernels(found.transposed, state))
     state.update(_planar_kernels(found.calls, state))
     dtype = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.get_default_dtype())

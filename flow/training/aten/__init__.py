@@ -16,6 +16,7 @@ from flow.training.aten import (
     moves,
     pointwise,
     pooling,
+    recurrent,
     reductions,
     scaling,
     shapes,
@@ -23,8 +24,11 @@ from flow.training.aten import (
 )
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part
+from flow.training.aten.recurrent import RECURRENT, ZEROS
 
-__all__ = ["HANDLERS", "SUPPORTED", "Arguments", "Draft", "Part", "RefusedError", "shape_of"]
+__all__ = [
+    "HANDLERS", "RECURRENT", "SUPPORTED", "ZEROS", "Arguments", "Draft", "Part", "RefusedError", "shape_of",
+]  # fmt: skip
 
 SUPPORTED = (
     "Linear, Conv and ConvTranspose in one and two dimensions (zero padding), BatchNorm1d and BatchNorm2d, ReLU, "
@@ -33,7 +37,8 @@ SUPPORTED = (
     "one shape, the difference and the product of two values, sums and products with numbers and parameters, mean, sum "
     "and amax, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows), Flatten "
     "and views of other shapes, cat and stack, slices, chunk and split, GLU, transpose and permute, PixelShuffle and "
-    "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, Dropout and Identity"
+    "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, LSTM, GRU and RNN (cells, and sequences "
+    "from zeros), Dropout and Identity"
 )
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
@@ -47,4 +52,5 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **pooling.HANDLERS,
     **shapes.HANDLERS,
     **moves.HANDLERS,
+    **recurrent.HANDLERS,
 }

@@ -11,7 +11,7 @@ from flow.ir.kernels import Spread
 from flow.training.aten.arguments import RefusedError, shape_of
 from flow.training.calls import Call, Pad, Reshape
 
-__all__ = ["Draft", "Part", "in_plane", "one", "padded_shape", "passed_on", "planar"]
+__all__ = ["Draft", "Part", "Piece", "in_plane", "one", "padded_shape", "passed_on", "planar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """The rows from `first` to before `last` of the sum of some constants of the model."""
+
+    names: tuple[str, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What one node becomes.
 
@@ -48,6 +57,9 @@ class Draft:
         in_place: whether the node also changes `source`.
         literals: numbers of the forward by the names of the constants that they become.
         transposed: groups of the transposed convolution that this was, whose kernel is then turned; 0 for all else.
+        results: suffixes of the parts that make the node's results where it has several; a tuple of them for a result
+            that stacks values along its first axis.
+        pieces: constants that are made of the model's, by name.
     """
 
     source: fx.Node
@@ -57,6 +69,8 @@ class Draft:
     in_place: bool = False
     transposed: int = 0
     literals: dict[str, float] = field(default_factory=dict)
+    results: tuple[str | tuple[str, ...], ...] = ()
+    pieces: dict[str, Piece] = field(default_factory=dict)
 
     @property
     def main(self) -> Part:
