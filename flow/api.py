@@ -25,7 +25,8 @@ def export(design: Graph, to: str, x: ArrayLike | None = None, **options: Any) -
         to: `onnx`, `hls`, `hls4ml` or `verilog`.
         x: inputs for the vectors of a testbench, as in `simulate`; none where None.
         options: of `hls`: `form="stream"`, `multiplier="shift_add"` and so on, see `flow.exporters.hls.export_hls`;
-            of `verilog`: `architecture="spatial"` and so on, see `flow.exporters.verilog.export_architecture`.
+            of `verilog`: `architecture="spatial"` and so on, see `flow.exporters.verilog.export_architecture`, or how
+            far a streaming design is folded: `target_fps=50_000` or `fit=True`, with `board="pynq_z2"`.
 
     Raises:
         ExportError: no such exporter or option, or a graph that it cannot express.

@@ -91,6 +91,11 @@ def export(
     reuse: Annotated[int | None, typer.Option(help="HLS: products of a sum that share one multiplier.")] = None,
     architecture: Annotated[str | None, typer.Option(help="Verilog: stream or spatial. Default: the recipe's.")] = None,
     depth: Annotated[int | None, typer.Option(help="Verilog, spatial: additions between two registers.")] = None,
+    target_fps: Annotated[
+        float | None, typer.Option(help="Verilog, stream: samples a second at the board's clock.")
+    ] = None,
+    fit: Annotated[bool | None, typer.Option("--fit", help="Verilog, stream: the fastest that fits the board.")] = None,
+    board: Annotated[str | None, typer.Option(help="Of --target-fps and --fit. Default: the recipe's first.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""
@@ -99,7 +104,7 @@ def export(
     with _progress() as report:
         project = project_of(name, build, scales, inputs)
         hls = _given(form=form, multiplier=multiplier, reuse=reuse)
-        verilog = _given(architecture=architecture, depth=depth)
+        verilog = _given(architecture=architecture, depth=depth, target_fps=target_fps, fit=fit, board=board)
         graph = export_stage(project, _split(to), report, {"hls": hls, "verilog": verilog})
     _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(project.folder)!r}.", highlight=False)
 

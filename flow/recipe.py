@@ -72,7 +72,8 @@ class Recipe:
         quantize: keywords of `flow.quantize`; `layers` holds a mapping of its own for each layer.
         argmax: end the design with the index of the highest output.
         hls: options of the HLS exporter: `form`, `part`, `clock_ns`, `reuse`, `multiplier`, `storage`, `layers`.
-        verilog: `architecture`, `stream` or `spatial`, and its options: `folding` and `dsp`, or `depth`.
+        verilog: `architecture`, `stream` or `spatial`, and its options: `dsp` and one of `folding`, `target_fps` and
+            `fit`, or `depth`.
         exports: which of onnx, hls, verilog, hls4ml to write.
         rungs: which rungs of the ladder to climb.
         boards: the boards to estimate for; the first one is the main one.

@@ -3,7 +3,8 @@
 from flow.estimation.boards import Board, list_boards, load_board
 from flow.estimation.cost import Cost, LayerCost, LayerUsage, Measured, Usage
 from flow.estimation.estimate import estimate
-from flow.estimation.measure import measure
+from flow.estimation.fitting import fastest_folding, folding_for_pace
+from flow.estimation.measure import exported_folding, measure
 
 __all__ = [
     "Board",
@@ -13,6 +14,9 @@ __all__ = [
     "Measured",
     "Usage",
     "estimate",
+    "exported_folding",
+    "fastest_folding",
+    "folding_for_pace",
     "list_boards",
     "load_board",
     "measure",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flow.errors import ToolError
 from flow.estimation.boards import Board
@@ -15,7 +16,7 @@ from flow.exporters.verilog import METADATA, Plan, make_plan
 from flow.ir import Graph
 from flow.synthesis import Area, synthesise
 
-__all__ = ["measure"]
+__all__ = ["exported_folding", "measure"]
 
 
 def _sources(project: Path) -> dict[str, str]:
@@ -41,8 +42,19 @@ def _plan(graph: Graph, project: Path) -> Plan:
             f"The RTL of {graph.name!r} is spatial, which the cost model does not know yet; leave out --measure, or "
             "export it with --architecture stream."
         )
-    streams = written["streams"]
-    return make_plan(graph, {entry["node"]: (entry["pe"], entry["simd"]) for entry in streams if "pe" in entry})
+    return make_plan(graph, _folding(written))
+
+
+def _folding(written: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {entry["node"]: (entry["pe"], entry["simd"]) for entry in written["streams"] if "pe" in entry}
+
+
+def exported_folding(project: Path) -> dict[str, tuple[int, int]] | None:
+    """(PE, SIMD) of every layer of an exported streaming design; None where there is none."""
+    if not (project / METADATA).is_file():
+        return None
+    written = json.loads((project / METADATA).read_text())
+    return None if written.get("architecture") == "spatial" else _folding(written)
 
 
 def _layers(graph: Graph, plan: Plan, board: Board, sources: Mapping[str, str]) -> tuple[tuple[LayerUsage, ...], float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow.estimation import estimate, load_board, measure
+from flow.estimation import estimate, exported_folding, load_board, measure
 from flow.progress import Report, silent
 from flow.project import Project
 
@@ -15,7 +15,7 @@ def estimate_stage(project: Project, board: str, measured: bool = False, report:
     """Write `estimate.BOARD.json`, and the same as `estimate.json`.
 
     Args:
-        project: exported.
+        project: exported; a streaming design is estimated as it was folded there.
         board: name of a board.
         measured: synthesise the exported RTL as well; where there is none, say so in the result.
         report: told of both parts.
@@ -25,7 +25,7 @@ def estimate_stage(project: Project, board: str, measured: bool = False, report:
     """
     target, graph = load_board(board), project.graph()
     report(f"estimate: {board}", 0, 1)
-    cost = estimate(graph, target)
+    cost = estimate(graph, target, folding=exported_folding(project.path("rtl")))
     report(f"estimate: {board}", 1, 1)
     if measured and project.path("rtl").is_dir():
         report(f"measure: {board}", 0, 1)

@@ -19,7 +19,8 @@ from flow.progress import Report, silent
 from flow.project import Project
 from flow.recipe import EXPORTS
 from flow.stages.imported import import_onnx
-from flow.stages.origin import origin_of
+from flow.stages.origin import Origin, origin_of
+from flow.stages.pace import with_folding
 
 __all__ = ["EXPORTERS", "export_stage", "exported", "project_of"]
 
@@ -28,7 +29,7 @@ EXPORTERS: Mapping[str, tuple[str, Callable[..., Files]]] = {
     "onnx": ("onnx", lambda graph, codes: {**export_onnx(graph), **_qonnx(graph)}),
     "hls": ("hls", export_hls),
     "hls4ml": ("hls4ml", export_hls4ml),
-    "verilog": ("rtl", lambda graph, codes, **options: export_architecture(graph, **options)),
+    "verilog": ("rtl", lambda graph, codes, **options: export_architecture(graph, **with_folding(graph, options))),
 }
 
 _CHOOSING = ("hls", "verilog")  # exporters with options
@@ -63,6 +64,14 @@ def exported(graph: Graph, name: str, codes: Any, options: Mapping[str, Any]) ->
     return with_manifest(graph, EXPORTERS[name][1](graph, codes, **options))
 
 
+def _options(origin: Origin, name: str, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of the recipe, replaced by what is asked for; its first board is the one to be filled."""
+    found = {**origin.options.get(name, {}), **asked.get(name, {})}
+    if name == "verilog" and (found.get("fit") or "target_fps" in found) and origin.boards:
+        found.setdefault("board", origin.boards[0])
+    return found
+
+
 def export_stage(
     project: Project,
     to: Sequence[str] = (),
@@ -88,11 +97,8 @@ def export_stage(
     digest = origin.digest()
     report("export", 0, len(chosen) + 1)
     graph, codes = origin.lowered()
-    asked = {name: given for name, given in (options or {}).items() if given}
-    made = {
-        EXPORTERS[name][0]: exported(graph, name, codes, {**origin.options.get(name, {}), **asked.get(name, {})})
-        for name in chosen
-    }
+    asked = {name: dict(given) for name, given in (options or {}).items() if given}
+    made = {EXPORTERS[name][0]: exported(graph, name, codes, _options(origin, name, asked)) for name in chosen}
     for name, content in {**dump(graph), "design.txt": to_text(graph)}.items():
         write_file(project.path(name), content)
     write_tree(project.path("vectors"), export_vectors(graph, codes))

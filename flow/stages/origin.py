@@ -29,6 +29,7 @@ class Origin(Protocol):
         exports: exporters that are meant where none is named.
         rungs: rungs that are meant where none is named.
         options: of the exporters that have some, by name.
+        boards: that are meant where none is named.
     """
 
     @property
@@ -39,6 +40,9 @@ class Origin(Protocol):
 
     @property
     def options(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def boards(self) -> Sequence[str]: ...
 
     def digest(self) -> str:
         """A hash of all that the graph follows from."""
@@ -68,6 +72,10 @@ class _Trained:
     @property
     def options(self) -> Mapping[str, Mapping[str, Any]]:
         return {"hls": self.recipe.hls, "verilog": self.recipe.verilog}
+
+    @property
+    def boards(self) -> Sequence[str]:
+        return self.recipe.boards
 
     def digest(self) -> str:
         options = {name: dict(given) for name, given in self.options.items()}
@@ -106,6 +114,7 @@ class _Imported:
     exports: Sequence[str] = _IMPORTED[0]
     rungs: Sequence[str] = _IMPORTED[1]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    boards: Sequence[str] = ()
 
     def digest(self) -> str:
         return self.project.digest([IMPORT, MODEL, "vectors/input.dat"])

@@ -1,9 +1,10 @@
 """The graph as SystemVerilog: `stream`, a folded dataflow of cells, or `spatial`, shifts and additions all at once."""
 
-from flow.exporters.verilog.architectures import ARCHITECTURES, check_options, export_architecture
+from flow.exporters.verilog.architectures import ARCHITECTURES, PACE_OPTIONS, check_options, export_architecture
 from flow.exporters.verilog.buffers import make_plan
 from flow.exporters.verilog.check import has_rtl
-from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, choose_folding
+from flow.exporters.verilog.files import alive
+from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, choose_folding, folding_range
 from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan, Stream
 from flow.exporters.verilog.timing import Timing, predict
@@ -13,15 +14,18 @@ __all__ = [
     "ARCHITECTURES",
     "DEFAULT_TARGET_CYCLES",
     "METADATA",
+    "PACE_OPTIONS",
     "Folding",
     "Order",
     "Plan",
     "Stream",
     "Timing",
+    "alive",
     "check_options",
     "choose_folding",
     "export_architecture",
     "export_verilog",
+    "folding_range",
     "has_rtl",
     "make_plan",
     "predict",

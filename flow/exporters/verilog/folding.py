@@ -8,7 +8,7 @@ every group settles everything. Where codes change places, a group has only lane
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flow.errors import ExportError
@@ -22,6 +22,7 @@ __all__ = [
     "Folding",
     "choose_folding",
     "default_target",
+    "folding_range",
     "layer_cycles",
     "matrix_shape",
     "moves_fit",
@@ -172,6 +173,30 @@ def _factors(graph: Graph, layout: Layout, group: Mapping[str, str]) -> Iterable
             yield Factor((place,), plain)
 
 
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """What can be chosen: the lanes of every group, and what every node costs and takes by them."""
+
+    domains: dict[str, tuple[int, ...]]
+    factors: list[Factor]
+
+    @classmethod
+    def of(cls, graph: Graph) -> _Space:
+        group, layout = _lane_groups(graph), layout_of(graph)
+        return cls(_domains(graph, layout, group), list(_factors(graph, layout, group)))
+
+    def cycles(self, choose: Callable[[tuple[int, ...]], int]) -> int:
+        """Cycles of the slowest node where `choose` says which of a group's lanes are taken."""
+        lanes = {home: choose(domain) for home, domain in self.domains.items()}
+        return max(factor.of(tuple(lanes[name] for name in factor.groups))[0] for factor in self.factors)
+
+
+def folding_range(graph: Graph) -> tuple[int, int]:
+    """Cycles between two samples of the fastest folding of a graph and of the slowest."""
+    space = _Space.of(graph)
+    return space.cycles(max), space.cycles(min)
+
+
 def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, Folding]:
     """The folding of every layer that meets the target with the fewest multipliers and accumulators.
 
@@ -186,15 +211,13 @@ def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, 
     target = default_target(graph) if target_cycles is None else target_cycles
     if target < 1:
         raise ExportError(f"A sample takes at least one cycle, but the target is {target}; ask for 1 or more.")
-    group, layout = _lane_groups(graph), layout_of(graph)
-    domains, factors = _domains(graph, layout, group), list(_factors(graph, layout, group))
-    fastest = {home: max(lanes) for home, lanes in domains.items()}
-    slowest = max(factor.of(tuple(fastest[name] for name in factor.groups))[0] for factor in factors)
-    best = cheapest(domains, factors, max(target, slowest) if target_cycles is None else target)
+    space = _Space.of(graph)
+    least = space.cycles(max)
+    best = cheapest(space.domains, space.factors, max(target, least) if target_cycles is None else target)
     if best is None:
         raise ExportError(
-            f"Design {graph.name!r} takes {slowest} cycles a sample with all lanes it can have, more than the "
-            f"target of {target}; ask for {slowest} or more."
+            f"Design {graph.name!r} takes {least} cycles a sample with all lanes it can have, more than the "
+            f"target of {target}; ask for {least} or more."
         )
     return {node.name: best[node.name] for node in graph if node.name in best}
 

@@ -1,0 +1,121 @@
+"""Foldings for a board: the smallest that keeps a pace, and the fastest whose estimate stays below every ceiling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from flow.errors import ExportError
+from flow.estimation.boards import Board
+from flow.estimation.cost import Cost
+from flow.estimation.estimate import estimate
+from flow.exporters.verilog import alive, choose_folding, folding_range
+from flow.ir import Graph
+
+__all__ = ["fastest_folding", "folding_for_pace"]
+
+Chosen = dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class _Search:
+    """The cheapest foldings of a graph by target, each with its estimate, found once."""
+
+    graph: Graph
+    board: Board
+    dsp: bool
+    found: dict[int, tuple[Chosen, Cost]] = field(default_factory=dict)
+
+    def at(self, target: int) -> tuple[Chosen, Cost]:
+        """The folding of least multipliers and accumulators that takes at most `target` cycles, and its cost."""
+        if target not in self.found:
+            folding = {name: (fold.pe, fold.simd) for name, fold in choose_folding(alive(self.graph), target).items()}
+            self.found[target] = folding, estimate(self.graph, self.board, folding=folding, dsp=self.dsp)
+        return self.found[target]
+
+    def fastest(self) -> tuple[Chosen, Cost] | None:
+        """The fastest that fits, by halving: a slower design is a smaller one; None where not even the slowest does."""
+        low, high = folding_range(alive(self.graph))
+        if self.at(high)[1].over:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            cost = self.at(middle)[1]
+            low, high = (middle + 1, high) if cost.over else (low, min(middle, cost.ii_cycles))
+        return self.at(high)
+
+
+def _pace(board: Board, cycles: int) -> float:
+    return 1e6 * board.clock_mhz / cycles
+
+
+def _cycles(count: int) -> str:
+    return f"{count} cycle{'s' if count > 1 else ''} each"
+
+
+def _excess(cost: Cost) -> str:
+    """By how much a design is larger than its board, in words."""
+    parts = []
+    for key in cost.over:
+        used, limit = getattr(cost.total, key), cost.capacity[key] * cost.ceilings[key] / 100
+        times = f"{used / limit:.2f} times" if limit else "more than"
+        parts.append(f"{used:,.0f} {key.upper()}, {times} the {limit:,.0f} that {cost.board.name} should fill at most")
+    return "; ".join(parts)
+
+
+def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, dsp: bool = False) -> Chosen:
+    """(PE, SIMD) of every layer: the fewest multipliers and accumulators with which a board's clock gives the pace.
+
+    Args:
+        graph: with one input.
+        board: whose `clock_mhz` counts, and whose ceilings the estimate may not pass.
+        samples_per_second: at least; more than 0.
+        dsp: as in `export_verilog`.
+
+    Raises:
+        ExportError: a pace that no folding has, or one that does not fit the board; says what would.
+    """
+    target, (least, most) = int(1e6 * board.clock_mhz // samples_per_second), folding_range(alive(graph))
+    if target < least:
+        raise ExportError(
+            f"Design {graph.name!r} makes at most {_pace(board, least):,.0f} samples a second at the "
+            f"{board.clock_mhz:g} MHz of {board.name}, {_cycles(least)}, not {samples_per_second:,.0f}; ask for "
+            "fewer, or take a board with a faster clock."
+        )
+    search = _Search(graph, board, dsp)
+    folding, cost = search.at(min(target, most))
+    if cost.over:
+        raise ExportError(
+            f"Design {graph.name!r} at {samples_per_second:,.0f} samples a second takes {_excess(cost)}; "
+            f"{_nearest(search)}."
+        )
+    return folding
+
+
+def _nearest(search: _Search) -> str:
+    found = search.fastest()
+    if found is None:
+        return "no folding fits; take a larger board or fewer bits"
+    cycles = found[1].ii_cycles
+    return f"the fastest folding that fits makes {math.floor(_pace(search.board, cycles)):,} ({_cycles(cycles)})"
+
+
+def fastest_folding(graph: Graph, board: Board, *, dsp: bool = False) -> Chosen:
+    """(PE, SIMD) of every layer: the fastest folding whose estimate stays below every ceiling of a board.
+
+    Args:
+        graph: with one input.
+        board: whose ceilings count.
+        dsp: as in `export_verilog`.
+
+    Raises:
+        ExportError: not even the slowest folding fits; says by how much it does not.
+    """
+    search = _Search(graph, board, dsp)
+    found = search.fastest()
+    if found is None:
+        raise ExportError(
+            f"Design {graph.name!r} does not fit {board.name}: in its smallest folding it takes "
+            f"{_excess(search.at(folding_range(alive(graph))[1])[1])}; take a larger board or fewer bits."
+        )
+    return found[0]

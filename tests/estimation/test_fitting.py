@@ -1,0 +1,108 @@
+"""Foldings for a pace and for a board: against every folding there is, and what is said where none does."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from flow.errors import ExportError
+from flow.estimation import Board, Cost, estimate, fastest_folding, folding_for_pace, load_board
+from flow.exporters.verilog import Folding
+from flow.ir import Graph, Linear
+from tests.graphs import mlp_graph, resnet_graph
+
+PYNQ = load_board("pynq_z2")
+
+
+def board_of(luts: float, clock_mhz: float = 100) -> Board:
+    """A board that should take so many LUTs."""
+    held = replace(PYNQ.resources, lut=luts * 100 / PYNQ.ceilings.lut)
+    return replace(PYNQ, name="small", clock_mhz=clock_mhz, resources=held)
+
+
+def every_folding(graph: Graph) -> list[tuple[dict[str, tuple[int, int]], Cost]]:
+    """All PE and SIMD that divide a chain of dense layers, each with its estimate."""
+    layers = [node for node in graph if isinstance(node, Linear)]
+    first = layers[0].weight.shape[1]
+    found = []
+    for lanes in itertools.product(*(range(1, n + 1) for n in (first, *(node.weight.shape[0] for node in layers)))):
+        pairs = list(zip(layers, lanes[1:], lanes[:-1], strict=True))
+        if all(node.weight.shape[0] % pe == 0 and node.weight.shape[1] % simd == 0 for node, pe, simd in pairs):
+            folding = {node.name: (pe, simd) for node, pe, simd in pairs}
+            found.append((folding, estimate(graph, PYNQ, folding=folding)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def small() -> Graph:
+    return mlp_graph(sizes=(8, 6, 4))
+
+
+@pytest.fixture(scope="module")
+def foldings(small: Graph) -> list[tuple[dict[str, tuple[int, int]], Cost]]:
+    found = every_folding(small)
+    assert len(found) == 4 * 4 * 3
+    return found
+
+
+@pytest.mark.parametrize("luts", [330, 400, 550, 800, 1200, 2500])
+def test_the_fastest_that_fits_is_the_fastest_of_all_foldings(luts, small, foldings):
+    chosen = estimate(small, PYNQ, folding=fastest_folding(small, board_of(luts)))
+    fitting = [cost.ii_cycles for _, cost in foldings if cost.total.lut <= luts]
+    assert chosen.total.lut <= luts
+    assert chosen.ii_cycles == min(fitting)
+
+
+@pytest.mark.parametrize("pace", [1e6, 2.1e6, 5e6, 25e6])
+def test_a_pace_is_kept_by_the_fewest_multipliers_and_accumulators(pace, small, foldings):
+    chosen, target = folding_for_pace(small, PYNQ, pace), 1e6 * PYNQ.clock_mhz / pace
+
+    def cost(folding: dict[str, tuple[int, int]]) -> int:
+        return sum(Folding(*pair).cost for pair in folding.values())
+
+    assert estimate(small, PYNQ, folding=chosen).ii_cycles <= target
+    assert cost(chosen) == min(cost(folding) for folding, found in foldings if found.ii_cycles <= target)
+
+
+def test_images_fill_a_board_as_far_as_they_may():
+    graph = resnet_graph(size=4, channels=4)
+    slow, fast = (estimate(graph, PYNQ, folding=fastest_folding(graph, board_of(luts))) for luts in (2200, 6000))
+    assert slow.total.lut <= 2200 < fast.total.lut <= 6000
+    assert fast.ii_cycles < slow.ii_cycles
+
+
+def refusal(call, *arguments) -> str:
+    with pytest.raises(ExportError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_a_pace_that_no_folding_has(small):
+    assert refusal(folding_for_pace, small, PYNQ, 160e6) == (
+        "Design 'mlp' makes at most 100,000,000 samples a second at the 100 MHz of pynq_z2, 1 cycle each, not "
+        "160,000,000; ask for fewer, or take a board with a faster clock."
+    )
+
+
+def test_a_design_larger_than_the_board_says_by_how_much_and_what_fits(small):
+    board = board_of(400)
+    found = estimate(small, PYNQ, folding=fastest_folding(small, board))
+    large = estimate(small, PYNQ, folding=folding_for_pace(small, PYNQ, 25e6))
+    assert refusal(folding_for_pace, small, board, 25e6) == (
+        f"Design 'mlp' at 25,000,000 samples a second takes {large.total.lut:,.0f} LUT, "
+        f"{large.total.lut / 400:.2f} times the 400 that small should fill at most; the fastest folding that fits "
+        f"makes {100_000_000 // found.ii_cycles:,} ({found.ii_cycles} cycles each)."
+    )
+
+
+def test_a_design_that_fits_in_no_folding(small):
+    board, least = board_of(100), min(cost.total.lut for _, cost in every_folding(small))
+    assert refusal(fastest_folding, small, board) == (
+        f"Design 'mlp' does not fit small: in its smallest folding it takes {least:,.0f} LUT, {least / 100:.2f} times "
+        "the 100 that small should fill at most; take a larger board or fewer bits."
+    )
+    assert refusal(folding_for_pace, small, board, 1.0).endswith(
+        "; no folding fits; take a larger board or fewer bits."
+    )
