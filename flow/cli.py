@@ -67,12 +67,18 @@ def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
 
 
 @app.command()
-def train(recipe: RecipeArgument, build: Build = _BUILD) -> None:
+def train(
+    recipe: RecipeArgument,
+    budget: Annotated[
+        str | None, typer.Option(help="What the spatial design may take: 'lut<=8000'. Default: the recipe's.")
+    ] = None,
+    build: Build = _BUILD,
+) -> None:
     """Train in float, then with learned binary points; write checkpoint.pt and train.json."""
     from flow.recipe import load_recipe
     from flow.stages.train import train_stage
 
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe).with_budget(budget)
     with _progress() as report:
         project = train_stage(loaded, recipe, build, report)
     show.training(_out, project)

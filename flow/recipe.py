@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from flow.errors import RecipeError, did_you_mean
+from flow.estimation.budget import Budget
 from flow.exporters.hls.options import Options
 from flow.exporters.verilog import check_options
 
@@ -37,6 +38,9 @@ class Training:
         lr: Adam's step size for weights.
         point_lr: the same for binary points and learned lengths.
         cost: what a bit operation adds to the loss, where `quantize.lengths` is learned; see `bit_operations`.
+        budget: what the spatial design may take, as `lut<=8000`: weights then buy their digits and casts learn their
+            lengths until the design meets it, see `flow.stages.budget`; None for no budget.
+        taught: whether the quantised net learns the float net's answers instead of the labels.
         oscillation: `flips` and `window` of `flow.training.Oscillation`, which stops binary points that swing; an empty
             mapping for its defaults, None for never.
     """
@@ -47,6 +51,8 @@ class Training:
     lr: float = 2e-3
     point_lr: float = 1e-2
     cost: float = 0.0
+    budget: str | None = None
+    taught: bool = False
     oscillation: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
@@ -57,6 +63,8 @@ class Training:
             value = getattr(self, name)
             if not 0.0 <= value < math.inf:
                 raise RecipeError(f"Recipe key 'train.{name}' must be a finite number from 0, not {value}.")
+        if self.budget is not None:
+            Budget.parse(self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +109,25 @@ class Recipe:
         _known("rungs", self.rungs, RUNGS)
         Options.parse(self.hls)
         check_options(self.verilog)
+        if self.train.budget is not None:
+            self._be_spatial(self.train.budget)
         if not self.boards:
             raise RecipeError("Recipe key 'boards' must name at least one board; see `flow boards`.")
+
+    def _be_spatial(self, budget: str) -> None:
+        """A budget is one of the spatial design, which a recipe that names none then makes."""
+        if self.verilog.get("architecture", "spatial") != "spatial":
+            raise RecipeError(
+                f"Recipe key 'train.budget'={budget!r} is for shifts and additions, not for verilog.architecture: "
+                f"{self.verilog['architecture']}; give spatial, or leave the budget out."
+            )
+        object.__setattr__(self, "verilog", {**self.verilog, "architecture": "spatial"})
+
+    def with_budget(self, budget: str | None) -> Recipe:
+        """The same recipe under another budget, or as it is where None."""
+        if budget is None:
+            return self
+        return dataclasses.replace(self, train=dataclasses.replace(self.train, budget=budget))
 
     def training_digest(self) -> str:
         """A hash of all that the trained weights depend on, for resuming."""
@@ -156,6 +181,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "float": _real,
     "str": _TEXT,
     "bool": _BOOL,
+    "str | None": _TEXT,
     "tuple[str, ...]": _texts,
     "Mapping[str, Any]": _mapping,
     "Mapping[str, int] | None": _counts,

@@ -60,6 +60,20 @@ def training(console: Console, project: Project) -> None:
     keys = ("float_accuracy", "post_training_accuracy", "accuracy")
     table.add_row(*(_percent(content[key]) for key in keys))
     console.print(table)
+    if content.get("budget"):
+        _budget(console, content["budget"])
+
+
+def _budget(console: Console, found: dict[str, Any]) -> None:
+    """What was asked for, expected and measured, one line a measurement."""
+    table = Table(title=f"Budget {found['asked']}, {found['tool']} on {found['family']}")
+    for heading in ("estimated LUT", "measured LUT", "accuracy"):
+        table.add_column(heading, justify="right")
+    for entry in found["rounds"]:
+        table.add_row(f"{entry['estimated']:,}", f"{entry['measured']:,}", _percent(entry["accuracy"]))
+    console.print(table)
+    mark = "[green]met[/]" if found["met"] else "[red]not met[/]"
+    console.print(f"Budget {mark}: {found['percent_of_limit']:.1f} % of it in use.", highlight=False)
 
 
 def _place(first: dict[str, Any] | None) -> str:

@@ -66,6 +66,14 @@ def test_whole_numbers_serve_as_reals(written) -> None:
         (GOOD + "train: {epochs: -1}", "Recipe key 'train.epochs' must be at least 0, not -1."),
         (GOOD + "seed: true", "Recipe 'r.yaml': key 'seed' must be a whole number, not True."),
         (GOOD + "train: {cost: -1}", "Recipe key 'train.cost' must be a finite number from 0, not -1.0."),
+        (
+            GOOD + "train: {budget: 8000}",
+            "Recipe 'r.yaml', section 'train': key 'budget' must be a text, not 8000.",
+        ),
+        (
+            GOOD + "train: {budget: few}",
+            "A budget is a resource and its limit such as 'lut<=8000', not 'few'.",
+        ),
         (GOOD + "train: {lr: .nan}", "Recipe key 'train.lr' must be a finite number from 0, not nan."),
         (
             GOOD + "train: {lr: fast}",

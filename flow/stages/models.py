@@ -11,6 +11,7 @@ from flow.datasets import Dataset, load
 from flow.errors import RecipeError
 from flow.project import Project
 from flow.recipe import Recipe, load_recipe
+from flow.stages.budget import QUANTIZE
 
 __all__ = ["dataset_of", "function_of", "network_of", "quantized_of", "recipe_of"]
 
@@ -23,7 +24,8 @@ def recipe_of(project: Project) -> Recipe:
     Raises:
         FlowError: the project is not trained yet.
     """
-    return load_recipe(project.read_json("train.json", "train")["recipe"])
+    held = project.read_json("train.json", "train")
+    return load_recipe(held["recipe"]).with_budget((held.get("budget") or {}).get("asked"))
 
 
 def dataset_of(recipe: Recipe) -> Dataset:
@@ -77,4 +79,5 @@ def quantized_of(recipe: Recipe, data: Dataset, network: Any) -> Any:
     """The network's trainable fixed-point form, calibrated on the first training samples."""
     from flow.training import quantize
 
-    return quantize(network, data.train_x[:_CALIBRATION], **recipe.quantize)
+    needed = {} if recipe.train.budget is None else QUANTIZE
+    return quantize(network, data.train_x[:_CALIBRATION], **{**needed, **recipe.quantize})

@@ -11,6 +11,7 @@ from flow.exporters.writer import write_file
 from flow.progress import Report
 from flow.project import Project
 from flow.recipe import Recipe
+from flow.stages.budget import correct, pricing_of, report_of
 from flow.stages.models import dataset_of, network_of, quantized_of
 
 __all__ = ["train_stage"]
@@ -37,7 +38,9 @@ class _Checkpoint:
         write_file(self.path, pack(self.state))
 
 
-def _fit(part: str, model: Any, data: Dataset, recipe: Recipe, checkpoint: _Checkpoint, report: Report) -> float:
+def _fit(
+    part: str, model: Any, data: Dataset, train: Any, recipe: Recipe, checkpoint: _Checkpoint, report: Report
+) -> float:
     """Train one part, `float` or `learned`, from where the checkpoint left it; the accuracy of its last epoch."""
     from flow.training import Epoch, fit
 
@@ -51,10 +54,10 @@ def _fit(part: str, model: Any, data: Dataset, recipe: Recipe, checkpoint: _Chec
     report(f"train: {part}", len(resumed["epochs"]) if resumed else 0, epochs)
     options: dict[str, Any] = {"batch": recipe.train.batch, "lr": recipe.train.lr, "point_lr": recipe.train.point_lr}
     if part == "learned":
-        options.update(cost=_cost(recipe), oscillation=_oscillation(recipe))
+        options.update(cost=_cost(recipe), oscillation=_oscillation(recipe), pricing=pricing_of(recipe))
     result = fit(
         model,
-        data.train,
+        train,
         data.test,
         epochs=epochs,
         seed=recipe.seed,
@@ -99,6 +102,11 @@ def _check(recipe: Recipe, model: Any) -> None:
             f"Recipe key 'train.cost'={recipe.train.cost} needs epochs to work in, not 'train.epochs'=0; give "
             "some, or leave it out."
         )
+    if recipe.train.budget and not recipe.train.epochs:
+        raise RecipeError(
+            f"Recipe key 'train.budget'={recipe.train.budget!r} needs epochs to work in, not 'train.epochs'=0; give "
+            "some, or leave it out."
+        )
     _oscillation(recipe)
 
 
@@ -118,7 +126,7 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     Raises:
         FlowError: no such data or model, a layer without a fixed-point form, or a folder that cannot be written.
     """
-    from flow.training import accuracy
+    from flow.training import accuracy, answers
 
     project = Project(build / recipe.name)
     checkpoint = _Checkpoint(project, recipe.training_digest())
@@ -129,12 +137,17 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     data, network = dataset_of(recipe), network_of(recipe)
     # What cannot become fixed point is refused before the first epoch.
     _check(recipe, quantized_of(recipe, data, network))
-    float_accuracy = _fit("float", network, data, recipe, checkpoint, report)
+    float_accuracy = _fit("float", network, data, data.train, recipe, checkpoint, report)
     model = quantized_of(recipe, data, network)
     calibrated, post_training = _formats(model), accuracy(model, data.test)
-    learned = _fit("learned", model, data, recipe, checkpoint, report) if recipe.train.epochs else post_training
+    taught = (data.train_x, answers(network, data.train_x)) if recipe.train.taught else data.train
+    learned = _fit("learned", model, data, taught, recipe, checkpoint, report) if recipe.train.epochs else post_training
     if not recipe.train.epochs:
         checkpoint.keep(learned={"model": model.state_dict(), "epochs": []})
+    budget = None
+    if recipe.train.budget is not None:
+        budget = _corrected(model, data, taught, recipe, checkpoint, report)
+        learned = budget["rounds"][-1]["accuracy"]
     project.write_json(
         "train.json",
         {
@@ -146,12 +159,25 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
             "float_accuracy": float_accuracy,
             "post_training_accuracy": post_training,
             "accuracy": learned,
+            "budget": budget,
             "epochs": _epochs(checkpoint.state),
             "calibrated_formats": calibrated,
             "formats": _formats(model),
         },
     )
     return project
+
+
+def _corrected(
+    model: Any, data: Dataset, train: Any, recipe: Recipe, checkpoint: _Checkpoint, report: Report
+) -> dict[str, Any]:
+    """Bring the trained model to its budget, once; what was found."""
+    learned = checkpoint.state["learned"]
+    if "budget" not in learned:
+        rounds = correct(model, data, train, recipe, learned["market"], report)
+        checkpoint.keep(learned={**learned, "model": model.state_dict(), "budget": report_of(recipe, rounds)})
+    found: dict[str, Any] = checkpoint.state["learned"]["budget"]
+    return found
 
 
 def _epochs(state: dict[str, Any]) -> list[dict[str, Any]]:

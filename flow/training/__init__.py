@@ -3,6 +3,7 @@
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded
+from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import (
     NETS,
@@ -21,19 +22,24 @@ from flow.training.oscillation import Oscillation
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
 from flow.training.rung import simulate_torch
+from flow.training.spatial_cost import Calibration, SpatialCost, calibration
 from flow.training.spec import BatchNormMode, Granularity, Lengths, Spec, Word
 
 __all__ = [
     "NETS",
     "BatchNormMode",
+    "Calibration",
     "Data",
     "Epoch",
     "FitResult",
     "Granularity",
     "Lengths",
+    "Market",
     "Oscillation",
+    "Pricing",
     "QuantizedModel",
     "Quantizer",
+    "SpatialCost",
     "Spec",
     "Step",
     "Word",
@@ -43,6 +49,7 @@ __all__ = [
     "answers",
     "bit_operations",
     "calibrating",
+    "calibration",
     "constant_bits",
     "cross_entropy",
     "digits_autoencoder",

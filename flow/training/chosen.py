@@ -12,12 +12,15 @@ from flow.training.cast_points import GroupedCast
 from flow.training.constants import ConstantQuantizer
 from flow.training.khot import digit_projection
 from flow.training.minifloats import MinifloatQuantizer
+from flow.training.priced import DEFAULT_DIGITS, PricedConstant
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Granularity, Lengths, Spec, Word
 from flow.training.widths import SATURATING, LearnedCast, LearnedConstant
 from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord
 
 __all__ = ["address_quantizer", "cast_quantizer", "constant_quantizer", "entry_quantizer"]
+
+_PRICED = ("weights", "biases")  # roles whose digits may have a price
 
 
 def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str) -> Quantizer:
@@ -29,6 +32,8 @@ def constant_quantizer(spec: Spec, role: str, shape: tuple[int, ...], place: str
         shape: of the constant.
         place: the constant, for messages.
     """
+    if spec.priced and role in _PRICED:
+        return PricedConstant(spec.word(role), shape, place, spec.khot or DEFAULT_DIGITS, spec.signed_digits)
     made = _CONSTANTS[type(spec.word(role))](spec, role, shape, place)
     made.stochastic = spec.stochastic and role == "weights"
     return made

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from flow.errors import DataError, UnsupportedError
 from flow.training.guard import check_parameters, check_samples, diverged
+from flow.training.market import Market, Pricing
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
 
@@ -152,11 +153,13 @@ class _Run:
         optimizer: torch.optim.Optimizer,
         cost: Cost | None = None,
         oscillation: Oscillation | None = None,
+        pricing: Pricing | None = None,
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
         self.x, self.y = _tensors(model, train)
         check_samples(self.x)
         self.guard = None if oscillation is None else PointGuard(model, oscillation)
+        self.market = None if pricing is None else Market(model, pricing, steps)
 
     def epoch(self, number: int, seed: int) -> float:
         """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""
@@ -172,11 +175,19 @@ class _Run:
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
         self.optimizer.zero_grad()
         loss = self._loss(x, y, number)
-        (loss if self.cost is None else loss + self.cost(self.model)).backward()
+        self._charged(loss).backward()
         self.optimizer.step()
+        if self.market:
+            self.market.look()
         if self.guard:
             self.guard.look()
         return loss.item()
+
+    def _charged(self, loss: Tensor) -> Tensor:
+        """The loss and what the model costs."""
+        if self.cost is not None:
+            loss = loss + self.cost(self.model)
+        return loss if self.market is None else loss + self.market.penalty()
 
     def _loss(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         try:
@@ -200,6 +211,8 @@ class _Run:
         held = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epochs": rows}
         if self.guard:
             held["guard"] = self.guard.state()
+        if self.market:
+            held["market"] = self.market.state()
         return copy.deepcopy(held)
 
     def restore(self, state: dict[str, Any]) -> list[Epoch]:
@@ -208,6 +221,8 @@ class _Run:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         if self.guard and "guard" in state:
             self.guard.restore(state["guard"])
+        if self.market and "market" in state:
+            self.market.restore(state["market"])
         return [Epoch(*row) for row in state["epochs"]]
 
 
@@ -225,6 +240,7 @@ def fit(
     threads: int = 1,
     cost: Cost | None = None,
     oscillation: Oscillation | None = None,
+    pricing: Pricing | None = None,
     on_epoch: Callable[[Epoch, dict[str, Any]], None] | None = None,
     resume_state: dict[str, Any] | None = None,
 ) -> FitResult:
@@ -249,6 +265,7 @@ def fit(
         cost: added to the loss of every step, such as `lambda model: 1e-6 * bit_operations(model)` where word lengths
             are learned; what `Epoch.loss` says is without it.
         oscillation: stops single binary points that swing, long before `frozen_from` stops all; None for never.
+        pricing: lets digits and learned lengths cost what brings the model to a target, see `flow.training.Market`.
         on_epoch: called after each epoch with it and a state from which training can resume; may raise to stop.
         resume_state: from `on_epoch` or `FitResult`; the model must have the same layers.
 
@@ -264,6 +281,7 @@ def fit(
         _optimizer(model, lr, point_lr),
         cost,
         oscillation,
+        pricing,
     )
     done = run.restore(resume_state) if resume_state else []
     for number in range(len(done), epochs):

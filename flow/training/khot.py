@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flow.formats.khot import KHot, digit_count
 from flow.training.spec import Spec, Word
 
-__all__ = ["DigitProjection", "digit_projection", "few_digits"]
+__all__ = ["DigitProjection", "digit_projection", "few_digits", "nearest_of_halves"]
 
 _PROJECTED = ("weights", "scales")  # what is multiplied by; biases and shifts are only added
 
@@ -27,7 +27,7 @@ def few_digits(code: int, k: int, signed_digits: bool) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _nearest_of_halves(k: int, width: int, signed: bool, signed_digits: bool) -> tuple[int, NDArray[np.float32]]:
+def nearest_of_halves(k: int, width: int, signed: bool, signed_digits: bool) -> tuple[int, NDArray[np.float32]]:
     """The first multiple of one half in a word, in halves, and the legal code next to it and to each that follows.
 
     Legal codes are whole, so what lies between two of them changes hands at a multiple of one half.
@@ -51,7 +51,7 @@ class DigitProjection(nn.Module):
 
     def __init__(self, word: Word, k: int, signed_digits: bool) -> None:
         super().__init__()
-        self.first, codes = _nearest_of_halves(k, word.width, word.signed, signed_digits)
+        self.first, codes = nearest_of_halves(k, word.width, word.signed, signed_digits)
         self.register_buffer("codes", torch.tensor(codes), persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ __all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with
 
 _MAX_KHOT_WORD = 16
 _MAX_TABLE_WORD = 12
-_WHOLE = ("input", "batchnorm", "layers")  # options that no layer has of its own
+_WHOLE = ("input", "batchnorm", "layers", "priced")  # options that no layer has of its own
 _LAYERS = "layers maps module paths to options, such as {'fc1': {'weights': 's4'}}, not"
 
 
@@ -98,6 +98,9 @@ class Spec:
         hadamard: turn the inputs of Linear and Conv2d, and their weights against them, in blocks of 4, 16 or 64, where
             that divides the inputs; None for not. The cast of what is turned follows the turn; see
             `flow.training.rotation`.
+        priced: weights and biases of Linear and Conv2d have as many signed digits, at most `khot` or 3, as are worth
+            their price, which a budget sets in training; `lengths` and `granularity` are then for the others. See
+            `flow.training.priced`.
         layers: other options for single layers, by module path or pattern: `{"fc1": {"weights": "s4"}, "block.*":
             {"granularity": "channel"}}`. Words of activations and sums are those of the cast that follows the layer; a
             function of the model's own forward goes by its name in the graph, such as `add`. A path beats a pattern.
@@ -126,7 +129,7 @@ class Spec:
     lengths: Lengths = Lengths.FIXED
     stochastic: bool = False
     hadamard: int | None = None
-
+    priced: bool = False
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -149,11 +152,12 @@ class Spec:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
         if self.khot is not None:
             self._check_digits()
+        _check_priced(self)
 
     def _check_digits(self) -> None:
         if type(self.khot) is not int or self.khot < 1:
             raise RecipeError(f"khot is a number of digits from 1, or None for any, not {self.khot!r}.")
-        if self.lengths is Lengths.LEARNED:
+        if self.lengths is Lengths.LEARNED and not self.priced:
             raise RecipeError(f"khot={self.khot} needs words of given length, not lengths='learned'; leave one out.")
         for key in ("weights", "scales"):
             if self.word(key).width > _MAX_KHOT_WORD:
@@ -210,6 +214,22 @@ def _check_accumulators(spec: Spec) -> None:
             "accumulator_overflow is WRAP or SAT, as adders are built, not "
             f"{spec.accumulator_overflow.value!r}; choose one of the two."
         )
+
+
+def _check_priced(spec: Spec) -> None:
+    if type(spec.priced) is not bool:
+        raise RecipeError(f"priced is true or false, not {spec.priced!r}.")
+    if not spec.priced:
+        return
+    if spec.stochastic:
+        raise RecipeError("priced=True chooses digits by their price, not by chance; leave out stochastic=True.")
+    for key in ("weights", "biases"):
+        word = spec.word(key)
+        if not (isinstance(word, Word) and word.signed and word.width <= _MAX_KHOT_WORD):
+            raise RecipeError(
+                f"Digits have a price in signed fixed-point words of at most {_MAX_KHOT_WORD} bits like s8, not in "
+                f"{key}={getattr(spec, key)!r}."
+            )
 
 
 def _check_chance(spec: Spec) -> None:

@@ -1,0 +1,156 @@
+"""`flow train --budget`: the training that ends at a budget, measured by synthesis and corrected by what it says.
+
+The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
+into one LUT is a factor that differs from net to net by a fifth or so; so the trained design is exported and
+synthesised, the factor taken from it, the price of digits set to where bits times factor meet the budget, the values
+trained on for a few epochs, and the design measured again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flow.datasets import Dataset
+from flow.estimation import load_board
+from flow.estimation.budget import Budget
+from flow.exporters.verilog.spatial import export_spatial
+from flow.progress import Report
+from flow.recipe import Recipe
+from flow.synthesis import Family, synthesise, tool
+from flow.synthesis import recipe as synthesis_recipe
+
+__all__ = ["QUANTIZE", "Round", "correct", "pricing_of", "report_of"]
+
+# What a budget needs where the recipe does not say otherwise.
+QUANTIZE: dict[str, Any] = {
+    "weights": "s8",
+    "biases": "s8",
+    "activations": "u3",
+    "priced": True,
+    "lengths": "learned",
+    "cast_granularity": "element",
+    "rounding": "TRN",
+}
+_ROUNDS = 5  # corrections at most
+_AIM = 0.985  # of the limit: the middle of what meets it
+_SHARE = 6  # between a correction and its measurement go so many times fewer epochs than in the training
+_RATE = 0.3  # of the training's rate, meanwhile
+_HALVINGS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One measurement.
+
+    Attributes:
+        bits: adder bits of the model.
+        estimated: LUTs that were expected of them.
+        measured: LUTs that Yosys found.
+        accuracy: on the test samples, 0..1.
+    """
+
+    bits: float
+    estimated: int
+    measured: int
+    accuracy: float
+
+
+def _family(recipe: Recipe) -> Family:
+    return load_board(recipe.boards[0]).family
+
+
+def pricing_of(recipe: Recipe) -> Any:
+    """The course of prices for a recipe's budget, None without one."""
+    from flow.training import Pricing, calibration
+
+    if recipe.train.budget is None:
+        return None
+    return Pricing(Budget.parse(recipe.train.budget).limit * _AIM / calibration().lut)
+
+
+def measured_luts(model: Any, recipe: Recipe) -> int:
+    """LUTs of the exported design, ports and registers included."""
+    from flow.lowering import lower
+
+    graph = lower(model, name=recipe.name, argmax=recipe.argmax)
+    options = {"depth": recipe.verilog["depth"]} if "depth" in recipe.verilog else {}
+    files = export_spatial(graph, **options)
+    sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
+    (top,) = (name.removesuffix(".sv") for name in sources if name.endswith("_top.sv"))
+    return synthesise(sources, top, _family(recipe)).area.lut
+
+
+def _reprice(model: Any, market: dict[str, Any], target: float) -> None:
+    """Set the one rate for all digits at which the model costs the target, as near below it as digits allow."""
+    from flow.training import Market, Pricing
+
+    held = Market(model, Pricing(target), 1)
+    held.restore(market)
+    low, high = -60.0, 60.0  # of the rate's logarithm
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        held.set_rate(middle)
+        model.settle()
+        low, high = (low, middle) if float(held.cost().detach()) <= target else (middle, high)
+    held.set_rate(high)
+    model.settle()
+
+
+def correct(
+    model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], report: Report
+) -> list[Round]:
+    """Measure a trained model, and change it in place until its design meets the budget or the rounds are over.
+
+    Args:
+        model: trained with `pricing_of(recipe)`.
+        data: its data set.
+        train: samples and labels that it learnt from.
+        recipe: with a budget.
+        market: the state of the market in which it was trained.
+        report: told of every round.
+
+    Returns:
+        All measurements; the model is left as the last one found it.
+    """
+    from flow.training import SpatialCost, accuracy, calibration, fit
+
+    budget, cost, factor = Budget.parse(recipe.train.budget or ""), SpatialCost(model), calibration().lut
+    rounds: list[Round] = []
+    while True:
+        model.settle()
+        bits = float(cost().detach())
+        found = Round(bits, round(bits * factor), measured_luts(model, recipe), accuracy(model, data.test))
+        rounds.append(found)
+        report("train: budget", len(rounds), _ROUNDS + 1)
+        if budget.met(found.measured) or len(rounds) > _ROUNDS:
+            return rounds
+        factor = found.measured / max(bits, 1.0)
+        _reprice(model, market, budget.limit * _AIM / factor)
+        fit(
+            model,
+            train,
+            data.test,
+            epochs=max(1, recipe.train.epochs // _SHARE),
+            seed=recipe.seed + len(rounds),
+            batch=recipe.train.batch,
+            lr=recipe.train.lr * _RATE,
+            point_lr=0.0,
+            frozen_from=0.0,
+        )
+
+
+def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
+    """What `train.json` holds of a budget."""
+    budget, family, last = Budget.parse(recipe.train.budget or ""), _family(recipe), rounds[-1]
+    return {
+        "asked": str(budget),
+        "met": budget.met(last.measured),
+        "estimated": last.estimated,
+        "measured": last.measured,
+        "percent_of_limit": 100 * last.measured / budget.limit,
+        "rounds": [asdict(entry) for entry in rounds],
+        "family": family.value,
+        "tool": tool(),
+        "recipe": list(synthesis_recipe(family)),
+    }

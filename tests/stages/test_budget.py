@@ -1,0 +1,57 @@
+"""`flow train --budget`: what is refused, and a training that ends where Yosys says it should."""
+
+import pytest
+
+from flow.errors import RecipeError
+from flow.estimation.budget import Budget
+from flow.progress import silent
+from flow.project import Project
+from flow.recipe import Recipe, Training
+from flow.stages.budget import Round, report_of
+from flow.stages.models import recipe_of
+from flow.stages.train import train_stage
+
+TRAINING = Training(float_epochs=8, epochs=24, batch=64, lr=3e-3, taught=True)
+SMALL = Recipe("small", "digits", "digits_mlp", train=TRAINING, quantize={"activations": "u2"})
+
+
+def test_a_recipe_with_a_budget_is_spatial():
+    assert SMALL.with_budget("lut<=900").verilog == {"architecture": "spatial"}
+    assert SMALL.with_budget(None) is SMALL
+    with pytest.raises(RecipeError) as caught:
+        Recipe("a", "digits", "digits_mlp", verilog={"architecture": "stream"}).with_budget("lut<=900")
+    assert str(caught.value) == (
+        "Recipe key 'train.budget'='lut<=900' is for shifts and additions, not for verilog.architecture: stream; give "
+        "spatial, or leave the budget out."
+    )
+
+
+def test_a_budget_needs_epochs(tmp_path):
+    recipe = Recipe("a", "digits", "digits_mlp", train=Training(epochs=0, budget="lut<=900"))
+    with pytest.raises(RecipeError) as caught:
+        train_stage(recipe, "a", tmp_path, silent)
+    assert str(caught.value) == (
+        "Recipe key 'train.budget'='lut<=900' needs epochs to work in, not 'train.epochs'=0; give some, or leave it "
+        "out."
+    )
+
+
+def test_the_report_says_whether_the_last_measurement_meets_it():
+    rounds = [Round(1000.0, 970, 1100, 0.95), Round(880.0, 968, 985, 0.94)]
+    found = report_of(SMALL.with_budget("lut<=1000"), rounds)
+    assert (found["asked"], found["met"], found["estimated"], found["measured"]) == ("lut<=1000", True, 968, 985)
+    assert found["percent_of_limit"] == 98.5
+    assert not report_of(SMALL.with_budget("lut<=1000"), rounds[:1])["met"]
+
+
+@pytest.mark.slow
+def test_yosys_finds_the_trained_design_within_three_percent_of_its_budget(tmp_path):
+    recipe = SMALL.with_budget("lut<=1500")
+    project = train_stage(recipe, "digits_mlp", tmp_path, silent)
+    found = project.read_json("train.json", "train")
+    assert found["budget"]["met"]
+    assert Budget("lut", 1500).met(found["budget"]["measured"])
+    assert found["accuracy"] > 0.7
+    assert recipe_of(Project(tmp_path / "small")).train.budget == "lut<=1500"
+    again = train_stage(recipe, "digits_mlp", tmp_path, silent).read_json("train.json", "train")
+    assert again == found

@@ -1,0 +1,134 @@
+"""Costs counted by hand, and trainings that end where their budget says, resumed to the bit."""
+
+import io
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from flow.errors import RecipeError
+from flow.training import Market, Pricing, SpatialCost, calibration, fit, quantize, seeded
+from flow.training.priced import PricedConstant
+from tests.training.models import example
+from tests.training.test_fit import TEST, TRAIN, same, state_of
+
+GROWTH = calibration().growth
+OPTIONS = {"weights": "s8", "biases": "s8", "activations": "u3", "priced": True, "lengths": "learned"}
+
+
+def network(seed=0):
+    with seeded(seed):
+        return quantize(nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 3)), TRAIN[0][:64], **OPTIONS)
+
+
+def test_the_stored_slope_is_that_of_the_stored_points():
+    held = json.loads((files("flow.training") / "data" / "additions.json").read_text())
+    bits, luts = (np.array([point[key] for point in held["points"]]) for key in ("bits", "lut"))
+    assert held["lut"] == pytest.approx(float(bits @ luts / (bits @ bits)), rel=1e-3)
+    assert len(bits) >= 2 and held["tool"] and held["family"] and held["date"]
+
+
+def test_a_dense_layer_counted_by_hand():
+    model = nn.Sequential(nn.Linear(3, 2))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 0.75, 0.0], [0.5, 0.0, 0.0]]))
+        model[0].bias.copy_(torch.tensor([0.5, 0.0]))
+    qmodel = quantize(model, example((3,)), weights="s8", biases="s8", input="s4", priced=True)
+    qmodel.settle()
+    # 0.75 = 1 - 0.25, so the first row has three digits, two additions, and a bias.
+    assert float(SpatialCost(qmodel)()) == pytest.approx(2 * (4 + GROWTH) + (4 + GROWTH))
+
+
+def test_a_convolution_counts_at_every_position_and_a_cast_for_every_value():
+    model = nn.Sequential(nn.Conv2d(1, 1, 2, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 1, bias=False))
+    with torch.no_grad():
+        model[0].weight.fill_(0.5)
+        model[3].weight.fill_(1.0)
+    qmodel = quantize(model, example((1, 3, 3)), weights="s8", activations="u4", input="u3", priced=True)
+    qmodel.settle()
+    assert float(SpatialCost(qmodel)()) == pytest.approx(4 * 3 * (3 + GROWTH) + 4 * (4 + 1) + 3 * (4 + GROWTH))
+
+
+def test_words_without_a_price_count_with_the_digits_they_have():
+    model = nn.Sequential(nn.Linear(2, 1, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[7 / 8, 0.5]]))
+    qmodel = quantize(model, example((2,)), weights="s4", input="s4")
+    assert float(SpatialCost(qmodel)()) == pytest.approx(2 * (4 + GROWTH))  # 7 = 8 - 1
+
+
+def test_the_slope_reaches_learned_lengths():
+    qmodel = network()
+    qmodel.settle()
+    SpatialCost(qmodel)().backward()
+    lengths = [held for name, held in qmodel.named_parameters() if name.endswith("quantizer.integer")]
+    assert lengths and all(held.grad is not None and float(held.grad.abs().sum()) > 0 for held in lengths)
+
+
+def test_training_ends_at_the_target_and_the_target_prunes():
+    costs = {}
+    for target in (120.0, 240.0):
+        qmodel = network()
+        result = fit(qmodel, TRAIN, TEST, epochs=40, seed=0, batch=16, lr=5e-3, pricing=Pricing(target))
+        qmodel.settle()
+        costs[target] = float(SpatialCost(qmodel)().detach())
+        assert result.accuracy > 0.9
+    assert costs[120.0] == pytest.approx(120, rel=0.15)
+    assert costs[240.0] == pytest.approx(240, rel=0.15)
+
+
+def test_a_training_with_prices_resumes_to_the_bit():
+    whole = network()
+    fit(whole, TRAIN, TEST, epochs=6, seed=0, pricing=Pricing(90.0))
+    states = []
+    stopped = network()
+    fit(
+        stopped,
+        TRAIN,
+        TEST,
+        epochs=6,
+        seed=0,
+        pricing=Pricing(90.0),
+        on_epoch=lambda epoch, state: states.append(state),
+    )
+    buffer = io.BytesIO()
+    torch.save(states[2], buffer)
+    buffer.seek(0)
+    again = network(seed=1)
+    fit(again, TRAIN, TEST, epochs=6, seed=0, pricing=Pricing(90.0), resume_state=torch.load(buffer, weights_only=True))
+    same(state_of(whole), state_of(again))
+    assert any(int(m.bought.sum()) for m in whole.modules() if isinstance(m, PricedConstant))
+
+
+def test_one_rate_sets_all_prices_and_more_of_it_buys_less():
+    qmodel = network()
+    result = fit(qmodel, TRAIN, TEST, epochs=4, seed=0, pricing=Pricing(90.0))
+    market = Market(qmodel, Pricing(90.0), 1)
+    market.restore(result.state["market"])
+    found = []
+    for logarithm in (-20.0, -8.0, -6.0, -4.0, 20.0):
+        market.set_rate(logarithm)
+        qmodel.settle()
+        found.append(sum(int(m.bought.sum()) for m in qmodel.modules() if isinstance(m, PricedConstant)))
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": 0.0}, "A price needs a target and an exchange above 0, not 0.0 and 300.0; give others."),
+        (
+            {"target": 9.0, "start": 0.7},
+            "Prices start, reach their target and are held at shares of the training in this order in 0..1, not at "
+            "0.7, 0.6 and 0.8; give others.",
+        ),
+    ],
+)
+def test_prices_without_meaning_are_refused(options, message):
+    with pytest.raises(RecipeError) as caught:
+        Pricing(**options)
+    assert str(caught.value) == message
