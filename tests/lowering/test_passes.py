@@ -43,6 +43,7 @@ from flow.lowering.passes import (
     simplify,
 )
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+from tests.ir.random_graphs import drawn
 
 DATA = Path(__file__).parent / "data"
 
@@ -88,6 +89,21 @@ def test_every_pass_keeps_every_output_of_random_graphs(batch: int):
             compared += same(graph, after, seed)
             graph = after
     assert compared > 10_000
+
+
+@pytest.mark.parametrize("batch", range(3))
+def test_every_pass_keeps_every_output_of_graphs_of_every_operator(batch: int):
+    """As the campaign draws them: all operators, formats and modes, several outputs; and twice is once."""
+    compared = 0
+    for seed in range(50 * batch, 50 * batch + 50):
+        graph = drawn(seed)
+        for step in PASSES:
+            after = step(graph)
+            compared += same(graph, after, seed, 20)
+            graph = after
+        once = simplify(drawn(seed))
+        assert simplify(once) == once
+    assert compared > 100_000
 
 
 @pytest.mark.parametrize("batch", range(4))
