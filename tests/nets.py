@@ -22,6 +22,7 @@ from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
 from flow.training import (
     QuantizedModel,
     bit_operations,
+    digits_attention,
     digits_autoencoder,
     digits_branches,
     digits_conv1d,
@@ -125,6 +126,7 @@ NETS: dict[str, Net] = {
         digits_autoencoder, lambda: digits_autoencoder(8), digits, {"weights": "s5", "activations": "u5"},
         loss=_difference, argmax=False,
     ),
+    "attention": Net(lambda: digits_attention(8), digits_attention, digits, {"activations": "s8", "tables": "u10"}),
 }  # fmt: skip
 
 # What every net must bear; `khot` and learned lengths exclude each other and minifloats.

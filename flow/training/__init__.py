@@ -7,6 +7,7 @@ from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import (
     NETS,
+    digits_attention,
     digits_autoencoder,
     digits_branches,
     digits_conv1d,
@@ -52,6 +53,7 @@ __all__ = [
     "calibration",
     "constant_bits",
     "cross_entropy",
+    "digits_attention",
     "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",

@@ -9,6 +9,7 @@ from flow.ir import Add, AvgPool2d, Conv2d
 from flow.lowering import encode_input, lower
 from flow.training import (
     NETS,
+    digits_attention,
     digits_autoencoder,
     digits_branches,
     digits_conv1d,
@@ -44,6 +45,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
         (lambda: resnet8(channels=3), 78042, (3, 32, 32)),
         (mobilenet, 2858, (1, 8, 8)),
         (digits_conv1d, 1530, (1, 8, 8)),
+        (digits_attention, 144 + 128 + 816 + 272 + 544 + 528 + 64 + 170, (1, 8, 8)),
     ],
 )
 def test_parameters_and_answers(make, parameters, sample):

@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 
+from flow.training.nets.attention import digits_attention
 from flow.training.nets.branches import digits_branches
 from flow.training.nets.convolutional import digits_conv1d, lenet, mobilenet
 from flow.training.nets.decoders import digits_autoencoder
@@ -16,6 +17,7 @@ from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet
 __all__ = [
     "NETS",
     "Residual",
+    "digits_attention",
     "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",
@@ -35,6 +37,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "digits_resnet8": partial(resnet8, width=8),
     "digits_mobilenet": mobilenet,
     "digits_conv1d": digits_conv1d,
+    "digits_attention": digits_attention,
     "jet_mlp": jet_mlp,
     "glyph_lenet": partial(lenet, classes=62),
     # 28x28 grey pixels, 62 classes; at width 8 behind a stride of 2, one processor core trains it.
