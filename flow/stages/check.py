@@ -58,7 +58,7 @@ def check_model(model: str, shape: tuple[int, ...] = (), scales: str = "error") 
     return Checked(model, operators_of(*_torch_model(model, shape)))
 
 
-def _torch_model(model: str, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.float32]]:
+def _torch_model(model: str, shape: tuple[int, ...]) -> tuple[Any, NDArray[Any]]:
     """A torch module, and two samples for it."""
     if ":" not in model:
         recipe = load_recipe(model)
@@ -67,4 +67,12 @@ def _torch_model(model: str, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.fl
         raise RecipeError(
             f"A function says nothing of its input: give a sample's shape for {model!r}, as in --shape 1,28,28."
         )
-    return function_of(model, Path(), place="The model")(), np.zeros((2, *shape), dtype=np.float32)
+    made = function_of(model, Path(), place="The model")()
+    return made, np.zeros((2, *shape), dtype=np.int64 if _reads_rows(made, shape) else np.float32)
+
+
+def _reads_rows(model: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a module takes integers and no floats, as one does whose input numbers rows of an Embedding."""
+    from flow.training.supported import takes
+
+    return not takes(model, np.zeros((2, *shape), np.float32)) and takes(model, np.zeros((2, *shape), np.int64))

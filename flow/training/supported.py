@@ -8,9 +8,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+from flow.errors import DataError
+from flow.training.checks import check_forward
 from flow.training.importer import import_network
 
-__all__ = ["operators_of"]
+__all__ = ["operators_of", "takes"]
 
 
 def operators_of(model: nn.Module, example: ArrayLike) -> dict[str, int]:
@@ -25,3 +27,12 @@ def operators_of(model: nn.Module, example: ArrayLike) -> dict[str, int]:
     """
     network = import_network(model, torch.as_tensor(example))
     return dict(Counter(type(call).__name__.lower() for call in network.calls))
+
+
+def takes(model: nn.Module, example: ArrayLike) -> bool:
+    """Whether the forward of `model` runs on `example`, one batch of inputs."""
+    try:
+        check_forward(model, torch.as_tensor(example))
+    except DataError:
+        return False
+    return True

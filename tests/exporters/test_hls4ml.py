@@ -29,6 +29,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    MatMul,
     Relu,
     Requantize,
     RequantizeEach,
@@ -36,6 +37,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Tensor,
+    Transpose,
     Upsample,
     trace,
 )
@@ -304,6 +306,21 @@ def test_ports_wider_than_a_double_are_refused():
     )
     narrow = Requantize(name="y", inputs=("fc",), format=fmt("s40.10"))
     assert reasons(Graph("wide", (*nodes, narrow), ("y",))) == {}
+
+
+def test_a_product_of_large_matrices_is_refused():
+    nodes = (
+        Input(name="x", shape=(16, 8), format=fmt("s4.0")),
+        Transpose(name="turned", inputs=("x",), order=(1, 0)),
+        MatMul(name="y", inputs=("x", "turned")),
+        MatMul(name="small", inputs=("turned", "x")),
+    )
+    assert reasons(Graph("wide", nodes, ("y", "small"))) == {
+        "y": "hls4ml has no product of two matrices, and copies for one would take 262,144 weights, over 65,536",
+        "small": "hls4ml has no product of two matrices, and copies for one would take 131,072 weights, over 65,536",
+    }
+    narrow = (replace(nodes[0], shape=(8, 8)), *nodes[1:])
+    assert reasons(Graph("narrow", narrow, ("y", "small"))) == {}
 
 
 def test_upsampling_beyond_hls4mls_fractions_is_refused():

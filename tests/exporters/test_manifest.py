@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +30,24 @@ def test_every_export_has_one_that_is_the_same_twice(to: str):
         content = one[name]
         assert value == hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
     assert not re.search(r"/(home|root|tmp|work|usr)/|20\d\d-\d\d", str(one["manifest.json"]))
+
+
+def test_the_same_bytes_under_another_hash_seed():
+    """Every file of every exporter but hls4ml's, which has a test of its own."""
+    program = (
+        "import flow; from tests.ir.every_operator import attention_operators;"
+        "from tests.graphs import resnet_graph;"
+        "print([flow.export(*each)['manifest.json'] for each in [(resnet_graph(), 'onnx'), (resnet_graph(), 'hls'),"
+        "(resnet_graph(), 'verilog'), (attention_operators(), 'hls'), (attention_operators(), 'onnx')]])"
+    )
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert one == two
+    assert one.count(b"sha") + one.count(b".h") > 50
 
 
 def test_changed_and_missing_files_are_named(tmp_path: Path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from flow.ir import (
     Flatten,
     Graph,
     Input,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -245,6 +248,12 @@ REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
     ),
     (X, Table, {"entries": ones(15), "first": 1}, "the entries serve codes 1..15, but the input has 0..15"),
     (X, Table, {"entries": ones(4, 4), "first": 0}, "the entries must have one axis, not (4, 4)"),
+    (X, Lookup, {"rows": ones(15, 2)}, "the rows serve 0..14, but the input has 0..15"),
+    (X, Lookup, {"rows": ones(16)}, "the rows must have two axes, not (16,)"),
+    (
+        replace(X, format=fmt("u4.1")), Lookup, {"rows": ones(16, 2)},
+        "the input of format u4.1 holds no integers; cast it to no fractional bits",
+    ),
     (X, ReduceMax, {"axis": 1}, "axis 1 is none of the input's 1 axes (4,)"),
     (IMAGE, ReduceSum, {"axis": -1}, "axis -1 is none of the input's 3 axes (2, 5, 5)"),
     (X, Reshape, {"shape": (2, 3)}, "the 4 codes of (4,) do not fill the shape (2, 3)"),
@@ -290,6 +299,16 @@ def test_shapes_that_do_not_match_place_by_place(operator: type[Node], shape: tu
     message = refusal(source, *nodes, operator(name="y", inputs=("a", "b")))
     assert message == (
         f"{operator.__name__} 'y': input shapes (25, 2) and {shape} do not match; each axis must agree or be 1."
+    )
+
+
+@pytest.mark.parametrize("shapes", [((5, 2), (5, 2)), ((2, 5), (5, 1, 2)), ((10,), (10,)), ((2, 5, 1), (1, 1, 10))])
+def test_factors_that_are_no_matrices_of_matching_sizes(shapes: tuple[tuple[int, ...], ...]):
+    source = Input(name="x", shape=(10,), format=fmt("u4.0"))
+    nodes = [Reshape(name=name, inputs=("x",), shape=sizes) for name, sizes in zip("ab", shapes, strict=True)]
+    assert refusal(source, *nodes, MatMul(name="y", inputs=("a", "b"))) == (
+        f"MatMul 'y': input shapes {shapes[0]} and {shapes[1]} are not [.., M, K] and [.., K, N] with the same axes in "
+        "front."
     )
 
 

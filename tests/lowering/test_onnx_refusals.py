@@ -124,6 +124,13 @@ REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
                       "Gather 'n1' (its indices [0, 2, 1] are not evenly spaced; use a slice)"),
     "gather_data": ((2, 3), lambda m: m.op("Gather", m.last, axis=2),
                     "Gather 'n1' (its indices depend on the data; only constant ones have a form here)"),
+    "rows_fraction": ((4,), lambda m: m.op("Gather", np.eye(4), m.last, source="", axis=0),
+                      "Gather 'n1' (its indices are no integers but s8.4; put a Quant of scale 1 before it)"),
+    "rows_axis": ((4,), lambda m: m.op("Gather", np.eye(4), m.last, source="", axis=1),
+                  "Gather 'n1' (it picks by data from other than rows of a matrix; only those have a form here)"),
+    "rows_few": ((4,), lambda m: (m.quant(1.0, 3.0, signed=0), m.op("Gather", np.eye(4), m.last, source="", axis=0)),
+                 "Gather 'n2' (its indices range over 0..7, but there are 4 rows; add rows up to the last code that "
+                 "the Quant before it lets through)"),
     "gather_axis": ((3,), lambda m: m.op("Gather", np.array(1), axis=1),
                     "Gather 'n1' (it leaves samples without an axis; gather a list of one index)"),
     "reshape": ((2, 3), lambda m: m.op("Reshape", np.array([2, 3])),
@@ -154,6 +161,18 @@ REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
     "infinity": ((4,), lambda m: m.op("MatMul", np.full((4, 4), np.inf)),
                  "MatMul 'n1' (its constant holds NaN or infinity; train the network again)"),
 }  # fmt: skip
+
+
+def test_rows_of_an_embedding_with_a_scale_each_are_refused():
+    model = Model((4,))
+    index = model.quant(1.0, 3.0, signed=0)
+    steps, zero, width = 0.3 + np.arange(8.0)[:, None] / 7, np.asarray(0.0), np.asarray(4.0)
+    rows = model.op("Quant", np.ones((8, 2)), steps, zero, width, source="", signed=1, narrow=0, rounding_mode="ROUND")
+    model.op("Gather", rows, index, source="", axis=0)
+    assert refused(model, scales="dyadic") == (
+        "ONNX graph 'hand' uses what has no fixed-point form: Gather 'n2' (its rows have a scale each; quantise them "
+        "per tensor)."
+    )
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -17,6 +17,9 @@ from torch import nn
 def good():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
 
+def words():
+    return nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2))
+
 def strange():
     return nn.Sequential(nn.Softshrink(), nn.Flatten(), nn.Hardshrink(), nn.Linear(64, 10))
 """
@@ -35,6 +38,10 @@ def test_a_recipe_is_checked_with_its_data():
 
 def test_a_function_is_checked_with_a_shape(nets: str):
     assert check_model(f"{nets}:good", (1, 8, 8)).operators == {"flatten": 1, "dense": 2, "relu": 1}
+
+
+def test_a_function_whose_input_numbers_rows_is_checked_with_integers(nets: str):
+    assert check_model(f"{nets}:words", (3,)).operators == {"lookup": 1, "flatten": 1, "dense": 1}
 
 
 def test_a_function_lists_all_that_is_missing(nets: str):
