@@ -1,0 +1,137 @@
+"""The measured units compute what they are said to: every form against exact integers, on random codes and the ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.estimation.characterise import rtl_sources
+from flow.formats import FixedPoint, Minifloat, Overflow, Rounding, cast, encode_integers, lmul_packed
+from flow.simulation.rtl_verilator import ProgramJob, run_program
+from flow.studies.compare.entries import Entry, Kind, all_entries
+from flow.studies.compare.products import products
+from flow.studies.compare.units import HEADROOM, TERMS, Unit, accumulator_width, modules, units_of
+from flow.synthesis import Family
+
+ROUNDS = 200
+ENTRIES = {entry.name: entry for entry in all_entries()}
+LANES = {Unit.MULTIPLIER: 1, Unit.MAC: 1, Unit.DOT8: 8, Unit.DOT32: 32, Unit.DOT8_BACK: 8}
+
+
+def signed(codes, bits):
+    return codes - ((codes >> (bits - 1)) << bits)
+
+
+def integers(entry: Entry, codes):
+    """What codes stand for, in steps."""
+    if entry.element in (Kind.INTEGER, Kind.KHOT):
+        values = signed(codes, entry.bits)
+        return np.maximum(values, -(1 << (entry.bits - 1)) + 1) if entry.kind is Kind.BLOCK else values
+    if entry.element is Kind.SIGN_MAGNITUDE:
+        size = entry.bits - 1
+        return np.where(codes >> size, -1, 1) * (codes % (1 << size))
+    return entry.form.integers(codes)
+
+
+def khot_integers(entry: Entry, codes):
+    """What the fields of a K-hot weight stand for."""
+    size = entry.bits.bit_length()
+    total = np.zeros_like(codes)
+    for digit in range(entry.digits):
+        field = codes >> (digit * (size + 1))
+        exponent, negative = field % (1 << size), (field >> size) & 1
+        total += np.where(exponent < entry.bits, (1 - 2 * negative) << np.minimum(exponent, entry.bits - 1), 0)
+    return total
+
+
+def multiplied(entry: Entry, product, a, b):
+    """Exact products as Python integers, of the shape of the codes."""
+    if entry.kind is Kind.LMUL:
+        size = entry.bits - 1
+        plain = lmul_packed(a % (1 << size), b % (1 << size), entry.form, entry.offset)
+        return np.where((a ^ b) >> size, -1, 1) * entry.form.integers(plain)
+    fields = entry.kind is Kind.KHOT and product.name in ("khot", "shift")
+    right = khot_integers(entry, b) if fields else integers(entry, b)
+    return integers(entry, a).astype(object) * right.astype(object)
+
+
+def rounded(entry: Entry, product, sums):
+    """The codes of exact sums in the entry's own format, as the usual casts of flow make them."""
+    if entry.element in (Kind.INTEGER, Kind.KHOT):
+        width = accumulator_width(product.low, product.high, 8)
+        shift = max(width - entry.bits - HEADROOM, 0)
+        form = FixedPoint(entry.bits, 0)
+        return cast(sums.astype(np.int64), shift, form, Rounding.RND, Overflow.SAT) % (1 << entry.bits)
+    form = entry.form if entry.exponent else Minifloat.standard(1, entry.bits - 2)
+    bound = 8 * max(-product.low, product.high)
+    width = bound.bit_length() + 1
+    shift = max(width - ((1 << form.exponent) + form.mantissa) - HEADROOM, 0)
+    return encode_integers(sums, shift + form.frac, form)
+
+
+def bench(cells: dict[str, tuple[int, int, bool]]) -> str:
+    """Drives every module with random codes, the first of them all zeros and all ones."""
+    text = "module bench (input logic clk_i);\n  int file, round_q = 0;\n"
+    shown = ""
+    for name, (a, b, clocked) in cells.items():
+        text += f"  logic [{a - 1}:0] a_{name}; logic [{b - 1}:0] b_{name};\n"
+        port = {"mac": "acc_o", "mul": "p_o"}.get(name.rpartition("_")[2], "y_o")
+        clock = ".clk_i, .rst_ni(round_q > 1), " if clocked else ""
+        text += f"  {name} u_{name} ({clock}.a_i(a_{name}), .b_i(b_{name}), .{port}());\n"
+        shown += f'    $fdisplay(file, "{name} %h %h %h", a_{name}, b_{name}, u_{name}.{port});\n'
+        for side, bits in (("a", a), ("b", b)):
+            chunks = ", ".join("$urandom" for _ in range(-(-bits // 32)))
+            value = f"{bits}'({{{chunks}}})"
+            shown += f"    {side}_{name} <= round_q == 0 ? '0 : round_q == 1 ? '1 : {value};\n"
+    text += '  initial file = $fopen("words.txt", "w");\n  always @(posedge clk_i) begin\n'
+    text += (
+        f"    if (round_q > 1) begin\n{''.join(x + chr(10) for x in shown.splitlines() if 'fdisplay' in x)}    end\n"
+    )
+    text += "".join(x + "\n" for x in shown.splitlines() if "fdisplay" not in x)
+    return text + f"    round_q <= round_q + 1;\n    if (round_q > {ROUNDS}) $finish;\n  end\nendmodule\n"
+
+
+def codes(value: int, bits: int, lanes: int):
+    return np.array([(value >> (lane * bits)) % (1 << bits) for lane in range(lanes)], dtype=np.int64)
+
+
+def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
+    """How many results of all forms were compared with exact ones."""
+    texts, cells, meaning = {}, {}, {}
+    for name in names:
+        entry = ENTRIES[name]
+        for product in products(entry, family, dsp, every):
+            for unit in units_of(entry):
+                key = f"{name}_{product.name}"
+                made = modules(entry, product, (unit,), key)
+                texts |= made
+                module = f"{key}_{unit.value}"
+                lanes = LANES[unit]
+                cells[module] = (lanes * product.bits[0], lanes * product.bits[1], unit is Unit.MAC)
+                meaning[module] = (entry, product, unit)
+    sources = rtl_sources() | {f"{name}.sv": text for name, text in texts.items()} | {"bench.sv": bench(cells)}
+    place = run_program(ProgramJob(sources, "bench", args=("--no-timing", "-Wno-fatal")), tmp_path)
+    count, totals = 0, dict.fromkeys(cells, 0)
+    for line in (place / "words.txt").read_text().splitlines():
+        name, *words = line.split()
+        entry, product, unit = meaning[name]
+        a, b, y = (int(word, 16) for word in words)
+        lanes = LANES[unit]
+        found = multiplied(entry, product, codes(a, product.bits[0], lanes), codes(b, product.bits[1], lanes))
+        total = int(found.astype(object).sum())
+        assert product.low <= min(found) and max(found) <= product.high
+        if unit is Unit.DOT8_BACK:
+            assert y == rounded(entry, product, np.array([total], dtype=object))[0], line
+        else:
+            want = totals[name] if unit is Unit.MAC else total
+            totals[name] += total
+            terms = TERMS if unit is Unit.MAC else lanes
+            width = accumulator_width(product.low, product.high, terms)
+            assert y == want % (1 << width), line
+        count += 1
+    return count
+
+
+def test_every_form_of_small_formats(tmp_path):
+    names = ("s3", "s4", "sm4", "e1m2", "e2m1", "e3m0", "lmul_e2m1", "k1s4", "e3m2")
+    forms = sum(len(units_of(ENTRIES[n])) * len(products(ENTRIES[n], Family.XCUP, False, True)) for n in names)
+    assert compared(names, tmp_path) == forms * ROUNDS
