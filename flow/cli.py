@@ -187,6 +187,31 @@ def study(
 
 
 @app.command()
+def compare(
+    families: Annotated[str | None, typer.Option(help="Comma-separated: xcup, xc7, ecp5. Default: xcup.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Comma-separated: mul, mac, dot8, dot32, dot8_back. Default: all.")
+    ] = None,
+    bits: Annotated[str, typer.Option(help="Comma-separated word lengths of 3 to 8.")] = "3,4,5,6,7,8",
+    nets: Annotated[
+        str | None, typer.Option(help="Comma-separated: digits_mlp, digits_resnet, glyph_resnet20. Default: the first.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each net; a later run with more goes on.")] = 1,
+    full: Annotated[bool, typer.Option("--full", help="All families, nets, forms and exponents; takes hours.")] = False,
+    finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
+    build: Build = _BUILD,
+) -> None:
+    """Minifloats against integers: area and accuracy of every format; goes on where it was interrupted."""
+    from flow.stages.compare import compare_stage
+    from flow.studies.compare.choice import Choice
+
+    choice = Choice(_split(families), _split(units), _widths(bits), _split(nets), seeds, full, finished)
+    with _progress() as report:
+        project = compare_stage(choice, build, report)
+    show.comparison(_out, project)
+
+
+@app.command()
 def check(
     model: Annotated[str, typer.Argument(help="A recipe, an ONNX file, or file.py:function that makes a model.")],
     shape: Annotated[str | None, typer.Option(help="One sample's shape for file.py:function, as 1,28,28.")] = None,

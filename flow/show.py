@@ -19,7 +19,19 @@ from flow.studies import Outcome
 if TYPE_CHECKING:  # it brings torch along
     from flow.stages.check import Checked
 
-__all__ = ["boards", "checked", "cost", "everything", "findings", "ladder", "plain", "progress", "study", "training"]
+__all__ = [
+    "boards",
+    "checked",
+    "comparison",
+    "cost",
+    "everything",
+    "findings",
+    "ladder",
+    "plain",
+    "progress",
+    "study",
+    "training",
+]
 
 _RESOURCES = ("lut", "ff", "dsp", "bram")
 
@@ -140,6 +152,25 @@ def study(console: Console, outcome: Outcome, machine: str) -> None:
     for verdict in outcome.verdicts:
         console.print(verdict, highlight=False, soft_wrap=True)
     console.print(f"Measured on {machine}.", highlight=False, soft_wrap=True)
+
+
+def comparison(console: Console, project: Project) -> None:
+    """LUT places of every format on each family without DSPs, the accuracy beside them, and where the files are."""
+    content = project.read_json("compare.json", "compare")
+    rows = [row for row in content["rows"] if not row["with_dsp"]]
+    units = list(dict.fromkeys(row["unit"] for row in rows))
+    for family in dict.fromkeys(row["family"] for row in rows):
+        table = Table(title=f"{family}: LUT places", caption=content["tool"], box=SIMPLE, show_edge=False, padding=0)
+        for heading in ("format", "bits", *units, "accuracy"):
+            table.add_column(heading, justify="left" if heading == "format" else "right", no_wrap=True)
+        held = {(row["format"], row["unit"]): row for row in rows if row["family"] == family}
+        for name in dict.fromkeys(name for name, _ in held):
+            found = [held.get((name, unit)) for unit in units]
+            first = next(row for row in found if row is not None)
+            reached = "" if first["accuracy"] is None else _percent(first["accuracy"])
+            table.add_row(name, str(first["bits"]), *("" if r is None else f"{r['sites']:,}" for r in found), reached)
+        console.print(table)
+    console.print(f"Findings: {project.path('findings.md')}; plots: {project.path('plots')}", highlight=False)
 
 
 def checked(console: Console, result: Checked) -> None:

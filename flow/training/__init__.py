@@ -2,7 +2,7 @@
 
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
-from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded
+from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded, torch_threads
 from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import (
@@ -70,6 +70,7 @@ __all__ = [
     "resnet20",
     "seeded",
     "simulate_torch",
+    "torch_threads",
     "unpack",
     "words",
 ]

@@ -20,7 +20,7 @@ from flow.training.market import Market, Pricing
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.quantizer import freeze_points, quantizers
 
-__all__ = ["Data", "Epoch", "FitResult", "accuracy", "answers", "cross_entropy", "fit", "seeded"]
+__all__ = ["Data", "Epoch", "FitResult", "accuracy", "answers", "cross_entropy", "fit", "seeded", "torch_threads"]
 
 # Samples float[N, ...] and labels int[N], to train also float[N, classes].
 Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]
@@ -73,7 +73,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch computes with `count` threads within, and with as many as before after."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -287,7 +288,7 @@ def fit(
     for number in range(len(done), epochs):
         if number >= frozen_from * epochs:
             freeze_points(model)
-        with _threads(threads):
+        with torch_threads(threads):
             done.append(Epoch(number + 1, run.epoch(number, seed), accuracy(model, test)))
         if on_epoch:
             on_epoch(done[-1], run.state(done))

@@ -19,7 +19,19 @@ from flow.exporters.writer import write_file
 from flow.project import Project
 from flow.studies.cells import Course, digest_of
 from flow.studies.compare.entries import Entry, Kind
-from flow.training import NETS, QuantizedModel, accuracy, answers, cross_entropy, fit, pack, quantize, seeded, unpack
+from flow.training import (
+    NETS,
+    QuantizedModel,
+    accuracy,
+    answers,
+    cross_entropy,
+    fit,
+    pack,
+    quantize,
+    seeded,
+    torch_threads,
+    unpack,
+)
 from flow.training.ptq import apply
 
 __all__ = ["NETWORKS", "SCOPES", "Net", "Trial", "Trials", "trials"]
@@ -150,7 +162,10 @@ class Trials:
     def accuracy(self, trial: Trial) -> float:
         """As `stored`, computed and stored where it is not."""
         found = self.stored(trial)
-        return self._computed(trial.alike) if found is None else found
+        if found is not None:
+            return found
+        with torch_threads(1):  # matrices of a few thousand numbers: a second thread only waits
+            return self._computed(trial.alike)
 
     def _file(self, trial: Trial, kind: str) -> str:
         return f"accuracies/{self.net.name}/{trial}.{kind}"

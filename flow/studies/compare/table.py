@@ -1,0 +1,93 @@
+"""What was measured as `compare.json`: one row a unit of a format on a target, and one an accuracy."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flow.studies.compare.accuracy import Trial, Trials
+from flow.studies.compare.area import Areas, sites
+from flow.studies.compare.products import products
+from flow.studies.compare.sweep import Sweep, best
+from flow.studies.compare.units import units_of
+from flow.synthesis import recipe, tool
+
+__all__ = ["accuracy_rows", "area_rows", "content", "text_of"]
+
+Row = dict[str, Any]
+_JUDGED = ("both", "qat")  # what the `accuracy` of a row is of
+
+
+def area_rows(areas: Areas, sweep: Sweep) -> list[Row]:
+    """One row for each unit that is measured: its smallest form, and the LUT places of the others."""
+    rows = []
+    for target in sweep.targets:
+        for entry in sweep.entries_on(target):
+            for unit in (unit for unit in sweep.units_on(target) if unit in units_of(entry)):
+                forms = products(entry, target.family, target.dsp, every=True)
+                found = best(areas, entry, unit, target, forms)
+                if found is None:
+                    continue
+                area = found.area
+                rows.append({
+                    "family": target.family.value, "with_dsp": target.dsp, "unit": unit.value, "format": entry.name,
+                    "kind": entry.kind.value, "bits": entry.bits, "memory_bits": entry.memory_bits,
+                    "lut": area.lut, "ff": area.ff, "dsp": area.dsp, "carry": area.carry,
+                    "sites": sites(area, target.family), "form": found.form, "forms": found.forms,
+                })  # fmt: skip
+    return rows
+
+
+def accuracy_rows(held: Trials, wanted: Sequence[Trial]) -> list[Row]:
+    """Means over the seeds that are finished, one row a format, scope and method."""
+    found: dict[tuple[Any, ...], list[float]] = {}
+    for trial in wanted:
+        share = held.stored(trial)
+        if share is not None:
+            found.setdefault((trial.entry, trial.scope, trial.method), []).append(share)
+    rows = []
+    for (entry, scope, method), shares in found.items():
+        row = {"net": held.net.name, "dataset": held.net.dataset, "format": "float", "kind": "float", "bits": 32}
+        if entry is not None:
+            row |= {"format": entry.name, "kind": entry.kind.value, "bits": entry.bits}
+        spread = statistics.stdev(shares) if len(shares) > 1 else None
+        memory = 32.0 if entry is None else entry.memory_bits
+        row |= {"memory_bits": memory, "scope": scope, "method": method, "seeds": len(shares)}
+        rows.append({**row, "accuracy": statistics.fmean(shares), "spread": spread})
+    return rows
+
+
+def content(rows: Sequence[Row], accuracies: Sequence[Row], sweep: Sweep) -> dict[str, Any]:
+    """`compare.json` (DESIGN.md section 6), with the accuracies beside the rows.
+
+    The `accuracy` of a row is that of the first net after training with weights and activations in the format.
+    """
+    nets = list(dict.fromkeys(row["net"] for row in accuracies))
+    reached: Mapping[str, float] = {
+        row["format"]: row["accuracy"]
+        for row in accuracies
+        if row["net"] == nets[0] and (row["scope"], row["method"]) == _JUDGED
+    }
+    return {
+        "tool": tool(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "recipe": {str(target): list(recipe(target.family, dsp=target.dsp)) for target in sweep.targets},
+        "accuracy_of": {"net": nets[0], "scope": _JUDGED[0], "method": _JUDGED[1]} if nets else None,
+        "rows": [{**row, "accuracy": reached.get(row["format"])} for row in rows],
+        "accuracies": list(accuracies),
+    }
+
+
+def text_of(found: Mapping[str, Any]) -> str:
+    """JSON with one row a line."""
+    parts = []
+    for key, value in found.items():
+        if key in ("rows", "accuracies"):
+            lines = ",\n".join(f"  {json.dumps(row)}" for row in value)
+            parts.append(f' "{key}": [\n{lines}\n ]')
+        else:
+            parts.append(f' "{key}": {json.dumps(value)}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
