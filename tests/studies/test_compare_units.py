@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from flow.estimation.characterise import rtl_sources
 from flow.formats import FixedPoint, Minifloat, Overflow, Rounding, cast, encode_integers, lmul_packed
@@ -68,16 +69,52 @@ def rounded(entry: Entry, product, sums):
     return encode_integers(sums, shift + form.frac, form)
 
 
-def bench(cells: dict[str, tuple[int, int, bool]]) -> str:
+def ports(name: str, widths: tuple[int, int], scales: int, clocked: bool) -> str:
+    """The connections of one module: scales stand above the elements in `a` and `b`."""
+    a, b = widths
+    shown = ".clk_i, .rst_ni(round_q > 1), " if clocked else ""
+    shown += f".a_i(a_{name}[{a - scales - 1}:0]), .b_i(b_{name}[{b - scales - 1}:0])"
+    if scales:
+        shown += f", .x_i(a_{name}[{a - 1}:{a - scales}]), .z_i(b_{name}[{b - 1}:{b - scales}]), .e_o()"
+    return shown
+
+
+def blocks(entry: Entry, product, found, scales: list[int]) -> tuple[int, int]:
+    """Sums and exponents of every block, the first in the highest bits, as the ports have them."""
+    size, scale = entry.block.block, entry.block.scale
+    count, sums, exponents = 32 // size, 0, 0
+    for place in range(count):
+        total = int(found[place * size : (place + 1) * size].sum())
+        x, z = ((side >> (place * scale.bits)) % (1 << scale.bits) for side in scales)
+        width = max(accumulator_width(product.low, product.high, size), flagged_width(product, size))
+        if isinstance(scale, Minifloat):
+            fields = [(code >> scale.mantissa, code % (1 << scale.mantissa)) for code in (x, z)]
+            for field, mantissa in fields:
+                total *= mantissa + (bool(field) << scale.mantissa)
+            added, bits = sum(field - bool(field) for field, _ in fields), scale.exponent + 1
+            width += 2 * scale.mantissa + 2
+        else:
+            added, bits = x + z, scale.bits + 1
+        sums = (sums << width) | (total % (1 << width))
+        exponents = (exponents << bits) | added
+    return sums, exponents
+
+
+def flagged_width(product, terms: int) -> int:
+    """Bits of a sum whose sign stands apart."""
+    return (terms * max(-product.low, product.high)).bit_length() + 1 if product.flagged else 0
+
+
+def bench(cells: dict[str, tuple[tuple[int, int], int, bool]]) -> str:
     """Drives every module with random codes, the first of them all zeros and all ones."""
     text = "module bench (input logic clk_i);\n  int file, round_q = 0;\n"
     shown = ""
-    for name, (a, b, clocked) in cells.items():
+    for name, ((a, b), scales, clocked) in cells.items():
         text += f"  logic [{a - 1}:0] a_{name}; logic [{b - 1}:0] b_{name};\n"
         port = {"mac": "acc_o", "mul": "p_o"}.get(name.rpartition("_")[2], "y_o")
-        clock = ".clk_i, .rst_ni(round_q > 1), " if clocked else ""
-        text += f"  {name} u_{name} ({clock}.a_i(a_{name}), .b_i(b_{name}), .{port}());\n"
-        shown += f'    $fdisplay(file, "{name} %h %h %h", a_{name}, b_{name}, u_{name}.{port});\n'
+        text += f"  {name} u_{name} ({ports(name, (a, b), scales, clocked)}, .{port}());\n"
+        exponent = f"u_{name}.e_o" if scales else "1'b0"
+        shown += f'    $fdisplay(file, "{name} %h %h %h %h", a_{name}, b_{name}, u_{name}.{port}, {exponent});\n'
         for side, bits in (("a", a), ("b", b)):
             chunks = ", ".join("$urandom" for _ in range(-(-bits // 32)))
             value = f"{bits}'({{{chunks}}})"
@@ -106,7 +143,9 @@ def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
                 texts |= made
                 module = f"{key}_{unit.value}"
                 lanes = LANES[unit]
-                cells[module] = (lanes * product.bits[0], lanes * product.bits[1], unit is Unit.MAC)
+                scales = 32 // entry.block.block * entry.block.scale.bits if entry.block else 0
+                widths = (lanes * product.bits[0] + scales, lanes * product.bits[1] + scales)
+                cells[module] = (widths, scales, unit is Unit.MAC)
                 meaning[module] = (entry, product, unit)
     sources = rtl_sources() | {f"{name}.sv": text for name, text in texts.items()} | {"bench.sv": bench(cells)}
     place = run_program(ProgramJob(sources, "bench", args=("--no-timing", "-Wno-fatal")), tmp_path)
@@ -114,12 +153,16 @@ def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
     for line in (place / "words.txt").read_text().splitlines():
         name, *words = line.split()
         entry, product, unit = meaning[name]
-        a, b, y = (int(word, 16) for word in words)
+        a, b, y, exponent = (int(word, 16) for word in words)
         lanes = LANES[unit]
         found = multiplied(entry, product, codes(a, product.bits[0], lanes), codes(b, product.bits[1], lanes))
         total = int(found.astype(object).sum())
-        assert product.low <= min(found) and max(found) <= product.high
-        if unit is Unit.DOT8_BACK:
+        assert product.low <= min(found)
+        assert max(found) <= product.high
+        if entry.block is not None:
+            scales = [side >> (lanes * bits) for side, bits in zip((a, b), product.bits, strict=True)]
+            assert (y, exponent) == blocks(entry, product, found, scales), line
+        elif unit is Unit.DOT8_BACK:
             assert y == rounded(entry, product, np.array([total], dtype=object))[0], line
         else:
             want = totals[name] if unit is Unit.MAC else total
@@ -131,7 +174,26 @@ def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
     return count
 
 
-def test_every_form_of_small_formats(tmp_path):
-    names = ("s3", "s4", "sm4", "e1m2", "e2m1", "e3m0", "lmul_e2m1", "k1s4", "e3m2")
-    forms = sum(len(units_of(ENTRIES[n])) * len(products(ENTRIES[n], Family.XCUP, False, True)) for n in names)
-    assert compared(names, tmp_path) == forms * ROUNDS
+def expected(names, family=Family.XCUP, dsp=False) -> int:
+    """How many results there are to compare."""
+    return ROUNDS * sum(len(units_of(ENTRIES[n])) * len(products(ENTRIES[n], family, dsp, True)) for n in names)
+
+
+def test_every_form_of_a_format_of_every_kind(tmp_path):
+    names = ("s4", "sm3", "e2m1", "lmul_e2m1", "k1s4", "mxfp4", "nvfp4")
+    assert compared(names, tmp_path) == expected(names) > 100 * ROUNDS // 2
+
+
+@pytest.mark.slow
+def test_every_form_of_every_format(tmp_path):
+    for bits in range(3, 9):
+        names = [name for name, entry in ENTRIES.items() if entry.bits == bits and entry.exponent <= 5]
+        assert compared(names, tmp_path / f"{bits}") == expected(names)
+
+
+@pytest.mark.slow
+def test_forms_with_dsps(tmp_path):
+    names = ("s8", "sm8", "e3m4", "e4m2", "mxint8", "nvfp4", "e6m1")
+    for family in (Family.XC7, Family.ECP5):
+        compares = compared(names, tmp_path / family.value, family, True)
+        assert compares == expected(names, family, True)
