@@ -3,6 +3,9 @@
 // Legal parameters: Pe divides Outputs, Simd divides Inputs. AccWidth holds every final sum;
 // partial sums wrap modulo 2**AccWidth, which is exact.
 //
+// UseDsp: 0 products in logic, 1 a DSP for each product, 2 as many lanes to a DSP as its wide port
+// of DspWidth bits holds (flow_dot_packed): 25 for a DSP48E1, 27 for a DSP48E2.
+//
 // Weights and biases come from ROMs outside. Line `weight_addr_o` holds w[n*Pe+p, s*Simd+i] at bit
 // (p*Simd+i)*WWidth, with n = address / InFolds and s = address % InFolds; the ROM registers it
 // where `weight_en_o` is set, as a block RAM does. Line `bias_addr_o` holds b[n*Pe+p] at bit
@@ -29,6 +32,7 @@ module flow_dense #(
     parameter int AccWidth = 20,
     parameter int ProductShift = 0,
     parameter int UseDsp = 0,
+    parameter int DspWidth = 25,
     localparam int InFolds = Inputs / Simd,
     localparam int OutFolds = Outputs / Pe,
     localparam int WeightAddrWidth = (InFolds * OutFolds > 1) ? $clog2(InFolds * OutFolds) : 1,
@@ -49,6 +53,10 @@ module flow_dense #(
     input  logic                       ready_i
 );
 
+  // A signed weight may miss a bit of the port, an unsigned one takes a sign besides.
+  localparam int Free = DspWidth - WWidth + ((WSigned != 0) ? 1 : -1);
+  localparam int Room = Free / (XWidth + WWidth) + 1;
+  localparam int Packed = (UseDsp == 2 && XWidth <= 17 && WWidth > 1 && Free > 0) ? Room : 1;
   localparam int InFoldWidth = (InFolds > 1) ? $clog2(InFolds) : 1;
   localparam logic [WeightAddrWidth-1:0] LAST_WEIGHT = WeightAddrWidth'(InFolds * OutFolds - 1);
   localparam logic [BiasAddrWidth-1:0] LAST_OUT = BiasAddrWidth'(OutFolds - 1);
@@ -89,7 +97,7 @@ module flow_dense #(
       if (step && first_fold) vector_q[in_fold_q] <= data_i;
     end
     assign operand = first_fold ? data_i : vector_q[in_fold_q];
-  end else begin : gen_single
+  end else begin : gen_once
     assign operand = data_i;
   end
 
@@ -104,22 +112,61 @@ module flow_dense #(
   assign bias_addr_o = out_fold_q1;
   assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;
 
+  if (Packed > 1) begin : gen_packed
+    // The last group has the lanes that are left.
+    for (genvar p = 0; p < Pe; p += Packed) begin : gen_groups
+      localparam int Lanes = (Pe - p < Packed) ? Pe - p : Packed;
+      if (Lanes > 1) begin : gen_lanes
+        flow_dot_packed #(
+            .Simd    (Simd),
+            .Lanes   (Lanes),
+            .XWidth  (XWidth),
+            .XSigned (XSigned),
+            .WWidth  (WWidth),
+            .WSigned (WSigned),
+            .OutWidth(AccWidth),
+            .DspWidth(DspWidth)
+        ) u_dot (
+            .x_i(x_q),
+            .w_i(weight_i[p*Simd*WWidth+:Lanes*Simd*WWidth]),
+            .y_o(dot[p*AccWidth+:Lanes*AccWidth])
+        );
+      end else begin : gen_lane
+        flow_dot #(
+            .Simd    (Simd),
+            .XWidth  (XWidth),
+            .XSigned (XSigned),
+            .WWidth  (WWidth),
+            .WSigned (WSigned),
+            .OutWidth(AccWidth),
+            .UseDsp  (UseDsp)
+        ) u_dot (
+            .x_i(x_q),
+            .w_i(weight_i[p*Simd*WWidth+:Simd*WWidth]),
+            .y_o(dot[p*AccWidth+:AccWidth])
+        );
+      end
+    end
+  end else begin : gen_single
+    for (genvar p = 0; p < Pe; p++) begin : gen_dots
+      flow_dot #(
+          .Simd    (Simd),
+          .XWidth  (XWidth),
+          .XSigned (XSigned),
+          .WWidth  (WWidth),
+          .WSigned (WSigned),
+          .OutWidth(AccWidth),
+          .UseDsp  (UseDsp)
+      ) u_dot (
+          .x_i(x_q),
+          .w_i(weight_i[p*Simd*WWidth+:Simd*WWidth]),
+          .y_o(dot[p*AccWidth+:AccWidth])
+      );
+    end
+  end
+
   for (genvar p = 0; p < Pe; p++) begin : gen_lanes
     logic [AccWidth-1:0] start;
-
-    flow_dot #(
-        .Simd    (Simd),
-        .XWidth  (XWidth),
-        .XSigned (XSigned),
-        .WWidth  (WWidth),
-        .WSigned (WSigned),
-        .OutWidth(AccWidth),
-        .UseDsp  (UseDsp)
-    ) u_dot (
-        .x_i(x_q),
-        .w_i(weight_i[p*Simd*WWidth+:Simd*WWidth]),
-        .y_o(dot[p*AccWidth+:AccWidth])
-    );
 
     assign start = first_q2 ? bias_q2[p*AccWidth+:AccWidth] : acc_q[p*AccWidth+:AccWidth];
     assign sum[p*AccWidth+:AccWidth] = start + (dot_q[p*AccWidth+:AccWidth] << ProductShift);

@@ -42,27 +42,44 @@ module flow_join #(
   for (genvar i = 0; i < Lanes; i++) begin : gen_lanes
     logic [AWidth-1:0] a_code;
     logic [BWidth-1:0] b_code;
-    logic [OutWidth-1:0] a, b;
 
     assign a_code = a_data_i[i*AWidth+:AWidth];
     assign b_code = b_data_i[i*BWidth+:BWidth];
-    if (ASigned != 0) begin : gen_a_signed
-      assign a = OutWidth'($signed(a_code));
-    end else begin : gen_a_unsigned
-      assign a = OutWidth'(a_code);
-    end
-    if (BSigned != 0) begin : gen_b_signed
-      assign b = OutWidth'($signed(b_code));
-    end else begin : gen_b_unsigned
-      assign b = OutWidth'(b_code);
-    end
 
-    if (Operation == 0) begin : gen_sum
-      assign data_d[i*OutWidth+:OutWidth] = (a << AShift) + (b << BShift);
-    end else if (Operation == 1) begin : gen_difference
-      assign data_d[i*OutWidth+:OutWidth] = (a << AShift) - (b << BShift);
-    end else begin : gen_product
-      assign data_d[i*OutWidth+:OutWidth] = a * b;
+    if (Operation == 2) begin : gen_product
+      logic [AWidth+BWidth-1:0] product;
+      flow_mul_array #(
+          .AWidth (AWidth),
+          .BWidth (BWidth),
+          .ASigned(ASigned),
+          .BSigned(BSigned)
+      ) u_mul (
+          .a_i(a_code),
+          .b_i(b_code),
+          .p_o(product)
+      );
+      if (ASigned != 0 || BSigned != 0) begin : gen_signed
+        assign data_d[i*OutWidth+:OutWidth] = OutWidth'($signed(product));
+      end else begin : gen_unsigned
+        assign data_d[i*OutWidth+:OutWidth] = OutWidth'(product);
+      end
+    end else begin : gen_sum
+      logic [OutWidth-1:0] a, b;
+      if (ASigned != 0) begin : gen_a_signed
+        assign a = OutWidth'($signed(a_code));
+      end else begin : gen_a_unsigned
+        assign a = OutWidth'(a_code);
+      end
+      if (BSigned != 0) begin : gen_b_signed
+        assign b = OutWidth'($signed(b_code));
+      end else begin : gen_b_unsigned
+        assign b = OutWidth'(b_code);
+      end
+      if (Operation == 0) begin : gen_plus
+        assign data_d[i*OutWidth+:OutWidth] = (a << AShift) + (b << BShift);
+      end else begin : gen_minus
+        assign data_d[i*OutWidth+:OutWidth] = (a << AShift) - (b << BShift);
+      end
     end
   end
 

@@ -2,8 +2,8 @@
 //
 // Legal parameters: AWidth, BWidth >= 1. Latency: 0 cycles, combinational.
 //
-// A plain `*`: synthesis picks a DSP or a Booth array by its own options. flow_mul_fabric is the
-// same product kept out of the DSPs.
+// A plain `*`: synthesis picks a DSP or a Booth array by its own options. flow_mul_array is the
+// product in logic.
 
 module flow_mul #(
     parameter int AWidth = 8,

@@ -6,7 +6,6 @@ asked for, so no figure of the estimate stands in code.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +30,7 @@ __all__ = [
     "luts",
     "memory_luts",
     "registers_hold",
+    "shared_rows",
     "uses_dsps",
 ]
 
@@ -40,6 +40,8 @@ Features = dict[str, float]
 _LINES_PER_LUT = 64
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
 _DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
+_TABLE_BITS = 6  # operands of a product that is one LUT a bit
+_DIGIT_BITS = 2  # bits of a factor with a single digit
 _SATURATING = (1, 2, 3)
 _LOOKS_AT_REST = (1, 3, 4, 5, 6)
 _WRAP_SM = 4
@@ -73,22 +75,39 @@ def _odd(count: int) -> bool:
     return count & (count - 1) != 0
 
 
-def _product(p: Parameters) -> Features:
-    """Products of `XWidth` by `WWidth` bits and the tree that adds `Simd` of them.
+def _array_rows(a: int, a_unsigned: int, b: int, b_unsigned: int) -> int:
+    """LUTs of the rows of flow_mul_array when the digits are those of `b`, as its header counts them."""
+    wide, digits = max(a + a_unsigned, 2), max(b + b_unsigned, 2)
+    return -(-digits // 2) * (wide + 1) - digits % 2
 
-    Booth's recoding halves one operand and so makes as many rows as half its bits, each as long as the other operand;
-    which one it recodes is Yosys' choice. Beyond seven bits of operands a product no longer fits single LUTs. The
-    tree's additions are as wide as a product, and more of them stand above each other the more terms there are.
+
+def _pair_rows(a: int, a_unsigned: int, b: int, b_unsigned: int) -> int:
+    """LUTs of the rows of flow_dot_pair when the digits are those of `b`, as its header counts them."""
+    return -(-(b + b_unsigned) // 2) * (2 * a + 4 + a_unsigned)
+
+
+def shared_rows(p: Parameters) -> int:
+    """How many pairs of products of a dot product in logic share their rows; two narrow ones are tables instead."""
+    tables = p["Simd"] == 2 and p["XWidth"] + p["WWidth"] <= _TABLE_BITS and p["XWidth"] > 1
+    return 0 if tables and p["WWidth"] > _DIGIT_BITS else p["Simd"] // 2
+
+
+def _product(p: Parameters) -> Features:
+    """Products of `XWidth` by `WWidth` bits, two and two in common rows, and the sum of the pairs.
+
+    Single products of up to six bits are tables, one LUT a bit. The sum's additions are as wide as its terms, and grow
+    by a bit with every level.
     """
     simd, x, w, unsigned = p["Simd"], p["XWidth"], p["WWidth"], 1 - p["XSigned"]
-    levels = math.log2(simd)
+    small, pairs = x + w <= _TABLE_BITS, shared_rows(p)
+    terms, alone = simd - pairs, simd - 2 * pairs
+    either = (x, unsigned, w, 0), (w, 0, x, unsigned)
+    rows = pairs * min(_pair_rows(*sides) for sides in either)
+    single = min(_array_rows(*sides) for sides in either)
     return {
-        "rows of x": simd * -(-(x + unsigned) // 2) * w,
-        "rows of w": simd * -(-w // 2) * x,
-        "beyond one LUT": simd * max(0, x + w - 7),
-        "recoding": simd,
-        "tree": simd * levels * (x + w),
-        "compressors": simd * levels * max(0, min(x, w) - 3),
+        "rows": rows + (0 if small else alone * single),
+        "tables": alone * (x + w) if small else 0,
+        "tree": (terms - 1) * (x + w + min(pairs, 1)),
     }
 
 
@@ -146,7 +165,7 @@ def _dense(p: Parameters) -> Features:
 
 def uses_dsps(p: Parameters) -> bool:
     """Whether the products of a flow_dense become DSPs: they may, and are as wide as Yosys asks for."""
-    return bool(p["UseDsp"]) and p["XWidth"] + 1 - p["XSigned"] + p["WWidth"] >= _DSP_PRODUCT
+    return bool(p["UseDsp"]) and p["XWidth"] + p["WWidth"] >= _DSP_PRODUCT
 
 
 def _dense_dsp(p: Parameters) -> Features:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flow.estimation.forms import folds, registers_hold, uses_dsps
+from flow.estimation.forms import folds, registers_hold, shared_rows, uses_dsps
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
 
@@ -52,13 +52,14 @@ def argmax(p: Parameters, family: Family) -> int:
 def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     """Operands, weights and biases, dot products, results, accumulators, counters, control.
 
-    Yosys gives a chain of additions one bit a term. With one input fold nothing is accumulated, and the marks of the
-    first and last step are constant.
+    Yosys gives a chain of additions one bit a term, of which a pair of products in logic makes one. With one input
+    fold nothing is accumulated, and the marks of the first and last step are constant.
     """
     weights, biases = roms
     in_folds, out_folds = folds(p)
     operands, sums = p["Simd"] * p["XWidth"], p["Pe"] * p["AccWidth"]
-    product = min(p["AccWidth"], p["XWidth"] + 1 - p["XSigned"] + p["WWidth"] + p["Simd"] - 1)
+    pairs = 0 if uses_dsps(p) else shared_rows(p)
+    product = min(p["AccWidth"], p["XWidth"] + p["WWidth"] + min(pairs, 1) + p["Simd"] - pairs - 1)
     counters = _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds)
     buffered = out_folds > 1
     kept = in_folds * operands if buffered and registers_hold(operands, in_folds, family) else 0

@@ -26,14 +26,14 @@ def _dots(family: Family) -> Iterator[Parameters]:
     """Single products over all widths, sums over the diagonal and some unequal widths, signed and unsigned codes."""
     for x, w in itertools.product(_WIDTHS, _WIDTHS[1:]):
         yield _dot(1, x, w)
-    for simd in (2, 4, 8):
+    for simd in (2, 3, 4, 8):
         for width in _WIDTHS[1:]:
             yield _dot(simd, width, width)
-    for x, w in _MIXED:
-        yield _dot(4, x, w)
-    for simd, width in itertools.product((1, 4), (3, 5, 6, 8)):
+    for simd, (x, w) in itertools.product((2, 4), (*_MIXED, (2, 4), (4, 2), (1, 4))):
+        yield _dot(simd, x, w)
+    for simd, width in itertools.product((1, 2, 4), (3, 5, 6, 8)):
         yield _dot(simd, width, width, signed=1)
-    for simd, extra in ((1, 4), (4, 4)):
+    for simd, extra in ((1, 4), (2, 4), (4, 4)):
         yield _dot(simd, 6, 6, extra=extra)
 
 
@@ -77,7 +77,7 @@ def _dense(family: Family) -> Iterator[Parameters]:
               (32, 8, 1, 2, 4), (40, 10, 2, 4, 4), (16, 8, 4, 2, 4), (128, 4, 1, 2, 4), (16, 4, 1, 1, 2))  # fmt: skip
     for inputs, outputs, pe, simd, width in shapes:
         yield _layer(inputs, outputs, pe, simd, width, dsp=0)
-    for pe, simd, width in ((1, 1, 4), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 4)):
+    for pe, simd, width in ((1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)):
         yield _layer(16, 8, pe, simd, width, dsp=1)
 
 
