@@ -5,6 +5,8 @@ Read on both sides: pytest writes the harness from it, the simulator's process c
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from flow.exporters.verilog import Plan, export_verilog, make_plan
@@ -25,6 +27,40 @@ def _skid(width: int) -> Case:
 def _fifo(width: int, depth: int) -> Case:
     body = f"flow_fifo #(.Width({width}), .Depth({depth})) u_{{p}} ({STREAM});"
     return Case(f"fifo{depth}", body, width, width, 1, _same)
+
+
+def _fifo_block(width: int, depth: int) -> Case:
+    body = f"flow_fifo_block #(.Width({width}), .Depth({depth})) u_{{p}} ({STREAM});"
+    return Case(f"fifo_block{depth}", body, width, width, 1, _same, 30)
+
+
+def _width(width: int, lanes_in: int, lanes_out: int) -> Case:
+    """Whole groups of beats, so that no code stays inside."""
+    code, group = FixedPoint(width, 0, False), math.lcm(lanes_in, lanes_out)
+    body = f"flow_width #(.Width({width}), .InLanes({lanes_in}), .OutLanes({lanes_out})) u_{{p}} ({STREAM});"
+
+    def model(beats: list[int]) -> list[int]:
+        codes = [found for beat in beats for found in split(beat, lanes_in, code)]
+        return [join(codes[i : i + lanes_out], width) for i in range(0, len(codes), lanes_out)]
+
+    name = f"width{lanes_in}to{lanes_out}"
+    return Case(name, body, lanes_in * width, lanes_out * width, group // lanes_in, model)
+
+
+def _table(lanes: int, code_width: int, entry_width: int, seed: int) -> Case:
+    """A random table."""
+    entries = np.random.default_rng(seed).integers(0, 1 << entry_width, 1 << code_width).tolist()
+    table, code = join(entries, entry_width), FixedPoint(code_width, 0, False)
+    parameters = (
+        f".Lanes({lanes}), .InWidth({code_width}), .OutWidth({entry_width}), "
+        f".Table({len(entries) * entry_width}'h{table:x})"
+    )
+
+    def model(beats: list[int]) -> list[int]:
+        return [join([entries[found] for found in split(beat, lanes, code)], entry_width) for beat in beats]
+
+    body = f"flow_table_stream #({parameters}) u_{{p}} ({STREAM});"
+    return Case(f"table{lanes}x{code_width}", body, lanes * code_width, lanes * entry_width, 1, model, 40)
 
 
 def _quantize(lanes: int, source: str, target: str, rounding: Rounding, mode: Overflow) -> Case:
@@ -131,6 +167,11 @@ CASES: tuple[Case, ...] = (
     _skid(9),
     _fifo(3, 2),
     _fifo(8, 5),
+    _fifo_block(5, 4),
+    _fifo_block(9, 2),
+    *(_width(*shape) for shape in ((3, 2, 3), (2, 3, 2), (4, 6, 4), (5, 1, 4), (5, 4, 1), (7, 3, 3), (1, 5, 2))),
+    _table(2, 4, 3, 0),
+    _table(1, 7, 5, 1),
     _quantize(1, "s7.3", "u3.1", Rounding.RND_CONV, Overflow.SAT),
     _quantize(3, "u5.2", "s6.4", Rounding.TRN, Overflow.WRAP),
     _argmax(6, 2, "s3.0"),
