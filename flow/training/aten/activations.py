@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from flow.training.aten.arguments import Arguments
 from flow.training.aten.draft import Draft, Part
-from flow.training.calls import Table
+from flow.training.calls import Relu, Table
 from flow.training.functions import Function
 
 __all__ = ["HANDLERS", "NAMES"]
@@ -67,4 +68,13 @@ def _handlers() -> dict[Any, Callable[[Arguments], Draft]]:
     return found
 
 
-HANDLERS = _handlers()
+def _clamp(given: Arguments) -> Draft:
+    """Numbers as ends: from 0 up a ReLU, else the table of a Hardtanh."""
+    source, low, high = given.value("self"), given["min"], given["max"]
+    if low == 0 and high is None:
+        return Draft(source, (Part(Relu, (source,)),))
+    ends = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    return Draft(source, (Part(Table, (source,), {"function": Function("hardtanh", ends)}),), label="clamp")
+
+
+HANDLERS = {**_handlers(), _ATEN.clamp.default: _clamp}

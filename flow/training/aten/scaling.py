@@ -147,6 +147,7 @@ def _channel_shape(sample: Shape, slopes: Shape) -> Shape:
 _ATEN = torch.ops.aten
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     _ATEN.div.Tensor: _divided,
+    _ATEN.div_.Tensor: lambda given: replace(_divided(given), shares=True, in_place=True),
     _ATEN.rsub.Scalar: _turned_around,
     _ATEN.neg.default: _negated,
     _ATEN.prelu.default: _prelu,
