@@ -20,6 +20,8 @@ from flow.ir import (
     Conv2d,
     Dense,
     Graph,
+    Lookup,
+    MatMul,
     MaxPool2d,
     Mul,
     Node,
@@ -201,12 +203,33 @@ def _requantize_each(
     return _each_beat(node, operands, result, choice, ("beat",)) if len(shape) == 1 else None
 
 
+def _lookup(node: Lookup, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> StreamCall | None:
+    """The rows of a vector's codes; those of anything else would change the beats."""
+    (x,) = operands
+    if len(x.shape) != 1:
+        return None
+    made = replace(_single(node, operands, result, choice), header="flow_lookup_stream.h", function="lookup_stream")
+    return StreamCall(Kind.STREAM, (made,), chain.from_iterable(repeat((0, *[_WRITE] * result.shape[1]), x.size)))
+
+
+def _matmul(node: MatMul, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> StreamCall:
+    """The second factor whole, of the first a row for every row of results."""
+    made, lanes = _single(node, operands, result, choice), layout(result).lanes
+    sizes = {"LANES": lanes, **made.sizes, "COUNT": made.sizes["COUNT"] // lanes}
+    call = replace(made, header="flow_matmul_stream.h", function="matmul_stream", sizes=sizes)
+    row = (*repeat(0, sizes["TERMS"]), *repeat(_WRITE, sizes["COLUMNS"]))
+    pair = (*repeat(1, sizes["TERMS"] * sizes["COLUMNS"]), *row * sizes["ROWS"])
+    return StreamCall(Kind.STREAM, (call,), chain.from_iterable(repeat(pair, sizes["COUNT"])))
+
+
 _STREAMS: dict[type[Node], Callable[..., StreamCall | None]] = {
     Add: _each_beat,
     ArgMax: _argmax,
     AvgPool2d: _pool,
     Conv2d: _conv2d,
     Dense: _dense,
+    Lookup: _lookup,
+    MatMul: _matmul,
     MaxPool2d: _pool,
     Mul: _each_beat,
     ReduceMax: _reduction,
