@@ -157,20 +157,23 @@ def report(name: Name, build: Build = _BUILD) -> None:
     _out.print(f"Wrote {str(report_stage(Project(build / name)))!r}.", highlight=False)
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def _numbers(text: str | None, what: str, such: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in _split(text))
     except ValueError:
-        raise typer.BadParameter(f"word lengths are numbers such as 8,4,3, not {text!r}.") from None
+        raise typer.BadParameter(f"{what} are numbers such as {such}, not {text!r}.") from None
 
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="Which study: ptq-vs-qfx.")],
+    name: Annotated[str, typer.Argument(help="Which study: ptq-vs-qfx, pareto.")],
     datasets: Annotated[str | None, typer.Option(help="Comma-separated. Default: all that the study knows.")] = None,
     bits: Annotated[str, typer.Option(help="Comma-separated word lengths.")] = "8,7,6,5,4,3",
     seeds: Annotated[int, typer.Option(help="How many; a later run with more goes on.")] = 5,
     finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
+    recipe: Annotated[str | None, typer.Option(help="pareto: whose net. Default: digits_budget.")] = None,
+    budgets: Annotated[str | None, typer.Option(help="pareto: comma-separated LUTs. Default: 1000,1500,2500.")] = None,
+    storage: Annotated[str | None, typer.Option(help="pareto: Optuna URL that workers share. Default: SQLite.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write every figure there as well.")] = None,
     build: Build = _BUILD,
 ) -> None:
@@ -178,7 +181,15 @@ def study(
     from flow.studies import Choice, run_study
     from flow.studies.rows import machine, write_rows
 
-    choice = Choice(_split(datasets), _widths(bits), seeds, finished)
+    choice = Choice(
+        _split(datasets),
+        _numbers(bits, "word lengths", "8,4,3"),
+        seeds,
+        finished,
+        recipe,
+        _numbers(budgets, "budgets", "1000,2500"),
+        storage,
+    )
     with _progress() as report:
         outcome = run_study(name, choice, build, report)
     show.study(_out, outcome, machine())

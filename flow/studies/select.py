@@ -24,6 +24,9 @@ class Choice:
         bits: word lengths, in the order of the table.
         seeds: how many, from 0.
         finished: take what is stored and compute nothing.
+        recipe: of `pareto`: a YAML file or a built-in recipe; None for its default.
+        budgets: of `pareto`: LUTs; empty for its default.
+        storage: of `pareto`: an Optuna URL that its workers share; None for SQLite in the study's folder.
 
     Raises:
         RecipeError: no word length or one out of 2..16, or no seed.
@@ -33,6 +36,9 @@ class Choice:
     bits: tuple[int, ...] = (8, 7, 6, 5, 4, 3)
     seeds: int = 5
     finished: bool = False
+    recipe: str | None = None
+    budgets: tuple[int, ...] = ()
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         wrong = [bits for bits in self.bits if not _LEAST <= bits <= _MOST]
@@ -50,7 +56,13 @@ def _ptq_vs_qfx(choice: Choice, folder: Path, report: Report) -> Outcome:
     return run(choice, folder, report)
 
 
-STUDIES: dict[str, Callable[[Choice, Path, Report], Outcome]] = {"ptq-vs-qfx": _ptq_vs_qfx}
+def _pareto(choice: Choice, folder: Path, report: Report) -> Outcome:
+    from flow.studies.pareto import run
+
+    return run(choice, folder, report)
+
+
+STUDIES: dict[str, Callable[[Choice, Path, Report], Outcome]] = {"ptq-vs-qfx": _ptq_vs_qfx, "pareto": _pareto}
 
 
 def run_study(name: str, choice: Choice, build: Path, report: Report = silent) -> Outcome:

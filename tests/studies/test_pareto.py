@@ -1,0 +1,131 @@
+"""The study of accuracy against LUTs: its cells, its table, and a queue that two processes share."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from flow.errors import RecipeError
+from flow.progress import silent
+from flow.studies import Choice, run_study
+from flow.studies.pareto import Mean, cells, dominated, outcome
+from flow.studies.queue import Queue
+
+CELLS = [{"budget": 100 * n, "bits": 0, "seed": 0} for n in range(1, 9)]
+
+
+def entry(budget, bits, lut, accuracy, seed=0):
+    return {"budget": budget, "bits": bits, "seed": seed, "lut": lut, "accuracy": accuracy}
+
+
+def test_a_choice_has_every_budget_and_every_width_for_every_seed():
+    found = cells(Choice(bits=(4, 3), seeds=2, budgets=(900,)))
+    assert found == [
+        {"budget": 900, "bits": 0, "seed": 0}, {"budget": 0, "bits": 4, "seed": 0}, {"budget": 0, "bits": 3, "seed": 0},
+        {"budget": 900, "bits": 0, "seed": 1}, {"budget": 0, "bits": 4, "seed": 1}, {"budget": 0, "bits": 3, "seed": 1},
+    ]  # fmt: skip
+
+
+def test_only_a_learned_net_that_is_no_worse_in_both_dominates():
+    point = Mean("4 bits everywhere", False, 9000.0, 95.0, 1)
+    assert dominated(point, [Mean("a", True, 9000.0, 95.0, 1)])
+    assert not dominated(point, [Mean("a", True, 9001.0, 99.0, 1), Mean("b", True, 100.0, 94.9, 1)])
+    assert not dominated(point, [point, Mean("c", False, 100.0, 99.0, 1)])
+
+
+def test_the_table_has_means_and_the_verdict_counts():
+    found = [
+        entry(1000, 0, 990.0, 0.93), entry(1000, 0, 970.0, 0.95, seed=1), entry(0, 3, 8000.0, 0.92),
+        entry(0, 4, 9000.0, 0.96),
+    ]  # fmt: skip
+    made = outcome("digits", found)
+    assert made.sheets[0].title == "digits: accuracy against LUTs, 1 to 2 seeds"
+    assert made.sheets[0].lines == (
+        ("lut<=1000", "980 ± 14", "measured", "94.00 ± 1.41", ""),
+        ("3 bits everywhere", "8,000", "estimated", "92.00", "yes"),
+        ("4 bits everywhere", "9,000", "estimated", "96.00", "no"),
+    )
+    assert made.verdicts == ("Nets trained to a budget dominate 1 of 2 word lengths used for everything.",)
+    assert [(row.case, row.unit, row.value, row.seeds) for row in made.rows][:2] == [
+        ("lut<=1000", "LUT", 980.0, 2), ("lut<=1000", "%", pytest.approx(94.0), 2),
+    ]  # fmt: skip
+
+
+def _worker(folder, counts):
+    """Takes cells until none waits, and says how many it had."""
+    queue, taken = Queue(folder, "shared"), 0
+    queue.add(CELLS)
+    while (found := queue.take()) is not None:
+        trial, cell = found
+        queue.done(trial, {"accuracy": 0.5, "lut": float(cell["budget"]), "pid": float(os.getpid())})
+        taken += 1
+    counts.put(taken)
+
+
+def _dies(folder):
+    """Takes a cell and ends without a word, as a worker that is killed does."""
+    queue = Queue(folder, "shared")
+    queue.add(CELLS)
+    queue.take()
+    os._exit(9)
+
+
+def test_two_processes_share_the_cells_and_what_a_dead_one_had_is_done_again(tmp_path):
+    context = multiprocessing.get_context("fork")
+    dead = context.Process(target=_dies, args=(tmp_path,))
+    dead.start()
+    dead.join()
+    assert dead.exitcode == 9
+    counts = context.Queue()
+    workers = [context.Process(target=_worker, args=(tmp_path, counts)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    taken = [counts.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert sum(taken) == len(CELLS)  # each by one of them, and none twice
+    queue = Queue(tmp_path, "shared")
+    assert [found["lut"] for found in queue.finished(CELLS)] == [float(cell["budget"]) for cell in CELLS]
+    assert queue.take() is None
+    queue.add(CELLS)
+    assert queue.take() is None
+
+
+def test_a_cell_that_failed_waits_again(tmp_path):
+    queue = Queue(tmp_path, "one")
+    queue.add(CELLS[:1])
+    trial, cell = queue.take()
+    queue.failed(trial)
+    assert queue.take() is None
+    queue.add(CELLS[:1])
+    again, same = queue.take()
+    assert same == cell == CELLS[0]
+    queue.done(again, {"accuracy": 1.0, "lut": 5.0})
+    assert queue.finished(CELLS) == [{**CELLS[0], "accuracy": 1.0, "lut": 5.0}]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (
+            Choice(datasets=("digits",)),
+            "The study pareto takes its data set from --recipe, not from --datasets; leave that out.",
+        ),
+        (Choice(recipe="nowhere.yaml"), None),
+        (
+            Choice(storage="nothing://here"),
+            "The storage 'nothing://here' cannot be opened (Can't load plugin: sqlalchemy.dialects:nothing); give a "
+            "URL such as sqlite:///study.sqlite3.",
+        ),
+    ],
+)
+def test_wrong_choices_are_told_why(choice, message, tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        run_study("pareto", choice, tmp_path, silent)
+    assert message is None or str(caught.value) == message
+
+
+def test_what_is_not_computed_yet_is_an_empty_table(tmp_path):
+    made = run_study("pareto", Choice(finished=True), tmp_path, silent)
+    assert made.sheets[0].lines == ()
