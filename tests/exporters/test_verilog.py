@@ -288,3 +288,12 @@ def test_a_target_below_one_cycle():
         ExportError, match=r"^A sample takes at least one cycle, but the target is 0; ask for 1 or more\.$"
     ):
         choose_folding(mlp_graph(), 0)
+
+
+def test_a_choice_of_dsps_that_does_not_exist_is_refused():
+    with pytest.raises(ExportError) as caught:
+        export_verilog(mlp_graph(), dsp="dsp58")
+    assert str(caught.value) == (
+        "Option dsp of a streaming design is false, true, 'dsp48e1' or 'dsp48e2' (as many products to a DSP as its "
+        "port of 25 or 27 bits holds), not 'dsp58'."
+    )

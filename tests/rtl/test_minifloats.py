@@ -74,6 +74,16 @@ def dot(left: str, right: str, simd: int) -> Case:
     return cell, values
 
 
+def dot_encode(text: str, target: str, rounding: FloatRounding) -> Case:
+    """Two products, rounded once."""
+    form, out = Minifloat.parse(text), Minifloat.parse(target)
+    exact, values = dot(text, text, 2)
+    parameters = {**exact.parameters, "Shift": 2 * form.frac - out.frac, **fields(out)}
+    parameters |= {"Rounding": list(FloatRounding).index(rounding), "Highest": out.highest_code}
+    cell = Cell("flow_minifloat_dot_encode", parameters, exact.inputs, ("code_o", out.bits))
+    return cell, encode_integers(values, 2 * form.frac, out, rounding)
+
+
 FORMATS = ("e1m2", "e2m0", "e2m1", "ue2m2", "e3m2", "e2m3", "e4m3", "ue3m0", "e3m4")
 MIXED = (("e1m2", "ue2m2"), ("ue3m0", "e4m3"), ("ue2m2", "ue3m0"), ("e2m1", "e3m2"))
 # Format, bits of the input, signed or not, fraction bits beyond a step: all cut off, none, and more than there are.
@@ -91,6 +101,7 @@ def test_every_input_of_every_cell(tmp_path):
     cases += [total(text, rounding) for text in ("e2m1", "e3m2", "ue2m2") for rounding in FloatRounding]
     cases += [lmul(text) for text in ("e4m3", "e3m2", "e2m1", "ue3m3", "e4m3b11", "e5m2")]
     cases += [dot(*given) for given in DOTS]
+    cases += [dot_encode("ue2m1", "e3m2", rounding) for rounding in FloatRounding]
     assert checked(cases, tmp_path) == {
         "flow_minifloat_decode": 704,
         "flow_minifloat_mul": 143_616,
@@ -98,11 +109,12 @@ def test_every_input_of_every_cell(tmp_path):
         "flow_minifloat_add": 23_040,
         "flow_lmul": 205_056,
         "flow_minifloat_dot": 135_168,
+        "flow_minifloat_dot_encode": 20_480,
     }
 
 
 def test_small_sizes_by_proof(tmp_path):
     even = FloatRounding.NEAREST_EVEN
     cases = [decode("e2m1"), product("e2m1", "e2m1"), encode("e2m1", 7, True, 1, even), total("e2m1", even)]
-    cases += [lmul("e2m1"), dot("ue1m1", "e1m1", 2)]
-    assert proved(cases, tmp_path) == len(cases) == 6
+    cases += [lmul("e2m1"), dot("ue1m1", "e1m1", 2), dot_encode("ue1m1", "e2m1", even)]
+    assert proved(cases, tmp_path) == len(cases) == 7

@@ -68,6 +68,30 @@ def test_a_netlist_with_dsps(tmp_path):
     assert "DSP48E1" in (tmp_path / "b" / "job" / "netlist.v").read_text()
 
 
+PACKED = {"a": (4, 2), "b": (3, 4)}
+
+
+def packed_graph() -> Graph:
+    """Four-bit layers of unsigned and of signed codes, then one of eight bits."""
+    rng = np.random.default_rng(6)
+    nodes = (
+        Input(name="x", shape=(4,), format=fmt("u4.2")),
+        Dense(name="a", inputs=("x",), weight=random_tensor(rng, (4, 4), "s4.1")),
+        Requantize(name="cast", inputs=("a",), format=fmt("s8.1")),
+        Dense(name="b", inputs=("cast",), weight=random_tensor(rng, (3, 4), "s8.4")),
+    )
+    return Graph("packed", nodes, ("b",))
+
+
+def test_several_products_in_a_dsp48e1(tmp_path):
+    """25 bits hold three weights of four bits or two of eight; a fourth and a third product are alone."""
+    graph = packed_graph()
+    project, codes = exported(graph, tmp_path, folding=PACKED, dsp="dsp48e1"), random_codes(graph, 20)
+    assert_exact(graph, simulate_netlist(graph, project, codes, scratch=tmp_path / "b"), codes)
+    netlist = (tmp_path / "b" / "job" / "netlist.v").read_text()
+    assert len(re.findall(r"^  DSP48E1 #", netlist, re.M)) == 2 * 1 + 4 * 2  # the lonely four-bit product is in logic
+
+
 def test_the_mapped_residual_net(tmp_path):
     graph = resnet_graph(size=4, channels=4)
     codes = random_codes(graph, 16)

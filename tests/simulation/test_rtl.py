@@ -33,6 +33,7 @@ from flow.simulation.rtl_beats import read_project
 from flow.simulation.rtl_program import stream_program
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+from tests.simulation.test_netlist import PACKED, packed_graph
 
 
 def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) -> None:
@@ -49,6 +50,15 @@ def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) ->
 def exported(graph: Graph, folder, **options):
     write_tree(folder / "rtl", export_verilog(graph, **options))
     return folder / "rtl"
+
+
+@pytest.mark.parametrize("dsp", [pytest.param("dsp48e1", marks=pytest.mark.slow), "dsp48e2"])
+def test_several_products_in_a_dsp(dsp, tmp_path):
+    graph = packed_graph()
+    codes, project = random_codes(graph, 60), exported(graph, tmp_path, folding=PACKED, dsp=dsp)
+    texts = [path.read_text() for path in project.glob("*.sv")]
+    assert sum(f".DspWidth({25 if dsp == 'dsp48e1' else 27})" in text for text in texts) == 2
+    assert_exact(graph, simulate_rtl(graph, project, codes, scratch=tmp_path / "b"), codes)
 
 
 def assert_predicted(graph: Graph, project, folding, samples: int, scratch) -> None:

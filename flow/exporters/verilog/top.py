@@ -90,7 +90,7 @@ def _metadata(plan: Plan, timing: Timing) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def _modules(plan: Plan, dsp: bool) -> Files:
+def _modules(plan: Plan, dsp: bool | str) -> Files:
     """The modules that hold the constants of the graph."""
     known, made = templates("flow.exporters.verilog"), dict[str, str]()
     for name, stream in plan.streams.items():
@@ -120,20 +120,23 @@ def _modules(plan: Plan, dsp: bool) -> Files:
     return dict(made)
 
 
-def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, *, dsp: bool = False) -> Files:
+def export_verilog(
+    graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, *, dsp: bool | str = False
+) -> Files:
     """The streaming design of a graph as SystemVerilog.
 
     Args:
         graph: with one input.
         folding: (PE, SIMD) of every Dense and Conv2d by node name; the cheapest for the default target where None.
-        dsp: whether multipliers may become DSPs.
+        dsp: whether multipliers may become DSPs; `dsp48e1` or `dsp48e2` puts as many products of a layer into one as
+            its wide port holds: two of 8 bits into either, three of 4 bits into the first, four into the second.
 
     Returns:
         `cells/*.sv`, one module for every node with constants, the top, `filelist.f` (relative, in compile order),
         `stream.json`.
 
     Raises:
-        ExportError: parameters that no cell has, or a folding that does not fit.
+        ExportError: parameters that no cell has, a folding that does not fit, or a `dsp` that does not exist.
     """
     plan = make_plan(graph, folding)
     timing, made = predict(plan), _modules(plan, dsp)

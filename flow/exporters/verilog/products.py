@@ -1,0 +1,37 @@
+"""How the layers of a streaming design multiply: in logic, one product to a DSP, or as many as its wide port holds."""
+
+from __future__ import annotations
+
+from flow.errors import ExportError
+
+__all__ = ["dsp_parameters"]
+
+# Parameters of flow_dense. The wide port of a DSP48E1 (7 series) has 25 bits, that of a DSP48E2 (UltraScale) 27.
+_CHOICES = {
+    False: {"UseDsp": 0},
+    True: {"UseDsp": 1},
+    "dsp48e1": {"UseDsp": 2, "DspWidth": 25},
+    "dsp48e2": {"UseDsp": 2, "DspWidth": 27},
+}
+
+
+def dsp_parameters(dsp: bool | str, *, packs: bool = True) -> dict[str, int]:
+    """Parameters of a cell for a choice of `dsp`.
+
+    Args:
+        dsp: False, True, or the DSP that several products share.
+        packs: whether the cell has lanes that share a factor, and the parameter DspWidth.
+
+    Raises:
+        ExportError: there is no such choice.
+
+    >>> dsp_parameters("dsp48e2"), dsp_parameters("dsp48e2", packs=False)
+    ({'UseDsp': 2, 'DspWidth': 27}, {'UseDsp': 1})
+    """
+    if dsp not in _CHOICES:
+        raise ExportError(
+            f"Option dsp of a streaming design is false, true, 'dsp48e1' or 'dsp48e2' (as many products to a DSP as "
+            f"its port of 25 or 27 bits holds), not {dsp!r}."
+        )
+    found = dict(_CHOICES[dsp])
+    return found if packs else {"UseDsp": min(found["UseDsp"], 1)}
