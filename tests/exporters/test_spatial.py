@@ -28,6 +28,8 @@ MEANING: dict[str, Callable[..., Codes]] = {
     "less": lambda op, word, x: op.numbers[0] - x,
     "sum": lambda op, word, a, b: (a << op.numbers[0]) + (b << op.numbers[1]),
     "minus": lambda op, word, a, b: (a << op.numbers[0]) - (b << op.numbers[1]),
+    "raised": lambda op, word, x: x + (1 << (op.reads[0].form.width - 1)),
+    "inverted": lambda op, word, x: (1 << op.reads[0].form.width) - 1 - x,
     "relu": lambda op, word, x: np.maximum(x, 0),
     "floor": lambda op, word, x: x >> op.numbers[0],
     "saturated": lambda op, word, x: np.clip(x, *op.numbers),
@@ -156,6 +158,15 @@ def test_latency_grows_with_every_cut():
     latencies = [plan.latency_cycles for plan in plans]
     assert latencies[0] == len(plans[0].blocks) + 2 == 4
     assert latencies == sorted(latencies) and len(set(latencies)) == len(latencies)
+
+
+def test_a_cut_at_both_ends_takes_two_registers():
+    """A reset below zero, a set beyond all ones; what cannot be below zero takes one."""
+    both = one_cast("s6.3", "u2.1", Rounding.TRN, Overflow.SAT, relu=True)
+    above = one_cast("u6.3", "u2.1", Rounding.TRN, Overflow.SAT, relu=True)
+    assert [plan_spatial(graph, 0).latency_cycles for graph in (both, above)] == [4, 3]
+    (text,) = [str(text) for name, text in export_spatial(both, 0).items() if "_block_" in name]
+    assert "w3_kept <= w1[3] ? '0 : 3'(w1);" in text and "w3_over ? 3'h7 : w3_kept" in text
 
 
 def test_the_same_graph_gives_the_same_bytes():

@@ -25,14 +25,15 @@ def by_hand() -> Graph:
 
 
 def test_what_three_lines_consist_of():
-    """8 x0 - x0 is 7 bits of which none is copied, less 2 x1 is 8 of which the lowest is; -30..105 is cast."""
+    """8 x0 + ~x0 has one place in common, and with 2 x1 four; what that is too much is taken off once."""
+    unsigned = (False, False)
     assert inventory(plan_spatial(by_hand(), 0)) == [
-        Item("y", "minus", 7, 7, (4, 4), (False, False), (3, 0), 1),
-        Item("y", "minus", 8, 7, (7, 4), (False, False), (0, 1), 1),
-        Item("y", "saturated", 4, 0, (6,), (True,), (-8, 7), 1),
+        Item("y", "sum", 7, 4, 1, (4, 4), unsigned, (3, 0), 1),
+        Item("y", "sum", 8, 7, 4, (7, 4), unsigned, (0, 1), 1),
+        Item("y", "less", 8, 8, 0, (8,), (False,), (120,), 1),
+        Item("y", "saturated", 4, 0, 0, (6,), (True,), (-8, 7), 1),
     ]
-    assert registers(plan_spatial(by_hand(), 0)) == Registers({"y": 4}, {}, 2 * 8 + 2 * 4, 1)
-    assert registers(plan_spatial(by_hand(), 1)).blocks == {"y": 7 + 4 + 4}
+    assert registers(plan_spatial(by_hand(), 0)) == Registers({"y": 4}, {}, 8 + 2 * 4, 1)
 
 
 @pytest.mark.parametrize("graph", [every_operator(), random_graph(3), random_graph(6)], ids=lambda graph: graph.name)
@@ -66,7 +67,7 @@ def test_positions_count_as_instances():
 @pytest.mark.parametrize(("depth", "least"), [(0, 1.0), (2, 0.85)])
 def test_registers_are_those_of_the_netlist(depth: int, least: float):
     """The ports' own flags come on top; bits that a sum copies are held twice inside a block, which is seen."""
-    graph, flags = mlp_graph(seed=2, sizes=(4, 4, 2)), 5
+    graph, flags = mlp_graph(seed=2, sizes=(4, 4, 2)), 4
     held = registers(plan_spatial(graph, depth))
     sources = {name: str(text) for name, text in export_spatial(graph, depth).items() if name.endswith(".sv")}
     area = synthesise(sources, f"{graph.name}_top", Family.XC7).area

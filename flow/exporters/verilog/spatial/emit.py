@@ -78,6 +78,17 @@ def _less(word: Word, op: Op, names: Sequence[str]) -> str:
     return f"{_literal(op.numbers[0], width)} - {width}'({names[0]})"
 
 
+def _raised(word: Word, op: Op, names: Sequence[str]) -> str:
+    width, (x,) = _width(op.reads[0]), names
+    upper = f"~{x}[{width - 1}]"
+    raised = f"{{{upper}, {x}[{width - 2}:0]}}" if width > 1 else upper
+    return raised if _width(word) == width else f"{_width(word)}'({raised})"
+
+
+def _inverted(word: Word, op: Op, names: Sequence[str]) -> str:
+    return f"{_width(word)}'(~{names[0]})"  # Yosys reads ~8'(x) as a cast to ~8 bits
+
+
 def _relu(word: Word, op: Op, names: Sequence[str]) -> str:
     top, width = _width(op.reads[0]) - 1, _width(word)
     return f"{names[0]}[{top}] ? '0 : {width}'({names[0]})"
@@ -121,6 +132,8 @@ _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
     "less": _less,
     "sum": _sum,
     "minus": _minus,
+    "raised": _raised,
+    "inverted": _inverted,
     "relu": _relu,
     "floor": lambda word, op, names: f"{_width(word)}'({names[0]} >>> {op.numbers[0]})",
     "saturated": _saturated,
@@ -242,6 +255,46 @@ def _declared(word: Word, name: str) -> str:
     return f"logic {sign}[{width - 1}:0] {name};"
 
 
+def _is_split(unit: Unit, word: Word) -> bool:
+    """Whether it is cut off at zero below and at all ones above."""
+    op = unit.ops[word.index]
+    if op.kind != "saturated":
+        return False
+    (low, high), (source,) = op.numbers, op.reads
+    return low == 0 and source.low < 0 and source.high > high
+
+
+class _Ends:
+    """The last registers of a unit.
+
+    A word that is cut off at both ends takes two: below zero the first is reset, beyond all ones the second is set.
+    A flip-flop has a pin for either, where a LUT for each bit would stand before one that takes both at once. The
+    other words wait for it.
+    """
+
+    def __init__(self, module: _Module, outputs: Sequence[Word]) -> None:
+        self.module, self.unit = module, module.unit
+        self.late = int(any(_is_split(self.unit, word) for word in outputs))
+        self.declarations: list[str] = []
+        self.registers: dict[str, str] = {}
+        self.held = 0
+        self.texts = [self._split(word) if _is_split(self.unit, word) else self._plain(word) for word in outputs]
+
+    def _plain(self, word: Word) -> str:
+        return self.module.name(word, self.module.last + self.late)
+
+    def _split(self, word: Word) -> str:
+        (source,), name, width = self.unit.ops[word.index].reads, f"w{word.index}", _width(word)
+        x, top = self.module.name(source, self.module.last), _width(source) - 1
+        kept, over = f"{name}_kept", f"{name}_over"
+        if kept not in self.registers:
+            self.declarations += [f"logic [{width - 1}:0] {kept};", f"logic {over};"]
+            self.registers[kept] = f"{x}[{top}] ? '0 : {width}'({x})"
+            self.registers[over] = f"{x}[{top}] ? '0 : |{x}[{top - 1}:{width}]"
+            self.held += width + 1
+        return f"{over} ? {_literal(-1, width)} : {kept}"
+
+
 def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emitted:
     """The unit as text.
 
@@ -251,15 +304,23 @@ def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emit
         lane: bits a code on the output bus.
         depth: carry chains between two registers; 0 for none but those at the output.
     """
-    module = _Module(unit, outputs, depth)
+    needed = [unit.ops[word.index].reads[0] if _is_split(unit, word) else word for word in outputs]
+    module = _Module(unit, needed, depth)
     for word in module.words:
         module.write(word)
-    made = tuple(f"{lane}'({module.name(word, module.last)})" for word in outputs)
+    ends = _Ends(module, outputs)
     declarations, registers = [], []
     for word in module.words:
         names = [f"w{word.index}", *(f"w{word.index}_{d + 1}" for d in range(module.delays.get(word.index, 0)))]
         declarations += [_declared(word, name) for name in names]
         registers += list(zip(names[1:], names[:-1], strict=True))
-    held = sum(_width(unit.words[index]) * late for index, late in module.delays.items())
+    held = sum(_width(unit.words[index]) * late for index, late in module.delays.items()) + ends.held
     held += sum(_width(word) for word in set(outputs) if not unit.is_constant(word))
-    return Emitted(tuple(declarations), tuple(module.assignments), tuple(registers), held, made, module.last + 1)
+    return Emitted(
+        declarations=(*declarations, *ends.declarations),
+        assignments=tuple(module.assignments),
+        registers=(*registers, *ends.registers.items()),
+        held=held,
+        outputs=tuple(f"{lane}'({text})" for text in ends.texts),
+        cycles=module.last + 1 + ends.late,
+    )

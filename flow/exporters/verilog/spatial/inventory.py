@@ -17,7 +17,7 @@ __all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "Registers", "inventory", "
 ADDERS = ("sum", "minus", "plus", "less")
 CASTS = ("saturated", "wrapped", "relu", "cell", "minifloat")
 COMPARISONS = ("larger", "above")
-_WIRES = ("input", "constant", "lift", "floor")
+_WIRES = ("input", "constant", "lift", "floor", "raised", "inverted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,10 @@ class Item:
         kind: what it is, a kind of `words.Op`: one of `ADDERS`, `CASTS`, `COMPARISONS`, or `chosen`, `entry`
             (a table) and `times` (a product of two words).
         bits: of its result.
-        carries: of an adder, the places at which both summands have a bit, which is the length of its carry chain
-            and its LUTs; of a comparison the bits that are compared; 0 for anything else.
+        carries: of an adder, the length of its carry chain; of a comparison the bits that are compared; 0 for
+            anything else.
+        shared: of a `sum`, the places at which both summands have a bit, which are its LUTs; 0 of `plus` and `less`,
+            whose constant only inverts bits; else as `carries`.
         reads: bits of what it reads.
         signed: whether each of those is signed.
         numbers: as of the `words.Op`: shifts of `sum` and `minus`, the constant of `plus` and `less`, the ends of
@@ -42,6 +44,7 @@ class Item:
     kind: str
     bits: int
     carries: int
+    shared: int
     reads: tuple[int, ...]
     signed: tuple[bool, ...]
     numbers: tuple[int, ...]
@@ -55,7 +58,7 @@ class Registers:
     Attributes:
         blocks: bits by block, its pipeline and its outputs, all instances.
         waits: bits by value that waits for a later one it is joined with, or for a later output.
-        ports: of the AXI-Stream ports, two words each at the input and at every output.
+        ports: of the AXI-Stream ports, a word at the input and two at every output.
         control: one bit for each cycle of latency.
     """
 
@@ -81,7 +84,7 @@ def registers(plan: Spatial) -> Registers:
     waits: dict[str, int] = {}
     for name, cycles in plan.waits().items():
         waits[name] = cycles * plan.bits(name)
-    ports = 2 * (plan.bits(plan.graph.input.name) + sum(plan.bits(name) for name in plan.graph.outputs))
+    ports = plan.bits(plan.graph.input.name) + 2 * sum(plan.bits(name) for name in plan.graph.outputs)
     return Registers(blocks, {name: bits for name, bits in waits.items() if bits}, ports, plan.latest)
 
 
@@ -91,8 +94,9 @@ def _of_block(block: Block) -> Iterator[Item]:
         if op.kind in _WIRES:
             continue
         widths, signs = tuple(x.form.width for x in op.reads), tuple(x.low < 0 for x in op.reads)
-        bits, carries = word.form.width, _carries(word, op)
-        yield Item(block.name, op.kind, bits, carries, widths, signs, op.numbers, len(block.places))
+        carries = _carries(word, op)
+        shared = _shared(widths, signs, op, carries)
+        yield Item(block.name, op.kind, word.form.width, carries, shared, widths, signs, op.numbers, len(block.places))
 
 
 def _carries(word: Word, op: Op) -> int:
@@ -109,3 +113,13 @@ def _carries(word: Word, op: Op) -> int:
     if op.kind in COMPARISONS:
         return max(x.form.width + (x.low >= 0) for x in op.reads)
     return 0
+
+
+def _shared(widths: tuple[int, ...], signs: tuple[bool, ...], op: Op, carries: int) -> int:
+    """The places of both words at which neither is known to be 0."""
+    if op.kind in ("plus", "less"):
+        return 0
+    if op.kind != "sum" or any(signs):
+        return carries
+    tops = [width + shift for width, shift in zip(widths, op.numbers, strict=True)]
+    return max(min(tops) - max(op.numbers), 0)

@@ -81,7 +81,12 @@ class Unit:
         return self._make(Op("input", (), (bit,)), low, high, 0)
 
     def lift(self, x: Word, shift: int) -> Word:
-        """`x << shift`."""
+        """`x << shift`; a constant that is added comes behind it."""
+        op = self._op(x)
+        if op.kind == "plus":
+            return self.plus(self.lift(op.reads[0], shift), op.numbers[0] << shift)
+        if op.kind == "less":
+            return self.less(op.numbers[0] << shift, self.lift(op.reads[0], shift))
         return self._make(Op("lift", (x,), (shift,)), x.low << shift, x.high << shift, 0) if shift else x
 
     def plus(self, x: Word, value: int) -> Word:
@@ -117,6 +122,18 @@ class Unit:
         if within is not None:
             ends = max(ends[0], within[0]), min(ends[1], within[1])
         return self._make(Op("minus" if minus else "sum", (a, b), (shift_a, shift_b)), *ends, 1)
+
+    def raised(self, x: Word) -> Word:
+        """`x + 2**(width - 1)` of a signed word, which is the word with its sign inverted: no addition."""
+        half = 1 << (x.form.width - 1)
+        return self._make(Op("raised", (x,)), x.low + half, x.high + half, 0)
+
+    def inverted(self, x: Word) -> Word:
+        """`2**width - 1 - x` of an unsigned word, which is the word with every bit inverted: no addition."""
+        op, ones = self._op(x), (1 << x.form.width) - 1
+        if op.kind == "inverted" and op.reads[0].form.width == x.form.width:
+            return op.reads[0]
+        return self._make(Op("inverted", (x,)), ones - x.high, ones - x.low, 0)
 
     def relu(self, x: Word) -> Word:
         """`max(x, 0)`."""
