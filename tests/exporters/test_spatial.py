@@ -166,7 +166,7 @@ def test_a_cut_at_both_ends_takes_two_registers():
     above = one_cast("u6.3", "u2.1", Rounding.TRN, Overflow.SAT, relu=True)
     assert [plan_spatial(graph, 0).latency_cycles for graph in (both, above)] == [4, 3]
     (text,) = [str(text) for name, text in export_spatial(both, 0).items() if "_block_" in name]
-    assert "w3_kept <= w1[3] ? '0 : 3'(w1);" in text and "w3_over ? 3'h7 : w3_kept" in text
+    assert "w4_kept <= w2[3] ? '0 : 2'(w2);" in text and "w4_over ? 2'h3 : w4_kept" in text
 
 
 def test_the_same_graph_gives_the_same_bytes():
