@@ -19,7 +19,7 @@ from flow.ir.kernels import forward_kernel
 from flow.training.aten import HANDLERS, RECURRENT, SUPPORTED, ZEROS, Arguments, Draft, RefusedError, shape_of
 from flow.training.aten.draft import Piece
 from flow.training.attention import OTHERWISE, batch_first_attention
-from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Weighted, distinct
+from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Scale, Weighted, distinct
 from flow.training.casts import index_word
 from flow.training.checks import FAILURES, check_example, check_forward, check_model
 from flow.training.source_lines import line_of_error, line_of_trace
@@ -296,6 +296,12 @@ def _planar_kernels(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Te
     return lines | {name: state[name][:, :, None, None] for name in read if state[name].ndim == 2}
 
 
+def _single_numbers(calls: list[Call], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Factors and summands without an axis, as vectors of one: quantisers look at values by their places."""
+    held = [key for call in calls if isinstance(call, Scale) for key in (call.scale, call.shift) if key is not None]
+    return {key: state[key].reshape(1) for key in held if not state[key].ndim}
+
+
 def import_network(model: nn.Module, example: Tensor) -> Network:
     """The calls of `model` in eval mode, and its constants.
 
@@ -328,6 +334,7 @@ def import_network(model: nn.Module, example: Tensor) -> Network:
     state.update(_planar_kernels(found.calls, state))
     dtype = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.get_default_dtype())
     state.update({name: example.new_tensor(value, dtype=dtype) for name, value in found.literals.items()})
+    state.update(_single_numbers(found.calls, state))
     network = Network(tuple(found.calls), _outputs_of(found, program, model), state).pruned()
     if not example.is_floating_point() and index_word(network) is None:
         raise UnsupportedError(

@@ -71,20 +71,22 @@ class Spec:
     encoded before anything runs; the two modes are those of the casts between the layers.
 
     Attributes:
-        weights: of Linear and Conv2d.
+        weights: of Linear, Conv2d and the rows of an Embedding.
         activations: of what travels between blocks.
         biases: of Linear and Conv2d.
         sums: between the operators of a block: before a BatchNorm, and before a residual addition.
-        scales: of BatchNorm's multiplication, and the width of the reciprocal in an average over 3 x 3 and the like.
-        shifts: of BatchNorm's addition.
+        scales: of BatchNorm's multiplication and other factors, such as the slopes of a PReLU, and the width of the
+            reciprocal in an average over 3 x 3 and the like.
+        shifts: of BatchNorm's addition and other constants that are added.
         input: of the model's input; None means as `activations`.
         tables: of what addresses the table of an activation such as a sigmoid, at most 12 bits, its length never
-            learned; and of the powers and the reciprocal inside a softmax. Other entries are as `activations`.
+            learned; and of the powers and the reciprocal inside a softmax, the root inside a LayerNorm. Other entries
+            are as `activations`.
         accumulators: of the sums of Linear and convolutions at their exact binary point, such as "s16"; None for as
             many bits as they need.
         accumulator_overflow: "WRAP" as an adder of that width, or "SAT" of the finished sum.
         rounding: of every cast.
-        overflow: of every cast, but for those inside a softmax, which saturate.
+        overflow: of every cast, but for those inside a softmax or LayerNorm that address a table, which saturate.
         batchnorm: "fixed" or "folded".
         granularity: of the binary points of weights, biases, scales and shifts: "tensor", "channel" or "element".
         cast_granularity: of the binary points of fixed-point casts between layers, and of their lengths where those are

@@ -227,3 +227,45 @@ class Moves(nn.Module):
         left = self.left(x.flatten(1))
         right = self.right(functional.relu(left))
         return torch.cat([left, right], 1) if self.joined else (right, left)
+
+
+class Sequences(nn.Module):
+    """A random chain on [T, C]: rows through Linear, norms, slopes, attention, products of two values, constants."""
+
+    def __init__(self, seed):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        length, width = int(rng.integers(2, 5)), int(rng.choice([2, 4, 6]))
+        self.shape, self.layers, self.steps = (length, width), nn.ModuleList(), []
+        for _ in range(int(rng.integers(2, 5))):
+            layer, step = self._step(rng, length, width)
+            self.layers.append(layer)
+            self.steps.append(step)
+        self.places = nn.Parameter(torch.zeros(1, length, width))
+        self.gains = nn.Parameter(torch.zeros(width if rng.integers(2) else (length, 1)))
+        self.constant = bool(rng.integers(2))
+        self.fc = nn.Linear(width if rng.integers(2) else length * width, int(rng.integers(2, 5)))
+
+    @staticmethod
+    def _step(rng, length, width):
+        choice, heads = rng.integers(7), 2 if rng.integers(2) else 1
+        plain = lambda layer, x: layer(x)  # noqa: E731
+        if choice == 0:
+            return nn.Linear(width, width, bias=bool(rng.integers(2))), plain
+        if choice == 1:
+            return nn.LayerNorm(width, elementwise_affine=bool(rng.integers(2))), plain
+        if choice == 2:
+            return nn.LayerNorm((length, width), bias=False), plain
+        if choice == 3:
+            return nn.PReLU(length if rng.integers(2) else 1), plain
+        if choice == 4:
+            return nn.MultiheadAttention(width, heads, batch_first=True), lambda layer, x: x + layer(x, x, x)[0]
+        if choice == 5:
+            return nn.Linear(width, width), lambda layer, x: layer(x) @ (x.mT @ x) / 4
+        return nn.Linear(width, width), lambda layer, x: functional.scaled_dot_product_attention(layer(x), x, x)
+
+    def forward(self, x):
+        x = self.gains * x + self.places if self.constant else 1 - 0.75 * x
+        for layer, step in zip(self.layers, self.steps, strict=True):
+            x = step(layer, x)
+        return self.fc(x.mean(1) if self.fc.in_features == self.shape[1] else x.flatten(1))

@@ -150,6 +150,8 @@ def test_constants_of_the_forward():
     _, qmodel, _ = lowered(numbers, example((3, 4), count=64))
     assert not any(parameter.requires_grad for name, parameter in qmodel.named_parameters() if "frac" not in name)
     assert off(numbers, example((3, 4), count=64))[1].max() < 0.03
+    scalar = Made(lambda self, x: x * self.p, p=nn.Parameter(torch.tensor(0.7)))
+    lowered(scalar, example((3, 4), count=64), lengths="learned")
     parts = {"p": nn.Parameter(torch.randn(3, 1, 1)), "q": nn.Parameter(torch.randn(1, 3, 4, 5))}
     graph, error = off(Made(lambda self, x: self.p * x + self.q, **parts), example((3, 4, 5), count=64))
     assert error.max() < 0.03

@@ -8,7 +8,7 @@ from flow.lowering import encode_input, lower
 from flow.training import quantize
 from flow.training.quantizer import quantizers
 from tests.lowering.test_from_torch import compare
-from tests.training.models import Decoder, Mixed, Moves, Random, example, randomized
+from tests.training.models import Decoder, Mixed, Moves, Random, Sequences, example, randomized
 
 ROLES = ("weights", "biases", "sums", "scales", "shifts", "tables")
 GRANULARITIES = ["tensor", "channel", "element"]
@@ -60,6 +60,18 @@ def test_random_decoders_equal_the_interpreter_on_every_node(seed):
 @pytest.mark.parametrize("seed", range(15))
 def test_random_moves_equal_the_interpreter_on_every_node(seed):
     assert_same_bits(seed, Moves)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_random_sequences_equal_the_interpreter_on_every_node(seed):
+    assert_same_bits(seed, Sequences)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(5))
+def test_five_hundred_random_sequences_equal_the_interpreter_on_every_node(block):
+    for seed in range(1000 + 100 * block, 1100 + 100 * block):
+        assert_same_bits(seed, Sequences)
 
 
 @pytest.mark.slow
