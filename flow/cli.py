@@ -216,7 +216,8 @@ def compare(
     from flow.stages.compare import compare_stage
     from flow.studies.compare.choice import Choice
 
-    choice = Choice(_split(families), _split(units), _widths(bits), _split(nets), seeds, full, finished)
+    widths = _numbers(bits, "word lengths", "3,4,5")
+    choice = Choice(_split(families), _split(units), widths, _split(nets), seeds, full, finished)
     with _progress() as report:
         project = compare_stage(choice, build, report)
     show.comparison(_out, project)
