@@ -75,14 +75,14 @@ _TARGETS = {
 }
 
 
-def recipe(family: Family, *, flatten: bool = True, dsp: bool = True) -> tuple[str, ...]:
+def recipe(family: Family, *, flatten: bool = True, dsp: bool = True, bram: bool = True) -> tuple[str, ...]:
     """The Yosys commands after `hierarchy`, up to the mapped netlist.
 
     Multipliers of modules with the attribute `use_dsp = "no"` never become DSPs. Where `dsp` is allowed, ECP5,
     iCE40 and Gowin apply `booth` to those modules only: their DSP mapper cannot be run apart from what follows it.
     """
     target = _TARGETS[family]
-    command = f"{target.command}{target.dsp[dsp]}{target.flatten[flatten]}"
+    command = f"{target.command}{target.dsp[dsp]}{target.flatten[flatten]}{'' if bram else ' -nobram'}"
     prepare = (*_PREPARE, f"setattr -set {_FABRIC} 1 A:use_dsp=no t:$mul %i")
     if target.dsp_label is None:
         chosen = f"booth a:{_FABRIC}" if dsp else "booth"
@@ -233,6 +233,7 @@ def synthesise(
     flatten: bool = True,
     keep: Sequence[str] = (),
     dsp: bool = True,
+    bram: bool = True,
     netlist: bool = False,
     netlist_json: bool = False,
     without: Sequence[str] = (),
@@ -248,6 +249,7 @@ def synthesise(
         flatten: whether logic moves across module boundaries.
         keep: modules that stay whole in a flat run, so that each has its own row in `Synthesis.modules`.
         dsp: whether multipliers may become DSPs.
+        bram: whether memories may become block RAMs.
         netlist: whether to return the mapped netlist.
         netlist_json: whether to return it as JSON for `flow.place_and_route`.
         without: steps of the recipe to leave out, to measure what they bring.
@@ -256,7 +258,7 @@ def synthesise(
     Raises:
         ToolError: Yosys rejects the sources, or leaves a cell that the area table does not know.
     """
-    steps = [step for step in recipe(family, flatten=flatten, dsp=dsp) if step not in without]
+    steps = [step for step in recipe(family, flatten=flatten, dsp=dsp, bram=bram) if step not in without]
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_synth_") as folder:
         place = Path(folder) / "synthesis"
         script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist, netlist_json)

@@ -5,7 +5,7 @@
 // Latency: 1 cycle after the last beat; throughput: one result in Taps cycles.
 //
 // The taps come one after the other from flow_window, so one comparator or adder a lane serves any
-// window; the constant factor becomes shifts and adds behind the sum.
+// window; the constant factor becomes shifts and adds behind the sum, never a DSP.
 
 module flow_pool #(
     parameter int Lanes = 1,
@@ -50,10 +50,15 @@ module flow_pool #(
     end
 
     if (Average != 0) begin : gen_average
-      logic [OutWidth-1:0] sum;
+      logic [OutWidth-1:0] sum, scaled;
       assign sum = first ? wide : kept + wide;
       assign kept_d[i*OutWidth+:OutWidth] = sum;
-      assign result[i*OutWidth+:OutWidth] = sum * OutWidth'(Scale);
+      // Shifts and adds: a product would become a DSP where synthesis likes it.
+      always_comb begin
+        scaled = '0;
+        for (int i = 0; i < 31; i++) if (((Scale >> i) & 1) != 0) scaled = scaled + (sum << i);
+      end
+      assign result[i*OutWidth+:OutWidth] = scaled;
     end else begin : gen_max
       // Flipping the sign bit turns signed order into unsigned order.
       localparam logic [OutWidth-1:0] FLIP =

@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 
-from flow.formats import FixedPoint, Overflow, Rounding
+from flow.formats import FixedPoint, Minifloat, Overflow, Rounding
 from flow.ir import (
     Add,
     ArgMax,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Flatten,
@@ -18,10 +19,17 @@ from flow.ir import (
     Input,
     MaxPool2d,
     Node,
+    ReduceMax,
+    ReduceSum,
     Relu,
     Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
     ScaleShift,
+    Slice,
+    Sub,
     Tensor,
+    Transpose,
 )
 
 MONOTONE = (Overflow.SAT, Overflow.SAT_SYM)
@@ -90,6 +98,30 @@ def resnet_graph(seed: int = 0, channels: int = 8, size: int = 8) -> Graph:
         ArgMax(name="class", inputs=("fc",)),
     ]
     return Graph("resnet", tuple(nodes), ("fc", "class"))
+
+
+def mixed_graph(seed: int = 0) -> Graph:
+    """Branches that join row by row and channel by channel, casts by place and to a minifloat, moves, two answers."""
+    rng = np.random.default_rng(seed)
+    fracs, widths = Tensor(np.array([[[1]], [[0]]]), fmt("u1.0")), Tensor(np.array([[[4]], [[5]]]), fmt("u3.0"))
+    near = random_tensor(rng, (2, 2, 3, 3), "s3.1")
+    nodes = (
+        Input(name="x", shape=(2, 4, 4), format=fmt("s4.2")),
+        Conv2d(name="near", inputs=("x",), weight=near, padding=(1, 1)),
+        RequantizeEach(name="near.out", inputs=("near",), fracs=fracs, widths=widths, signed=True),
+        Conv2d(name="point", inputs=("x",), weight=random_tensor(rng, (2, 2, 1, 1), "s3.1")),
+        RequantizeMinifloat(name="point.out", inputs=("point",), minifloat=Minifloat.parse("e2m1b1")),
+        Concat(name="rows", inputs=("near.out", "point.out", "x"), axis=1),
+        Transpose(name="turned", inputs=("rows",), order=(1, 0, 2)),
+        Slice(name="cut", inputs=("turned",), starts=(0, 0, 0), stops=(12, 2, 4), steps=(3, 1, 2)),
+        MaxPool2d(name="max", inputs=("cut",), kernel=(2, 2), stride=(2, 2)),
+        Flatten(name="flat", inputs=("max",)),
+        ReduceMax(name="top", inputs=("flat",), axis=0),
+        Sub(name="below", inputs=("flat", "top")),
+        Concat(name="both", inputs=("near.out", "x"), axis=0),
+        ReduceSum(name="sums", inputs=("both",), axis=1),
+    )
+    return Graph("mixed", nodes, ("below", "sums"))
 
 
 def _requantize(rng: np.random.Generator, name: str, source: str, frac: int, width: int) -> Requantize:

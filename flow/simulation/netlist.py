@@ -1,7 +1,7 @@
 """Rung `netlist`: the same SystemVerilog mapped by Yosys onto 7-series cells, those cells simulated by Verilator.
 
 Xilinx 7 series because Yosys has behavioural models of all its LUTs, carries, flip-flops, distributed RAMs and of
-DSP48E1; it has none of block RAM, so a design whose ROMs went there is refused by name.
+DSP48E1. It has none of block RAM, so memories that would go there are mapped to LUTs here, which changes no code.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow import synthesis, tools
-from flow.errors import SimulationError
 from flow.ir import Graph
-from flow.simulation.rtl_beats import Project, read_project
-from flow.simulation.rtl_program import BENCH, TEMPLATES, bench_text, read_streams, top_text
+from flow.simulation.rtl_beats import read_project
+from flow.simulation.rtl_program import BENCH, TEMPLATES, Pauses, bench_text, plusargs, read_streams, top_text
 from flow.simulation.rtl_verilator import ProgramJob, run_program, verilator_version
-from flow.synthesis import Family, Synthesis, synthesise
+from flow.synthesis import Family, synthesise
 
 __all__ = ["FAMILY", "simulate_netlist", "tool"]
 
@@ -33,18 +32,8 @@ _ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIG
 
 def tool() -> str:
     """Names and versions of what runs, and the cells it runs on."""
-    cells = f"{FAMILY.value} (LUTs; DSP48E1 where the export allows DSPs)"
+    cells = f"{FAMILY.value} (LUTs, memories among them; DSP48E1 where the export allows DSPs)"
     return f"{synthesis.tool()} mapped to {cells}, {verilator_version()}"
-
-
-def _mapped(project: Project) -> Synthesis:
-    mapped = synthesise(project.sources, project.top, FAMILY, netlist=True)
-    if mapped.area.bram:
-        raise SimulationError(
-            f"The netlist of {project.top!r} holds {mapped.area.bram:g} block RAMs, for which Yosys has no behavioural "
-            "model; fold the layers less, so that their ROMs are shorter, or leave the rung netlist out."
-        )
-    return mapped
 
 
 def simulate_netlist(
@@ -64,21 +53,21 @@ def simulate_netlist(
 
     Raises:
         DataError: codes that the input does not take.
-        SimulationError: no or another design in the folder, beats missing, or cells without a model.
+        SimulationError: no or another design in the folder, or beats missing.
         ToolError: Yosys or Verilator failed, or a stream is stuck.
     """
     design = read_project(graph, project)
     beats = design.input_beats(codes)
-    netlist = _mapped(design).netlist or ""
+    netlist = synthesise(design.sources, design.top, FAMILY, bram=False, netlist=True).netlist or ""
     cells = tools.package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v"
     sources = {
         "netlist.vlt": (TEMPLATES / "netlist.vlt").read_text(),
         "cells_sim.v": cells.read_text(),
         "netlist.v": netlist,
-        "bench.sv": bench_text(design, len(codes), seed, inner=False),
+        "bench.sv": bench_text(design, len(codes), inner=False),
         "top.sv": top_text([design]),
     }
     hexadecimal = "".join(f"{beat:x}\n" for beat in beats)
-    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed)
+    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed, plusargs=plusargs(Pauses.SOME, seed))
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_netlist_") as folder:
         return read_streams(design, run_program(job, Path(folder)), len(codes), inner=False).codes

@@ -6,6 +6,7 @@ It pauses at random as cocotb's side does, and writes what moved to one file per
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from flow.exporters.writer import Files
 from flow.simulation.rtl_beats import Project, StreamRun
 from flow.simulation.rtl_verilator import ProgramJob, run_program
 
-__all__ = ["BENCH", "TEMPLATES", "bench_text", "read_streams", "stream_program", "stream_programs", "top_text"]
+__all__ = [
+    "BENCH",
+    "TEMPLATES",
+    "Pauses",
+    "bench_text",
+    "plusargs",
+    "read_streams",
+    "stream_program",
+    "stream_programs",
+    "top_text",
+]
 
 Codes = NDArray[np.int64]
 
@@ -25,6 +36,19 @@ TEMPLATES = Path(__file__).parent / "rtl_templates"
 BENCH = "flow_program_bench"  # the module at the top
 _PATIENCE = 20
 _GRACE_CYCLES = 10_000
+
+
+class Pauses(Enum):
+    """How often the sender and the receivers of a testbench pause; the values are its options."""
+
+    NONE = "+steady"
+    SOME = "+some"  # a quarter of the cycles
+    LONG = "+harsh"  # three quarters at the input, fifteen sixteenths at every output
+
+
+def plusargs(pauses: Pauses, seed: int) -> tuple[str, ...]:
+    """What a program is told of its pauses."""
+    return pauses.value, f"+pauses={seed}"
 
 
 def _render(name: str, context: Mapping[str, Any]) -> str:
@@ -47,13 +71,12 @@ def top_text(projects: Sequence[Project]) -> str:
     return _render("program_top.sv.j2", {"top": BENCH, "benches": [_bench(project) for project in projects]})
 
 
-def bench_text(project: Project, samples: int, seed: int, inner: bool, files: str = "") -> str:
+def bench_text(project: Project, samples: int, inner: bool, files: str = "") -> str:
     """The testbench of one design.
 
     Args:
         project: the design.
         samples: that it sends.
-        seed: of the pauses.
         inner: whether to watch the streams within the design too, which a netlist has no names for.
         files: what the names of its files start with.
     """
@@ -78,7 +101,6 @@ def bench_text(project: Project, samples: int, seed: int, inner: bool, files: st
         "beats_per_sample": source.beats,
         "outputs": ports,
         "watched": watched,
-        "seed": 2463534242 ^ seed,  # xorshift must not start at zero
         "timeout_cycles": _PATIENCE * (project.ii_cycles * samples + project.latency_cycles) + _GRACE_CYCLES,
     }
     return _render("program_bench.sv.j2", context)
@@ -113,7 +135,13 @@ def read_streams(project: Project, place: Path, samples: int, *, inner: bool, fi
 
 
 def stream_program(
-    project: Project, codes: Codes, seed: int, scratch: Path, *, steady: bool = False, runs_long: bool = True
+    project: Project,
+    codes: Codes,
+    seed: int,
+    scratch: Path,
+    *,
+    pauses: Pauses = Pauses.SOME,
+    runs_long: bool = True,
 ) -> StreamRun:
     """What moves on every stream of the exported SystemVerilog.
 
@@ -122,13 +150,13 @@ def stream_program(
         codes: int64[N, *shape] input codes.
         seed: of the pauses and of the registers before reset.
         scratch: where to build; a build of the same sources there is used again.
-        steady: no pauses.
+        pauses: how often both sides pause.
         runs_long: whether running takes longer than compiling.
 
     Raises:
         DataError, SimulationError, ToolError: as `run_streams`.
     """
-    (found,) = stream_programs([project], [codes], seed, scratch, steady=steady, runs_long=runs_long)
+    (found,) = stream_programs([project], [codes], seed, scratch, pauses=pauses, runs_long=runs_long)
     return found
 
 
@@ -138,7 +166,7 @@ def stream_programs(
     seed: int,
     scratch: Path,
     *,
-    steady: bool = False,
+    pauses: Pauses = Pauses.SOME,
     runs_long: bool = False,
 ) -> list[StreamRun]:
     """As `stream_program` for several designs, whose tops differ, in one program: most of a small one is common."""
@@ -147,11 +175,11 @@ def stream_programs(
     for project, inputs in zip(projects, codes, strict=True):
         stem = f"{project.top}_"
         sources |= project.sources
-        sources[f"{_bench(project)}.sv"] = bench_text(project, len(inputs), seed, inner=True, files=stem)
+        sources[f"{_bench(project)}.sv"] = bench_text(project, len(inputs), inner=True, files=stem)
         files[f"{stem}beats.hex"] = "".join(f"{beat:x}\n" for beat in project.input_beats(inputs))
     sources["bench.sv"] = top_text(projects)
-    plusargs = ("+steady",) if steady else ()
-    job = ProgramJob(sources, BENCH, files, ("--no-timing",), seed, runs_long=runs_long, plusargs=plusargs)
+    given = plusargs(pauses, seed)
+    job = ProgramJob(sources, BENCH, files, ("--no-timing",), seed, runs_long=runs_long, plusargs=given)
     place = run_program(job, scratch)
     pairs = zip(projects, codes, strict=True)
     return [read_streams(each, place, len(inputs), inner=True, files=f"{each.top}_") for each, inputs in pairs]

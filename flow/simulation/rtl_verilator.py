@@ -95,7 +95,7 @@ def _digest(*parts: str) -> str:
 
 def _runtime_folder(kind: str) -> Path:
     """Where the runtime's object files of this Verilator, this compiler and this kind of build are kept."""
-    compiler = tools.run(["g++", "--version"]).splitlines()[0]
+    compiler = tools.run([tools.program("g++"), "--version"]).splitlines()[0]
     root = str(tools.package_folder("verilator"))
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "flow" / f"verilator-{_digest(kind, compiler, root, version('verilator'))}"

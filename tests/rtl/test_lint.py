@@ -82,6 +82,13 @@ def test_one_module_a_file_with_a_header(name):
         ("flow_window", ".Depth(10)", "flow_window: Depth must hold a window"),
         ("flow_pool", ".Taps(0)", "flow_pool: Lanes, Taps, Scale and both widths must be at least 1"),
         ("flow_join", ".Operation(3)", "flow_join: Lanes must be at least 1 and Operation 0, 1 or 2"),
+        ("flow_reorder", ".Depth(6)", "flow_reorder: Depth must be a power of two and at least 2"),
+        ("flow_reorder", ".Beats(0)", "flow_reorder: Width and Beats must be at least 1"),
+        (
+            "flow_minifloat_stream",
+            ".OutWidth(11)",
+            "flow_minifloat_stream: Lanes must be at least 1 and OutWidth within the decoder's",
+        ),
         ("flow_requantize", ".Rounding(7)", "flow_requantize: Rounding is not a mode of flow_pkg"),
         ("flow_requantize", ".Overflow(5)", "flow_requantize: Overflow is not a mode of flow_pkg"),
     ],

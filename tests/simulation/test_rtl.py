@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flow.errors import DataError, ExportError, SimulationError, ToolError
+from flow.errors import DataError, ExportError, SimulationError, ToolError, ToolMissingError
 from flow.exporters.verilog import export_verilog, make_plan, predict
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
@@ -30,9 +30,9 @@ from flow.ir import (
 )
 from flow.simulation.rtl import _frames, run_streams, simulate_rtl, tool
 from flow.simulation.rtl_beats import read_project
-from flow.simulation.rtl_program import stream_program
+from flow.simulation.rtl_program import Pauses, stream_program
 from tests.exporters.test_verilog import forked_graph
-from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
+from tests.graphs import fmt, mixed_graph, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.test_netlist import PACKED, packed_graph
 
 
@@ -183,6 +183,43 @@ def test_tables_differences_products_and_reshapes(tmp_path):
     project, codes = exported(graph, tmp_path), random_codes(graph, 30)
     assert_exact(graph, simulate_rtl(graph, project, codes, scratch=tmp_path / "b"), codes)
     assert_predicted(graph, project, None, 6, tmp_path / "b")
+
+
+def test_moves_and_joined_parts_with_pauses_and_to_the_cycle(tmp_path):
+    graph = mixed_graph()
+    project, codes = exported(graph, tmp_path), random_codes(graph, 12)
+    assert_exact(graph, run_streams(graph, project, codes, pause=0.5, scratch=tmp_path / "b").codes, codes)
+    assert_predicted(graph, project, None, 6, tmp_path / "b")
+
+
+def test_joined_parts_and_two_outputs_stop_under_no_pattern_of_stalls(tmp_path):
+    """Both outputs stall most of the time, each at its own; parts of a join come rows before others of it."""
+    graph = mixed_graph()
+    project, codes = read_project(graph, exported(graph, tmp_path)), random_codes(graph, 12)
+    expected = trace(graph, codes)
+    for seed in range(40):
+        pauses = Pauses.LONG if seed % 2 else Pauses.SOME
+        run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
+        assert all((run.codes[name] == expected[name]).all() for name in graph.outputs), seed
+
+
+@pytest.mark.parametrize("place", [("rows", 1), ("rows", 2), ("both", 1)])
+def test_a_part_whose_fifo_is_too_short_would_stop(place):
+    plan = make_plan(mixed_graph())
+    assert plan.fifos[place] > 2
+    with pytest.raises(ExportError, match=r"^Design 'mixed' would stop for lack of buffers; plan it with make_plan\.$"):
+        predict(replace(plan, fifos={**plan.fifos, place: 2}))
+
+
+def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
+    graph = mlp_graph(sizes=(4, 3))
+    project, codes = exported(graph, tmp_path), random_codes(graph, 2)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        ToolMissingError,
+        match=r"^Tool 'g\+\+' is not on PATH; install a C\+\+17 compiler \(Debian: apt-get install g\+\+\)\.$",
+    ):
+        simulate_rtl(graph, project, codes)
 
 
 def test_a_join_whose_fifo_is_too_short_would_stop():

@@ -13,6 +13,7 @@ from flow.exporters.verilog import Plan, export_verilog, make_plan
 from flow.formats import FixedPoint, Overflow, Rounding, cast
 from flow.ir import Dense, Graph, Input, Tensor, trace
 from tests.rtl.bench.case import STREAM, Case, join, split
+from tests.rtl.bench.moves import MOVES
 from tests.rtl.bench.spatial import SPATIAL
 
 
@@ -181,6 +182,7 @@ CASES: tuple[Case, ...] = (
     _fork(5),
     *(_dense(name) for name in DENSE),
     *SPATIAL,
+    *MOVES,
 )
 
 
