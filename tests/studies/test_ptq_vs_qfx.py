@@ -120,7 +120,7 @@ def test_what_is_reported_is_computed_on_what_the_issue_names():
 
 def test_refusals(tmp_path):
     for name, choice, message in (
-        ("nothing", Choice(), "There is no study 'nothing'; known are ptq-vs-qfx."),
+        ("nothing", Choice(), "There is no study 'nothing'; known are pareto, ptq-vs-qfx."),
         (
             "ptq-vs-qfx",
             Choice(("mnist",)),
