@@ -20,6 +20,7 @@ __all__ = ["AdderGraph", "Ref", "Sum", "csd", "solve"]
 Matrix = NDArray[np.int64]
 Range = tuple[int, int]
 _EXACT = 1 << 24  # alkaid takes float32
+_METHODS = ("wmc", "mc")  # which common subexpression alkaid takes first: the widest overlap, or the most frequent one
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,10 @@ class AdderGraph:
         return list(zip(low.tolist(), high.tolist(), strict=True))
 
     def cost(self, inputs: Sequence[Range]) -> int:
-        """Full-adder bits: of each sum, the places where both summands have a bit."""
-        ranges = self.ranges(inputs)
-        found = 0
-        for place, s in enumerate(self.sums, start=self.inputs):
-            # Places below a shifted summand are copied, but those below a shifted minuend must be negated.
-            copied = s.shift_b if s.minus else max(s.shift_a, s.shift_b)
-            found += max(abs(end) for end in ranges[place]).bit_length() + 1 - copied
-        return found
+        """Full adders without signs: of each sum, the places where both summands have a bit, which depends on spans."""
+        bits = [(high - low).bit_length() for low, high in self.ranges(inputs)]
+        pairs = (((bits[s.a], s.shift_a), (bits[s.b], s.shift_b)) for s in self.sums)
+        return sum(max(min(m + i, n + j) - max(i, j), 0) for (m, i), (n, j) in pairs)
 
 
 def _scaled(rows: list[list[int]], ref: Ref | None, count: int) -> list[int]:
@@ -166,7 +163,7 @@ def csd(matrix: Matrix) -> AdderGraph:
 
 
 def solve(matrix: Matrix, ranges: Sequence[Range], levels: int = -1) -> AdderGraph:
-    """The cheaper of alkaid's graphs and of plain signed digits, by `AdderGraph.cost`.
+    """The cheapest of alkaid's graphs and of plain signed digits, by `AdderGraph.cost`.
 
     Args:
         matrix: int64[I, O], applied as `x @ matrix`.
@@ -184,8 +181,10 @@ def solve(matrix: Matrix, ranges: Sequence[Range], levels: int = -1) -> AdderGra
     found = [plain]
     if plain.sums:
         ends = [(float(low), float(max(high, low + 1)), 1.0) for low, high in ranges]
-        stages = cmvm_solve(np.ascontiguousarray(matrix, dtype=np.float32), hard_dc=levels, qintervals=ends)
-        found.append(_translated(stages, len(matrix)))
+        kernel = np.ascontiguousarray(matrix, dtype=np.float32)
+        for method in _METHODS:
+            stages = cmvm_solve(kernel, method0=method, hard_dc=levels, qintervals=ends)
+            found.append(_translated(stages, len(matrix)))
     right = [graph for graph in found if graph.is_whole and graph.matrix() == matrix.T.tolist()]
     return min(right, key=lambda graph: graph.cost(ranges))
 

@@ -1,7 +1,8 @@
 """The spatial architecture: every multiplication is shifts and additions, a new sample every cycle, all of it at once.
 
 Blocks follow each other as registers allow; where two paths join, the earlier value waits in registers. One enable
-stops everything while the host does not take a result.
+stops everything while the host does not take a result. A convolution is one module for a position and an instance for
+each position, so that it too takes a sample a cycle; what does not fit a device that way is for `stream`.
 """
 
 from __future__ import annotations
