@@ -14,7 +14,7 @@ __all__ = ["Mark", "draw_scatter", "front", "standalone"]
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 920.0, 520.0, 64.0, 24.0, 58.0, 56.0
 _LINES, _SIZE, _LETTER, _ROW = 6, 8.0, 6.4, 13.0
-_SHAPES = 6  # classes k0..k5
+_COLOURS = 6  # classes k0..k5
 
 _STYLE = """
 svg { background: #fff; font-family: "Inter", "Helvetica Neue", "Segoe UI", "DejaVu Sans", Arial, sans-serif; }
@@ -46,14 +46,15 @@ class Mark:
 
 
 def front(marks: Iterable[Mark]) -> list[Mark]:
-    """Those that no other beats in one respect without being worse in the other, by rising cost.
+    """Those that no other beats in one respect without being worse in the other, by rising cost, equals included.
 
     >>> [mark.name for mark in front([Mark("a", "", 2, 5), Mark("b", "", 1, 4), Mark("c", "", 3, 5)])]
     ['b', 'a']
     """
     found: list[Mark] = []
     for mark in sorted(marks, key=lambda mark: (mark.cost, -mark.value, mark.name)):
-        if not found or mark.value > found[-1].value:
+        equal = found and (mark.cost, mark.value) == (found[-1].cost, found[-1].value)
+        if not found or equal or mark.value > found[-1].value:
             found.append(mark)
     return found
 
@@ -132,7 +133,13 @@ def _names(scale: _Scale, best: Sequence[Mark]) -> Shape:
 
 
 def draw_scatter(
-    marks: Sequence[Mark], title: str, cost: str, value: str, least: float = -math.inf, unit: str = ""
+    marks: Sequence[Mark],
+    title: str,
+    cost: str,
+    value: str,
+    least: float = -math.inf,
+    unit: str = "",
+    kinds: Sequence[str] = (),
 ) -> Shape:
     """Points, the front joined and named; a pointer that rests on a point is told the rest.
 
@@ -143,14 +150,17 @@ def draw_scatter(
         value: words above the axis of values.
         least: values below it are left out, and counted under the title.
         unit: what stands behind a value.
+        kinds: all that there may be, so that each has the same colour in every plot.
     """
     shown = [mark for mark in marks if mark.value >= least]
     scale = _Scale(_ends([mark.cost for mark in shown]), _ends([mark.value for mark in shown], least))
-    kinds = {kind: f"k{index % _SHAPES}" for index, kind in enumerate(dict.fromkeys(mark.kind for mark in marks))}
+    held = {mark.kind for mark in marks}
+    order = dict.fromkeys((*kinds, *(mark.kind for mark in marks)))
+    colours = {kind: f"k{index % _COLOURS}" for index, kind in enumerate(order) if kind in held}
     best = front(shown)
     dots = [
         rect(
-            scale.x(mark.cost) - _SIZE / 2, scale.y(mark.value) - _SIZE / 2, _SIZE, _SIZE, kinds[mark.kind],
+            scale.x(mark.cost) - _SIZE / 2, scale.y(mark.value) - _SIZE / 2, _SIZE, _SIZE, colours[mark.kind],
             f"{mark.name}: {mark.value:.2f}{unit} at {mark.cost:.2f}", _SIZE / 2,
         )
         for mark in shown
@@ -158,7 +168,7 @@ def draw_scatter(
     low = len(marks) - len(shown)
     note = text(_WIDTH - _RIGHT, 22, f"{low} below {least:g}{unit} left out", "note end") if low else NOTHING
     joined = polyline([(scale.x(mark.cost), scale.y(mark.value)) for mark in best], "front")
-    legend = _legend({css: kind for kind, css in kinds.items()}, title)
+    legend = _legend({css: kind for kind, css in colours.items()}, title)
     return figure(_WIDTH, _HEIGHT, title, legend, note, _grid(scale, cost, value), joined, *dots, _names(scale, best))
 
 

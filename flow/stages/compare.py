@@ -11,7 +11,8 @@ from flow.progress import Report, silent
 from flow.project import Project
 from flow.reporting.scatter import Mark, draw_scatter, standalone
 from flow.studies.compare.choice import Choice, compare
-from flow.studies.compare.findings import UNITS, cost_marks, findings, memory_marks, per_mac
+from flow.studies.compare.evidence import KINDS, UNITS, cost_marks, memory_marks, per_mac
+from flow.studies.compare.findings import findings
 from flow.studies.compare.table import text_of
 
 __all__ = ["compare_stage", "drawings", "published"]
@@ -22,7 +23,7 @@ _SHOWN = 12.0  # points of accuracy below the best that a plot still shows
 
 def _drawn(marks: list[Mark], title: str, cost: str) -> str:
     least = max(mark.value for mark in marks) - _SHOWN
-    return standalone(draw_scatter(marks, title, cost, "test accuracy, %", least, " %"))
+    return standalone(draw_scatter(marks, title, cost, "test accuracy, %", least, " %", list(KINDS.values())))
 
 
 def drawings(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -45,7 +46,7 @@ def drawings(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def published(content: Mapping[str, Any]) -> dict[str, str]:
     """The files that follow from `compare.json`, itself among them, by name."""
     plots = {f"plots/{name}": text for name, text in drawings(content)}
-    return {"compare.json": text_of(content), "findings.md": findings(content), **plots}
+    return {"compare.json": text_of(content), "findings.md": findings(content, list(plots)), **plots}
 
 
 def compare_stage(choice: Choice, build: Path, report: Report = silent) -> Project:

@@ -12,7 +12,15 @@ MARKS = [
 def test_the_front_holds_what_nothing_beats():
     assert [mark.name for mark in front(MARKS)] == ["s4", "e2m1", "s8"]
     assert front([]) == []
-    assert [mark.name for mark in front([Mark("b", "", 1, 1), Mark("a", "", 1, 1)])] == ["a"]
+    assert [mark.name for mark in front([Mark("b", "", 1, 1), Mark("a", "", 1, 1), Mark("c", "", 2, 1)])] == ["a", "b"]
+
+
+def test_a_kind_has_the_same_colour_in_every_plot():
+    known = ("integer", "block", "minifloat")
+    for marks in (MARKS, MARKS[1::2]):
+        drawing = draw_scatter(marks, "a net", "LUT", "accuracy", kinds=known)
+        assert re.search(r'class="k2"[^>]*><title>e2m1', drawing)
+        assert 'class="k1"' not in drawing
 
 
 def test_every_mark_is_a_point_and_those_of_the_front_have_names():

@@ -169,7 +169,7 @@ def test_trials_resume_and_follow_their_settings(tmp_path, monkeypatch):
 def test_the_file_has_the_promised_keys(measured):
     rows = area_rows(measured[1], SWEEP)
     share = {"net": "n", "dataset": "d", "format": "s3", "kind": "integer", "bits": 3, "memory_bits": 3.0,
-             "scope": "both", "method": "qat", "seeds": 1, "accuracy": 0.5, "spread": None}  # fmt: skip
+             "scope": "both", "method": "qat", "seeds": 1, "samples": 360, "accuracy": 0.5, "spread": None}  # fmt: skip
     found = json.loads(text_of(content(rows, [share], SWEEP)))
     assert {"recipe", "tool", "rows"} <= found.keys()
     assert list(found["recipe"]) == ["ecp5", "ecp5 with DSP"]

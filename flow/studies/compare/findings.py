@@ -5,17 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flow.reporting.scatter import Mark, front
+from flow.studies.compare.evidence import KINDS, UNITS, Row, Rows, extra_of, marks_of, memory_marks, per_mac
 
-__all__ = ["UNITS", "Anchor", "cost_marks", "findings", "memory_marks", "per_mac"]
+__all__ = ["ANCHORS", "Anchor", "findings"]
 
-Row = Mapping[str, Any]
 _INTEGERS = ("integer", "sign_magnitude")
-UNITS = {"mul": "multiplier", "mac": "MAC", "dot8": "dot-8", "dot32": "dot-32", "dot8_back": "dot-8 and back"}
-_LANES = {"mul": 1, "mac": 1, "dot8": 8, "dot32": 32, "dot8_back": 8}
-_PER_MAC = ("dot32", "dot8", "mac")  # which unit says what a MAC costs: the first that was measured
+_WHOLE = [KINDS[kind] for kind in _INTEGERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,84 +37,6 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rule, *lines))
 
 
-class _Rows:
-    """The rows of one file, by what they are of."""
-
-    def __init__(self, content: Row) -> None:
-        self.content = content
-        self.rows: list[Row] = content["rows"]
-
-    def targets(self) -> list[tuple[str, bool]]:
-        return list(dict.fromkeys((row["family"], row["with_dsp"]) for row in self.rows))
-
-    def of(self, family: str, with_dsp: bool, unit: str) -> dict[str, Row]:
-        """Rows of one unit by format."""
-        key = (family, with_dsp, unit)
-        return {r["format"]: r for r in self.rows if (r["family"], r["with_dsp"], r["unit"]) == key}
-
-    def accuracy(self, net: str, scope: str, method: str) -> dict[str, float]:
-        """Percent by format."""
-        key = (net, scope, method)
-        found = (r for r in self.content["accuracies"] if (r["net"], r["scope"], r["method"]) == key)
-        return {r["format"]: 100 * r["accuracy"] for r in found}
-
-    def nets(self) -> list[str]:
-        return list(dict.fromkeys(row["net"] for row in self.content["accuracies"]))
-
-
-def _split(row: Row) -> tuple[int, int]:
-    exponent, _, mantissa = row["format"].removeprefix("e").partition("m")
-    return int(exponent), int(mantissa)
-
-
-def _true_minifloats(rows: Mapping[str, Row]) -> list[Row]:
-    """Minifloats that are no integers: with one exponent bit they are, and no mantissa is a power of two."""
-    held = [row for row in rows.values() if row["kind"] == "minifloat"]
-    return [row for row in held if _split(row)[0] > 1 and _split(row)[1] > 0]
-
-
-def per_mac(content: Row, family: str) -> tuple[str, dict[str, float]]:
-    """The unit that says what a MAC costs, and LUT places a MAC by format, without DSPs."""
-    held = _Rows(content)
-    for unit in _PER_MAC:
-        rows = held.of(family, False, unit)
-        if rows:
-            return unit, {name: row["sites"] / _LANES[unit] for name, row in rows.items()}
-    return "", {}
-
-
-def _marks(content: Row, net: str, method: str, costs: Mapping[str, float]) -> list[Mark]:
-    reached = _Rows(content).accuracy(net, "both", method)
-    kinds = {row["format"]: row["kind"].replace("_", " ") for row in content["accuracies"]}
-    order = ("integer", "sign magnitude", "minifloat", "block", "khot")
-    marks = [Mark(name, kinds[name], costs[name], value) for name, value in reached.items() if name in costs]
-    return sorted(marks, key=lambda mark: order.index(mark.kind))
-
-
-def cost_marks(content: Row, family: str, net: str, method: str) -> list[Mark]:
-    """Accuracy against LUT places a MAC."""
-    return _marks(content, net, method, per_mac(content, family)[1])
-
-
-def memory_marks(content: Row, net: str, method: str) -> list[Mark]:
-    """Accuracy against the bits that store a value."""
-    bits = {row["format"]: row["memory_bits"] for row in content["accuracies"] if row["format"] != "float"}
-    return _marks(content, net, method, bits)
-
-
-def _excess(row: Row, base: Row) -> float:
-    return 100.0 * (row["sites"] / base["sites"] - 1.0)
-
-
-def _extra(rows: Mapping[str, Row], base: str) -> dict[str, float]:
-    """Percent by which each minifloat exceeds the integer of its size; `base` is the prefix of the integer's name."""
-    return {
-        row["format"]: _excess(row, rows[f"{base}{row['bits']}"])
-        for row in _true_minifloats(rows)
-        if f"{base}{row['bits']}" in rows
-    }
-
-
 def _verdict(anchor: Anchor, extra: Mapping[str, float]) -> str:
     inside = [name for name, value in extra.items() if anchor.low <= value <= anchor.high]
     below = [name for name, value in extra.items() if value < anchor.low]
@@ -129,14 +48,14 @@ def _verdict(anchor: Anchor, extra: Mapping[str, float]) -> str:
     return told + (f"; above it {', '.join(above)}" if above else "") + "."
 
 
-def _anchor_lines(held: _Rows) -> Iterator[str]:
+def _anchor_lines(held: Rows) -> Iterator[str]:
     for anchor in ANCHORS:
         yield f"\n**Published, {anchor.words}.**\n\n"
         for family, with_dsp in held.targets():
             for unit in anchor.units:
                 rows = held.of(family, with_dsp, unit)
                 for base, words in (("s", "two's complement"), ("sm", "sign and magnitude")):
-                    extra = _extra(rows, base)
+                    extra = extra_of(rows, base)
                     if with_dsp or not extra:
                         continue
                     low, high = min(extra, key=lambda n: extra[n]), max(extra, key=lambda n: extra[n])
@@ -147,7 +66,7 @@ def _anchor_lines(held: _Rows) -> Iterator[str]:
                     )
 
 
-def _area_table(held: _Rows, family: str, with_dsp: bool, kinds: Sequence[str]) -> str:
+def _area_table(held: Rows, family: str, with_dsp: bool, kinds: Sequence[str]) -> str:
     """LUT places of every format, and the form of the product."""
     units = [unit for unit in UNITS if held.of(family, with_dsp, unit)]
     tables = {unit: held.of(family, with_dsp, unit) for unit in units}
@@ -159,15 +78,16 @@ def _area_table(held: _Rows, family: str, with_dsp: bool, kinds: Sequence[str]) 
         if first["kind"] not in kinds:
             continue
         shown = ["–" if row is None else _shown(row, with_dsp) for row in rows]
-        lines.append((f"{name}", str(first["bits"]), *shown, next(row["form"] for row in rows if row is not None)))
-    return _table(("format", "bits", *(UNITS[unit] for unit in units), "form"), lines) if lines else ""
+        summed = tables.get("mac", {}).get(name, first)
+        lines.append((name, str(first["bits"]), *shown, summed["form"]))
+    return _table(("format", "bits", *(UNITS[unit] for unit in units), "form of the MAC"), lines) if lines else ""
 
 
 def _shown(row: Row, with_dsp: bool) -> str:
     return f"{row['sites']:,}" + (f" + {row['dsp']} DSP" if with_dsp and row["dsp"] else "")
 
 
-def _identity(held: _Rows) -> str:
+def _identity(held: Rows) -> str:
     """Whether a minifloat of one exponent bit costs what sign and magnitude costs."""
     equal, differing = 0, []
     for family, with_dsp in held.targets():
@@ -196,21 +116,21 @@ def _front_text(marks: Sequence[Mark], unit: str) -> str:
         return "not measured.\n"
     best = front(marks)
     kinds = [mark.kind for mark in best]
-    integers = sum(kind in ("integer", "sign magnitude") for kind in kinds)
+    integers = sum(kind in _WHOLE for kind in kinds)
     listed = ", ".join(f"{mark.name} ({mark.value:.1f} % at {mark.cost:.4g} {unit})" for mark in best)
     return f"{integers} of {len(best)} on the front are integers: {listed}.\n"
 
 
-def _pareto(held: _Rows) -> Iterator[str]:
+def _pareto(held: Rows) -> Iterator[str]:
     counts = []
     for net in held.nets():
         for method, words in (("ptq", "after post-training"), ("qat", "after training")):
             for family in dict.fromkeys(family for family, dsp in held.targets() if not dsp):
                 unit, costs = per_mac(held.content, family)
-                marks = _marks(held.content, net, method, costs)
+                marks = marks_of(held.content, net, method, costs)
                 if marks:
                     best = front(marks)
-                    counts.append(sum(m.kind in ("integer", "sign magnitude") for m in best) / len(best))
+                    counts.append(sum(m.kind in _WHOLE for m in best) / len(best))
                     yield f"- {net}, {words}, {family}, LUT a MAC by {UNITS[unit]}: {_front_text(marks, 'LUT')}"
             marks = memory_marks(held.content, net, method)
             if marks:
@@ -225,10 +145,11 @@ def _pareto(held: _Rows) -> Iterator[str]:
         )
 
 
-def _same_bits(held: _Rows) -> Iterator[str]:
+def _same_bits(held: Rows) -> Iterator[str]:
     """The best minifloat against the best integer of the same bits."""
     for net in held.nets():
         lines = []
+        samples = next(row["samples"] for row in held.content["accuracies"] if row["net"] == net)
         for method in ("ptq", "qat"):
             reached = held.accuracy(net, "both", method)
             kinds = {row["format"]: (row["kind"], row["bits"]) for row in held.content["accuracies"]}
@@ -236,7 +157,8 @@ def _same_bits(held: _Rows) -> Iterator[str]:
                 by_kind = {
                     group: max(
                         ((reached[name], name) for name, (kind, width) in kinds.items()
-                         if kind in members and width == bits and name in reached), default=None)
+                         if kind in members and width == bits and name in reached and not name.startswith("e1m")),
+                        default=None)
                     for group, members in (("integer", _INTEGERS), ("minifloat", ("minifloat",)))
                 }  # fmt: skip
                 one, two = by_kind["integer"], by_kind["minifloat"]
@@ -244,11 +166,14 @@ def _same_bits(held: _Rows) -> Iterator[str]:
                     shown = (f"{one[0]:.2f} ({one[1]})", f"{two[0]:.2f} ({two[1]})", f"{two[0] - one[0]:+.2f}")
                     lines.append((str(bits), method.upper(), *shown))
         if lines:
-            yield f"\n{net}, weights and activations in the format:\n\n"
+            yield (
+                f"\n{net}, weights and activations in the format, in percent; one of the {samples} test samples is "
+                f"{100 / samples:.2f}. Of several splits the best is shown, which favours minifloats by chance.\n\n"
+            )
             yield _table(("bits", "method", "best integer", "best minifloat", "difference"), lines)
 
 
-def _scopes(held: _Rows) -> Iterator[str]:
+def _scopes(held: Rows) -> Iterator[str]:
     """Weights and activations apart, after post-training."""
     for net in held.nets():
         tables = {scope: held.accuracy(net, scope, "ptq") for scope in ("both", "weights", "activations")}
@@ -263,7 +188,7 @@ def _scopes(held: _Rows) -> Iterator[str]:
         yield _table(("format", "both", "weights", "activations", "both, trained"), lines)
 
 
-def _forms(held: _Rows) -> Iterator[str]:
+def _forms(held: Rows) -> Iterator[str]:
     """Which forms won."""
     for family, with_dsp in held.targets():
         won: dict[str, list[str]] = {}
@@ -275,7 +200,7 @@ def _forms(held: _Rows) -> Iterator[str]:
             yield f"- {family}{' with DSP' * with_dsp}, MAC, where there was a choice: {told}.\n"
 
 
-def _lmul(held: _Rows) -> Iterator[str]:
+def _lmul(held: Rows) -> Iterator[str]:
     for family, with_dsp in held.targets():
         if with_dsp:
             continue
@@ -287,13 +212,14 @@ def _lmul(held: _Rows) -> Iterator[str]:
         }
         if ratios:
             low, high = min(ratios, key=lambda n: ratios[n]), max(ratios, key=lambda n: ratios[n])
+            middle = statistics.median(ratios.values())
             yield (
-                f"- {family}: a MAC by L-Mul takes {ratios[low]:.2f} ({low}) to {ratios[high]:.2f} ({high}) of the "
-                f"exact one's LUT places, {statistics.median(ratios.values()):.2f} in the median.\n"
+                f"- {family}: a MAC by L-Mul, whose code is decoded to whole steps, takes {ratios[low]:.2f} "
+                f"({low}) to {ratios[high]:.2f} ({high}) of the exact one's LUT places, {middle:.2f} in the median.\n"
             )
 
 
-def _khot(held: _Rows) -> Iterator[str]:
+def _khot(held: Rows) -> Iterator[str]:
     for family, with_dsp in held.targets():
         rows = held.of(family, with_dsp, "mac")
         told = [
@@ -325,12 +251,17 @@ subtractions, so that no product is negated. Nothing is pipelined.
 """
 
 
-def findings(content: Row) -> str:
-    """Markdown of `compare.json`."""
-    held = _Rows(content)
+def _words(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".svg").replace("_", " ")
+
+
+def findings(content: Row, plots: Sequence[str] = ()) -> str:
+    """Markdown of `compare.json`; `plots` are names of pictures to show."""
+    held = Rows(content)
     pages = [_INTRODUCTION.format(tool=content["tool"], date=content["date"])]
     pages.append(_section("What the published ranges say", _anchor_lines(held)))
     pages.append(_section("Which formats are worth their area", _pareto(held)))
+    pages.append("".join(f"\n![{_words(name)}]({name})\n" for name in plots))
     pages.append(_section("At equal bits", _same_bits(held)))
     pages.append(_section("One exponent bit is sign and magnitude", _identity(held)))
     pages.append(_section("L-Mul", _lmul(held)))

@@ -48,14 +48,14 @@ def accuracy_rows(held: Trials, wanted: Sequence[Trial]) -> list[Row]:
         share = held.stored(trial)
         if share is not None:
             found.setdefault((trial.entry, trial.scope, trial.method), []).append(share)
-    rows = []
+    rows, samples = [], len(held.data.test_y) if found else 0
     for (entry, scope, method), shares in found.items():
         row = {"net": held.net.name, "dataset": held.net.dataset, "format": "float", "kind": "float", "bits": 32}
         if entry is not None:
             row |= {"format": entry.name, "kind": entry.kind.value, "bits": entry.bits}
         spread = statistics.stdev(shares) if len(shares) > 1 else None
         memory = 32.0 if entry is None else entry.memory_bits
-        row |= {"memory_bits": memory, "scope": scope, "method": method, "seeds": len(shares)}
+        row |= {"memory_bits": memory, "scope": scope, "method": method, "seeds": len(shares), "samples": samples}
         rows.append({**row, "accuracy": statistics.fmean(shares), "spread": spread})
     return rows
 

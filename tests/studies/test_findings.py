@@ -1,0 +1,98 @@
+"""The page of findings says what its rows say, and the one in docs/ is that of the rows beside it."""
+
+import json
+from pathlib import Path
+
+import flow
+from flow.stages.compare import published
+from flow.studies.compare.evidence import cost_marks, extra_of, memory_marks, per_mac
+from flow.studies.compare.findings import findings
+
+DOCS = Path(flow.__file__).parents[1] / "docs"
+KINDS = {"s": "integer", "sm": "sign_magnitude", "e": "minifloat", "k": "khot", "lmul": "lmul"}
+
+
+def row(name: str, unit: str, lut: int, **changes) -> dict:
+    kind = next(KINDS[start] for start in ("sm", "lmul", "s", "e", "k") if name.startswith(start))
+    return {
+        "family": "xcup", "with_dsp": False, "unit": unit, "format": name, "kind": kind, "bits": 4, "memory_bits": 4.0,
+        "lut": lut, "ff": 0, "dsp": 0, "carry": 0, "sites": lut, "form": "array", "forms": {"array": lut},
+        "accuracy": None, **changes,
+    }  # fmt: skip
+
+
+def share(name: str, accuracy: float, **changes) -> dict:
+    kind = "float" if name == "float" else row(name, "mac", 0)["kind"]
+    return {
+        "net": "n", "dataset": "d", "format": name, "kind": kind, "bits": 32 if name == "float" else 4,
+        "memory_bits": 4.0, "scope": "both", "method": "qat", "seeds": 1, "samples": 200, "accuracy": accuracy,
+        "spread": None, **changes,
+    }  # fmt: skip
+
+
+ROWS = [
+    row("s4", "mac", 20), row("sm4", "mac", 16), row("e1m2", "mac", 16), row("e2m1", "mac", 24), row("e3m0", "mac", 90),
+    row("e4m1", "mac", 70, bits=4), row("lmul_e2m1", "mac", 12), row("k1s4", "mac", 19, form="shift"),
+    row("s4", "dot8_back", 100), row("e2m1", "dot8_back", 130),
+]  # fmt: skip
+SHARES = [share("s4", 0.9), share("e2m1", 0.95), share("e1m2", 0.85), share("e4m1", 0.94), share("k1s4", 0.9),
+          share("float", 0.96, method="float"), share("s4", 0.8, method="ptq")]  # fmt: skip
+CONTENT = {"tool": "T 1", "date": "2026-01-02", "recipe": {}, "rows": ROWS, "accuracies": SHARES}
+
+
+def test_the_published_ranges_are_compared_with_true_minifloats_of_the_same_bits():
+    rows = {entry["format"]: entry for entry in ROWS if entry["unit"] == "mac"}
+    assert extra_of(rows, "s") == {"e2m1": 20.0, "e4m1": 250.0}  # without e1m2 and e3m0
+    assert extra_of(rows, "sm") == {"e2m1": 50.0, "e4m1": 337.5}
+    page = findings(CONTENT)
+    assert (
+        "- xcup, MAC, against two's complement: +20 % (e2m1) to +250 % (e4m1), median +135 %; does not agree: 1 of 2 "
+        "formats lie in the range; above it e4m1.\n"
+    ) in page
+    assert (
+        "- xcup, dot-8 and back, against two's complement: +30 % (e2m1) to +30 % (e2m1), median +30 %; does not agree: "
+        "0 of 1 formats lie in the range; below it e2m1.\n"
+    ) in page
+    assert "with DSP" not in page
+
+
+def test_fronts_hold_integers_or_do_not():
+    marks = cost_marks(CONTENT, "xcup", "n", "qat")
+    assert {(mark.name, mark.cost, mark.value) for mark in marks} == {
+        ("s4", 20.0, 90.0), ("e2m1", 24.0, 95.0), ("e4m1", 70.0, 94.0), ("k1s4", 19.0, 90.0),
+    }  # fmt: skip
+    page = findings(CONTENT)
+    assert "0 of 2 on the front are integers: k1s4 (90.0 % at 19 LUT), e2m1 (95.0 % at 24 LUT).\n" in page
+    assert "agrees in part: on 1 of the 2 fronts of accuracy against LUTs there are some, 50 % of a front" in page
+    assert [mark.name for mark in memory_marks(CONTENT, "n", "qat")] == ["s4", "e2m1", "e4m1", "k1s4"]
+
+
+def test_a_mac_is_told_by_the_unit_of_most_formats():
+    assert per_mac(CONTENT, "xcup")[0] == "mac"
+    more = {**CONTENT, "rows": [*ROWS, *(row(r["format"], "dot32", 320) for r in ROWS if r["unit"] == "mac")]}
+    unit, costs = per_mac(more, "xcup")
+    assert (unit, set(costs.values())) == ("dot32", {10.0})
+    assert per_mac(CONTENT, "ecp5")[1] == {}
+
+
+def test_what_is_the_same_and_what_is_not():
+    page = findings(CONTENT)
+    assert "Of 1 pairs 1 take the same number of LUT places: one exponent bit shifts nothing" in page
+    other = {**CONTENT, "rows": [*ROWS[:2], row("e1m2", "mac", 17), *ROWS[3:]]}
+    assert "Of 1 pairs 0 take the same number" in findings(other)
+    assert "sm4 16, e1m2 17 (xcup, MAC)" in findings(other)
+    assert "takes 0.50 (lmul_e2m1) to 0.50 (lmul_e2m1) of the exact one's LUT places, 0.50 in the median" in page
+    assert "- xcup, MAC: k1s4 19 by shift (integer 20).\n" in page
+    assert "| 4 | QAT | 90.00 (s4) | 95.00 (e2m1) | +5.00 |\n" in page
+    assert "one of the 200 test samples is 0.50" in page
+
+
+def test_the_page_in_docs_is_that_of_the_rows_beside_it():
+    content = json.loads((DOCS / "compare.json").read_text())
+    made = published(content)
+    assert len(content["rows"]) > 200
+    assert len(made) > 4
+    for name, text in made.items():
+        assert (DOCS / name).read_text() == text, name
+    plots = {f"plots/{path.name}" for path in (DOCS / "plots").glob("accuracy_*.svg")}
+    assert plots == {name for name in made if name.startswith("plots/")}
