@@ -149,7 +149,8 @@ def _same_bits(held: Rows) -> Iterator[str]:
     """The best minifloat against the best integer of the same bits."""
     for net in held.nets():
         lines = []
-        samples = next(row["samples"] for row in held.content["accuracies"] if row["net"] == net)
+        first = next(row for row in held.content["accuracies"] if row["net"] == net)
+        samples, seeds = first["samples"], first["seeds"]
         for method in ("ptq", "qat"):
             reached = held.accuracy(net, "both", method)
             kinds = {row["format"]: (row["kind"], row["bits"]) for row in held.content["accuracies"]}
@@ -167,8 +168,8 @@ def _same_bits(held: Rows) -> Iterator[str]:
                     lines.append((str(bits), method.upper(), *shown))
         if lines:
             yield (
-                f"\n{net}, weights and activations in the format, in percent; one of the {samples} test samples is "
-                f"{100 / samples:.2f}. Of several splits the best is shown, which favours minifloats by chance.\n\n"
+                f"\n{net}, weights and activations in the format, in percent, mean of {seeds} seed{'s' * (seeds > 1)}; one "
+                f"of the {samples} test samples is {100 / samples:.2f}. Of several splits the best is shown, which favours minifloats by chance.\n\n"
             )
             yield _table(("bits", "method", "best integer", "best minifloat", "difference"), lines)
 
