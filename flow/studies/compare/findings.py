@@ -168,8 +168,9 @@ def _same_bits(held: Rows) -> Iterator[str]:
                     lines.append((str(bits), method.upper(), *shown))
         if lines:
             yield (
-                f"\n{net}, weights and activations in the format, in percent, mean of {seeds} seed{'s' * (seeds > 1)}; one "
-                f"of the {samples} test samples is {100 / samples:.2f}. Of several splits the best is shown, which favours minifloats by chance.\n\n"
+                f"\n{net}, weights and activations in the format, in percent, mean of {seeds} seed{'s' * (seeds > 1)}; "
+                f"one of the {samples} test samples is {100 / samples:.2f}. Of several splits the best is shown, which "
+                "favours minifloats by chance.\n\n"
             )
             yield _table(("bits", "method", "best integer", "best minifloat", "difference"), lines)
 
