@@ -11,10 +11,11 @@ from flow import resources
 from flow.errors import ToolError
 from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_tree
-from flow.formats import Overflow, Rounding
+from flow.formats import FixedPoint, Overflow, Rounding
+from flow.ir import Flatten, Graph, Input, Node, Relu
 from flow.simulation.rtl_verilator import ProgramJob, run_program
 from flow.tools import run, verilator_environment
-from tests.graphs import mlp_graph, random_graph
+from tests.graphs import mixed_graph, mlp_graph, random_graph
 
 FOLDER = resources.folder("rtl")
 CELLS = sorted(path.stem for path in FOLDER.glob("*.sv") if path.stem != "flow_pkg")
@@ -40,10 +41,32 @@ def test_the_lint_sees_a_width_that_does_not_fit(tmp_path):
         lint(tmp_path, "m", "m.sv")
 
 
-@pytest.mark.parametrize("graph", [mlp_graph(), random_graph(3, spatial=False)], ids=lambda graph: graph.name)
+@pytest.mark.parametrize(
+    "graph", [mlp_graph(), random_graph(3, spatial=False), mixed_graph()], ids=lambda graph: graph.name
+)
 def test_generated_files_are_lint_clean(graph, tmp_path):
     write_tree(tmp_path / "rtl", export_verilog(graph))
     lint(tmp_path / "rtl", f"{graph.name}_top", "-f", "filelist.f")
+
+
+# Words that SystemVerilog keeps to itself (IEEE 1800-2017, annex B) and that a module path could hold.
+KEYWORDS = (
+    "always always_comb and assign begin bind bit buf case cell class clocking config const cover default design do "
+    "else end enum event export final for force fork function genvar if import initial inout input int interface "
+    "join let local logic loop module nand negedge new nor not null or output package packed parameter posedge "
+    "priority process program property pure rand ref reg repeat return sequence signed string strong struct super "
+    "table tagged task this time tri type typedef union unique unsigned use var virtual void wait wand while wire "
+    "with within wor xnor xor 1step $root"
+).split()
+
+
+def test_nodes_named_like_keywords_become_a_clean_design(tmp_path):
+    nodes: list[Node] = [Input(name="x", shape=(3,), format=FixedPoint.parse("s3.0"))]
+    for name in KEYWORDS:
+        cls = Relu if len(nodes) % 2 else Flatten
+        nodes.append(cls(name=name, inputs=(nodes[-1].name,)))
+    write_tree(tmp_path / "rtl", export_verilog(Graph("module", tuple(nodes), (nodes[-1].name, "output"))))
+    lint(tmp_path / "rtl", "module_n_top", "-f", "filelist.f")
 
 
 def test_yosys_reads_every_cell(tmp_path):

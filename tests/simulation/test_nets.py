@@ -62,6 +62,18 @@ def test_whole_nets_at_full_size(name: str, tmp_path: Path):
     assert_exact(design(name, 16, full=True), tmp_path, (*RUNGS, "hls4ml"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
+def test_whole_nets_as_rtl_under_cocotb_and_as_netlists(name: str, tmp_path: Path):
+    made = design(name, 16)
+    rtl, netlist = climbed(made, tmp_path, ("rtl", "netlist"))
+    values = made.graph.values
+    for result, shown in ((rtl, values), (netlist, made.graph.outputs)):
+        assert result.skipped is None, result.skipped
+        assert result.comparison.mismatches == 0, f"{result.name}: {result.comparison.first}"
+        assert (result.vectors, result.comparison.values) == (16, 16 * sum(values[node].size for node in shown))
+
+
 def test_what_was_compared_is_counted_and_what_was_refused_is_listed():
     found = Coverage()
     found.climb("conv1d", "minifloats", ("interpreter", "onnxruntime", "hls4ml"), 4, False)
