@@ -49,7 +49,7 @@ def job(sources: dict[str, str], seed: int = 0) -> CocotbJob:
 
 def test_registers_and_serial_line(tmp_path):
     results = (run_cocotb(job(rtl_sources()), tmp_path) / "results.xml").read_text()
-    assert len(re.findall("<testcase", results)) == 7
+    assert len(re.findall("<testcase", results)) == 8
     assert "<failure" not in results
 
 
