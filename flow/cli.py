@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from flow import show
 from flow.errors import FlowError
+
+if TYPE_CHECKING:
+    from flow.synthesis import Family
 
 __all__ = ["app", "main"]
 
@@ -137,6 +140,7 @@ def estimate(
     name: Name,
     board: Annotated[str, typer.Option(help="A board that `flow boards` lists.")],
     measure: Annotated[bool, typer.Option("--measure", help="Synthesise the exported RTL and show both.")] = False,
+    vendor: Annotated[bool, typer.Option("--vendor", help="Also what Vivado might report, and on what basis.")] = False,
     build: Build = _BUILD,
 ) -> None:
     """Say what the design costs on a board, layer by layer."""
@@ -146,6 +150,8 @@ def estimate(
     with _progress() as report:
         content = estimate_stage(Project(build / name), board, measure, report)
     show.cost(_out, content)
+    if vendor:
+        show.vendor(_out, content)
 
 
 @app.command()
@@ -233,6 +239,50 @@ def check(
     from flow.stages.check import check_model
 
     show.checked(_out, check_model(model, _sizes(shape), scales))
+
+
+@app.command()
+def characterize(
+    families: Annotated[str, typer.Option(help="Comma-separated.")] = "xc7,xcup,ecp5,ice40",
+    cells: Annotated[str | None, typer.Option(help="Comma-separated cells. Default: all that are swept.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Yosys processes at once. Default: one a core.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask cluster instead, as tcp://host:8786.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the points. Default: the one estimates read.")] = None,
+    clock: Annotated[bool, typer.Option("--clock", help="Place and route designs on an ECP5 as well.")] = False,
+) -> None:
+    """Measure every cell over its parameters through Yosys; what is measured already is not measured again."""
+    from flow.estimation.campaign import characterise, run_local, run_on_cluster
+    from flow.estimation.clock_points import measure_clocks
+    from flow.estimation.points import DATA
+
+    chosen, folder = [_family(name) for name in _split(families)], data or DATA
+    runner = run_on_cluster(scheduler) if scheduler else run_local(workers)
+    with _progress() as report:
+        done = characterise(chosen, cells=_split(cells) or None, folder=folder, runner=runner, report=report)
+        placed = measure_clocks(folder / "clock.json", report) if clock else 0
+    new = ", ".join(f"{count} for {family}" for family, count in done.items())
+    clocks = f" New clocks: {placed}." if clock else ""
+    _out.print(f"New points: {new}; in {str(folder)!r}.{clocks}", highlight=False, soft_wrap=True)
+    if data is None:
+        _fit()
+
+
+def _fit() -> None:
+    """The coefficients of the points that estimates read."""
+    from flow.estimation.calibrate import FITS, write_fits
+
+    write_fits()
+    _out.print(f"Coefficients and their errors on points left out: {str(FITS)!r}.", highlight=False, soft_wrap=True)
+
+
+def _family(name: str) -> Family:
+    from flow.synthesis import Family
+
+    try:
+        return Family(name)
+    except ValueError:
+        known = ", ".join(family.value for family in Family)
+        raise FlowError(f"There is no family {name!r}; choose among {known}.") from None
 
 
 @app.command()

@@ -31,6 +31,7 @@ __all__ = [
     "progress",
     "study",
     "training",
+    "vendor",
 ]
 
 _RESOURCES = ("lut", "ff", "dsp", "bram")
@@ -135,8 +136,32 @@ def cost(console: Console, content: dict[str, Any]) -> None:
         "total", *(_beside(content["total"][k], total, k) for k in _RESOURCES), str(content["latency_cycles"])
     )
     console.print(table)
+    if content.get("fmax_mhz"):
+        clock = (
+            f"Up to {content['fmax_mhz']:g} MHz ({content['fmax_basis']}); slowest: {content['slowest'] or 'control'}."
+        )
+        console.print(escape(clock), highlight=False, soft_wrap=True)
     if content.get("note"):
         console.print(content["note"], highlight=False, soft_wrap=True)
+
+
+def vendor(console: Console, content: dict[str, Any]) -> None:
+    """Published Vivado figures beside ours, and what they say about the estimate: stated apart, with the basis."""
+    from flow.estimation.vendor import published
+
+    table = Table(title="published results of Vivado, and another count of the same design")
+    for heading in ("design", "Vivado LUT", "other LUT", "ratio", "the other count"):
+        table.add_column(heading, justify="right" if heading.endswith("LUT") or heading == "ratio" else "left")
+    for entry in published():
+        counts = (f"{entry.published_lut:,}", f"{entry.other_lut:,}", f"{entry.ratio:.2f}")
+        table.add_row(escape(entry.design), *counts, escape(entry.other))
+    console.print(table)
+    found = content["vendor"]
+    if found is None:
+        console.print(f"{content['board']} is no Xilinx board: nothing published applies.", highlight=False)
+        return
+    span = f"{found['lut']:,} LUT ({found['lowest']:,} to {found['highest']:,})"
+    console.print(f"Vivado might report {span}: {found['basis']}.", highlight=False, soft_wrap=True)
 
 
 def study(console: Console, outcome: Outcome, machine: str) -> None:

@@ -25,7 +25,7 @@ from flow import tools
 from flow.errors import ToolError
 from flow.exporters.writer import write_tree
 
-__all__ = ["Area", "Family", "Synthesis", "recipe", "synthesise", "tool"]
+__all__ = ["CARRY_LUTS", "Area", "Family", "Synthesis", "recipe", "synthesise", "tool"]
 
 # Yosys may abort its process, so it never runs in ours. -P keeps the scratch folder off the import path.
 _CHILD = "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[1], y.Design())"
@@ -40,6 +40,10 @@ class Family(Enum):
     ECP5 = "ecp5"
     ICE40 = "ice40"
     GOWIN = "gowin"
+
+
+# LUTs inside a carry cell, which the count of LUTs does not hold: CCU2C has two, ALU is one.
+CARRY_LUTS = {Family.ECP5: 2, Family.GOWIN: 1}
 
 
 @dataclass(frozen=True, slots=True)

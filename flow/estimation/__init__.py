@@ -4,7 +4,7 @@ from flow.estimation.boards import Board, list_boards, load_board
 from flow.estimation.cost import Cost, LayerCost, LayerUsage, Measured, Usage
 from flow.estimation.estimate import estimate
 from flow.estimation.fitting import fastest_folding, folding_for_pace
-from flow.estimation.measure import exported_folding, measure
+from flow.estimation.measure import exported_folding, exported_options, measure
 
 __all__ = [
     "Board",
@@ -15,6 +15,7 @@ __all__ = [
     "Usage",
     "estimate",
     "exported_folding",
+    "exported_options",
     "fastest_folding",
     "folding_for_pace",
     "list_boards",

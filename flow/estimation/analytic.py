@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.estimation import analytic_moves, registers
+from flow.estimation.calibrate import luts
 from flow.estimation.cost import Basis, LayerCost, Usage
-from flow.estimation.forms import form_for_dot, luts, memory_luts
+from flow.estimation.forms import form_for_dot, memory_luts
 from flow.estimation.rom import RomShape
 from flow.estimation.sketch import Sketch, matrix_shape
 from flow.estimation.stream import Parts, dense_parts, rom_luts

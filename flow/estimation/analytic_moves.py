@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flow.estimation.calibrate import luts
 from flow.estimation.cost import Usage
-from flow.estimation.forms import luts
 from flow.estimation.memory import block_rams, distributed
 from flow.estimation.sketch import Sketch
 from flow.estimation.stream import Parts
@@ -22,7 +22,7 @@ def memory(depth: int, width: int, family: Family) -> tuple[float, Usage]:
     held = Usage(ff=width + 2 * depth.bit_length())
     if depth <= _LUTRAM_LINES:
         return control + distributed(width, depth, family), held
-    return control, held + Usage(bram=block_rams(width, depth))
+    return control, held + Usage(bram=block_rams(width, depth, family))
 
 
 def concat(plan: Sketch, node: Concat, family: Family) -> Found:

@@ -64,6 +64,11 @@ class Board:
     source: str
     note: str | None = None
 
+    @property
+    def is_xilinx(self) -> bool:
+        """Whether published figures of Vivado say something about it."""
+        return self.family in (Family.XC7, Family.XCUP)
+
 
 def list_boards() -> tuple[str, ...]:
     """The names of every board, sorted."""

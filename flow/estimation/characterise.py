@@ -1,48 +1,39 @@
-"""Measure the cells of `rtl/` over their parameters: the data behind every coefficient of the estimate.
+"""Measure cells of `rtl/` over their parameters: what one run of the recipe gives, many cases at a time.
 
-`python -m flow.estimation.characterise` writes `flow/estimation/data/cells.json`. Every case is a copy of the cell
-with other default parameters, kept whole in one large design, so that one run of the recipe measures a whole sweep
-and no logic moves between the cases.
+Every case is a copy of the cell with other default parameters, kept whole in one large design, so that one run of the
+recipe measures many cases and no logic moves between them. Beside them stands an identity, two wires; what it takes is
+taken off every case.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from flow.errors import ToolError
-from flow.estimation.rom import rom_shape
-from flow.estimation.sweeps import EITHER, ROMS, SWEEPS
-from flow.exporters.verilog import export_verilog, make_plan
-from flow.exporters.verilog.layer import layer_context
-from flow.exporters.writer import write_file
-from flow.formats import FixedPoint
-from flow.ir import Dense, Graph, Input, Tensor
 from flow.resources import folder
-from flow.synthesis import Area, Family, Synthesis, recipe, synthesise, tool
+from flow.synthesis import Area, Family, Synthesis, synthesise
 
 __all__ = [
-    "DATA",
+    "Batch",
     "Case",
+    "cell_batch",
     "cell_digest",
-    "characterise",
+    "digest_of",
+    "measure_batch",
     "measure_cases",
-    "read_cells",
     "rtl_sources",
     "synthesise_whole",
 ]
 
-DATA = Path(__file__).parent / "data" / "cells.json"
 _PACKAGE = "flow_pkg.sv"
+_IDENTITY = "case_identity"
+_IDENTITY_TEXT = f"""module {_IDENTITY} (input logic [7:0] data_i, output logic [7:0] data_o);
+  assign data_o = data_i;
+endmodule
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +44,64 @@ class Case:
     parameters: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Cases of one cell that one run measures; plain data, so that any process can run it.
+
+    Attributes:
+        cell: the cell, or the name that generated modules go by.
+        family: what they are mapped to.
+        parameters: of every case.
+        modules: text of every case by module name, in the order of `parameters`.
+        sources: what they instantiate, packages first.
+    """
+
+    cell: str
+    family: Family
+    parameters: tuple[Mapping[str, int], ...]
+    modules: Mapping[str, str]
+    sources: Mapping[str, str]
+
+
 def rtl_sources() -> dict[str, str]:
     """Every file of `rtl/`, the package first."""
     names = sorted((path.name for path in folder("rtl").glob("*.sv")), key=lambda name: (name != _PACKAGE, name))
     return {name: (folder("rtl") / name).read_text(encoding="utf-8") for name in names}
 
 
-def cell_digest(cell: str, sources: Mapping[str, str]) -> str:
-    """A hash of the cell and of every cell it instantiates, so that stale data is noticed."""
+def _bare(text: str) -> str:
+    """Without comments and white space, which synthesis does not see."""
+    return " ".join(re.sub(r"//[^\n]*", "", text).split())
+
+
+def _needed(cell: str, sources: Mapping[str, str]) -> dict[str, str]:
+    """The cell and every cell it instantiates, without comments, by file name."""
     seen: dict[str, str] = {}
     pending = [f"{cell}.sv"]
     while pending:
         name = pending.pop()
         if name in sources and name not in seen:
-            seen[name] = " ".join(re.sub(r"//[^\n]*", "", sources[name]).split())
+            seen[name] = _bare(sources[name])
             pending += [f"{word}.sv" for word in re.findall(r"\bflow_\w+", seen[name])]
-    return hashlib.sha256("".join(seen[name] for name in sorted(seen)).encode()).hexdigest()[:16]
+    return seen
+
+
+def digest_of(texts: Sequence[str]) -> str:
+    """A hash of texts, whatever their comments say."""
+    return hashlib.sha256("".join(map(_bare, texts)).encode()).hexdigest()[:16]
+
+
+def cell_digest(cell: str, sources: Mapping[str, str]) -> str:
+    """A hash of the cell and of every cell it instantiates, so that stale data is noticed."""
+    seen = _needed(cell, sources)
+    return digest_of([seen[name] for name in sorted(seen)])
 
 
 def _copy(case: Case, name: str, sources: Mapping[str, str]) -> str:
     """The text of the cell under another name and with other defaults."""
     text, found = re.subn(rf"\bmodule {case.cell}\b", f"module {name}", sources[f"{case.cell}.sv"])
     for key, value in case.parameters.items():
-        text, count = re.subn(rf"(parameter int {key} = )[^,\n]*", rf"\g<1>{value}", text)
+        text, count = re.subn(rf"(parameter int {key} *= )[^,\n]*", rf"\g<1>{value}", text)
         found = min(found, count)
     if found != 1:
         raise ToolError(f"Cell {case.cell!r} does not have all the parameters {dict(case.parameters)}; see its header.")
@@ -96,71 +122,33 @@ def synthesise_whole(modules: Mapping[str, str], family: Family, sources: Mappin
     return synthesise({**sources, **files, **top}, "cases", family, keep=tuple(modules))
 
 
+def cell_batch(cell: str, parameters: Sequence[Mapping[str, int]], family: Family) -> Batch:
+    """The cases of a cell as one run.
+
+    Raises:
+        ToolError: the cell lacks a parameter.
+    """
+    sources = rtl_sources()
+    copies = {f"case_{i}": _copy(Case(cell, p), f"case_{i}", sources) for i, p in enumerate(parameters)}
+    needed = {_PACKAGE, *_needed(cell, sources)}
+    return Batch(cell, family, tuple(parameters), copies, {n: text for n, text in sources.items() if n in needed})
+
+
+def measure_batch(batch: Batch) -> list[Area]:
+    """The area of every case, out of context, less that of an identity."""
+    modules = {**batch.modules, _IDENTITY: _IDENTITY_TEXT}
+    areas = synthesise_whole(modules, batch.family, batch.sources).module_areas
+    return [_less(areas[name], areas[_IDENTITY]) for name in batch.modules]
+
+
+def _less(area: Area, overhead: Area) -> Area:
+    names = ("lut", "ff", "dsp", "bram", "carry", "inverter")
+    return replace(area, **{name: getattr(area, name) - getattr(overhead, name) for name in names})
+
+
 def measure_cases(cases: Sequence[Case], family: Family) -> list[Area]:
     """The area of every case, out of context, from one run of the recipe."""
     sources = rtl_sources()
     copies = {f"case_{index}": _copy(case, f"case_{index}", sources) for index, case in enumerate(cases)}
     areas = synthesise_whole(copies, family, sources).module_areas
     return [areas[name] for name in copies]
-
-
-def _row(cell: str, family: Family, parameters: Mapping[str, int], area: Area) -> dict[str, Any]:
-    used = {key: getattr(area, key) for key in ("lut", "ff", "dsp", "bram")}
-    return {"cell": cell, "family": family.value, **parameters, **used}
-
-
-def _cell_rows(family: Family) -> list[dict[str, Any]]:
-    chosen = {cell: sweep for cell, sweep in SWEEPS.items() if cell not in EITHER or family is Family.XCUP}
-    cases = [Case(cell, parameters) for cell, sweep in chosen.items() for parameters in sweep(family)]
-    areas = measure_cases(cases, family)
-    return [_row(case.cell, family, case.parameters, area) for case, area in zip(cases, areas, strict=True)]
-
-
-def _rom_module(depth: int, lanes: int) -> tuple[str, str, dict[str, int]]:
-    """Name, text and shape of a generated ROM of `depth` lines of `lanes` random six-bit weights."""
-    rng = np.random.default_rng(depth)
-    weight = Tensor(rng.integers(-32, 32, (1, depth * lanes)), FixedPoint.parse("s6.5"))
-    source = Input(name="x", shape=(depth * lanes,), format=FixedPoint.parse("u1.0"))
-    layer = Dense(name="y", inputs=("x",), weight=weight)
-    graph, folding = Graph(f"rom{depth}x{lanes}", (source, layer), ("y",)), {"y": (1, lanes)}
-    plan = make_plan(graph, folding)
-    rom = layer_context(plan, layer, dsp=False)["weight"]
-    module = plan.rom_module("y")
-    shape = {"Depth": depth, "Width": rom.width, "Columns": rom_shape(rom.lines, rom.width).columns}
-    return module, str(export_verilog(graph, folding)[f"{module}.sv"]), shape
-
-
-def _rom_rows(family: Family) -> list[dict[str, Any]]:
-    made = [_rom_module(depth, lanes) for depth, lanes in ROMS]
-    areas = synthesise_whole({module: text for module, text, _ in made}, family, {}).module_areas
-    return [_row("rom", family, shape, areas[module]) for module, _, shape in made]
-
-
-def characterise(families: Sequence[Family] = (Family.XCUP, Family.XC7)) -> dict[str, Any]:
-    """Run every sweep on every family; takes minutes."""
-    sources = rtl_sources()
-    return {
-        "tool": tool(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "recipe": {family.value: list(recipe(family)) for family in families},
-        "cells": {cell: cell_digest(cell, sources) for cell in SWEEPS},
-        "rows": [row for family in families for rows in (_cell_rows(family), _rom_rows(family)) for row in rows],
-    }
-
-
-def _text(data: Mapping[str, Any]) -> str:
-    """JSON with one measured row a line."""
-    rows = ",\n".join(f"  {json.dumps(row)}" for row in data["rows"])
-    head = json.dumps({key: value for key, value in data.items() if key != "rows"}, indent=1)
-    return f'{head.removesuffix("}").rstrip()},\n "rows": [\n{rows}\n ]\n}}\n'
-
-
-def read_cells() -> dict[str, Any]:
-    """The stored measurements."""
-    found: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))
-    return found
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
-    write_file(target, _text(characterise()))

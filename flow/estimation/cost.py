@@ -9,11 +9,13 @@ from enum import Enum
 from typing import Any
 
 from flow.estimation.boards import Board
+from flow.estimation.clock import basis
+from flow.synthesis import CARRY_LUTS, Family
 
 __all__ = ["RESOURCES", "Basis", "Cost", "LayerCost", "LayerUsage", "Measured", "Usage"]
 
-RESOURCES = ("lut", "ff", "dsp", "bram")
-_CAPACITY = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram": "bram"}
+RESOURCES = ("lut", "ff", "dsp", "bram", "carry", "uram")
+_CAPACITY = ("lut", "ff", "dsp", "bram", "uram")  # carry cells are never what runs out
 
 
 class Basis(Enum):
@@ -26,19 +28,35 @@ class Basis(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Resources in use: 6-input LUTs, flip-flops, DSP48 slices, block RAMs of 36 Kibit in halves."""
+    """Resources in use.
+
+    Attributes:
+        lut: LUTs of the family: 6 inputs on Xilinx, 4 elsewhere.
+        ff: flip-flops.
+        dsp: DSP blocks.
+        bram: block RAMs of the family; on Xilinx of 36 Kibit, in halves.
+        carry: carry cells: CARRY4, CCU2C, SB_CARRY or ALU.
+        uram: UltraRAMs, which no cell of ours asks for yet.
+    """
 
     lut: float = 0
     ff: int = 0
     dsp: int = 0
     bram: float = 0
+    carry: float = 0
+    uram: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram)
+        return Usage(*(getattr(self, key) + getattr(other, key) for key in RESOURCES))
 
     def to_json(self) -> dict[str, float]:
         """Whole numbers; block RAMs in halves."""
-        return {"lut": round(self.lut), "ff": self.ff, "dsp": self.dsp, "bram": self.bram}
+        whole = {key: round(getattr(self, key)) for key in ("lut", "ff", "dsp")}
+        return {**whole, "bram": self.bram, "carry": round(self.carry), "uram": self.uram}
+
+    def sites(self, family: Family) -> float:
+        """LUT sites: where a carry cell holds LUTs of its own, as on ECP5 and Gowin, those too."""
+        return self.lut + CARRY_LUTS.get(family, 0) * self.carry
 
 
 def _sum(parts: Iterable[Usage]) -> Usage:
@@ -126,6 +144,8 @@ class Cost:
         latency_cycles: from the first input beat of a sample to its last output beat.
         ii_cycles: between two samples.
         measured: what synthesis said, where it ran.
+        fmax_mhz: the highest clock that the depth of the pipeline allows, None where there is no RTL; see `clock.py`.
+        slowest: the node between whose registers most lies.
     """
 
     design: str
@@ -135,6 +155,8 @@ class Cost:
     latency_cycles: int
     ii_cycles: int
     measured: Measured | None = None
+    fmax_mhz: float | None = None
+    slowest: str = ""
 
     @property
     def total(self) -> Usage:
@@ -144,17 +166,18 @@ class Cost:
     @property
     def capacity(self) -> dict[str, float]:
         """What the board's device has of each resource."""
-        return {key: getattr(self.board.resources, name) for key, name in _CAPACITY.items()}
+        return {key: getattr(self.board.resources, key) for key in _CAPACITY}
 
     @property
     def ceilings(self) -> dict[str, float]:
         """Percent of each resource above which the design is flagged."""
-        return {key: getattr(self.board.ceilings, name) for key, name in _CAPACITY.items()}
+        return {key: getattr(self.board.ceilings, key) for key in _CAPACITY}
 
     @property
     def utilisation(self) -> dict[str, float]:
-        """Percent of the device in use, by resource."""
-        return {key: 100 * getattr(self.total, key) / max(held, 1) for key, held in self.capacity.items()}
+        """Percent of the device in use, by resource; of LUTs, of their sites. Infinite where the device has none."""
+        used = {key: getattr(self.total, key) for key in _CAPACITY} | {"lut": self.total.sites(self.board.family)}
+        return {key: _percent(used[key], held) for key, held in self.capacity.items()}
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -172,6 +195,10 @@ class Cost:
         """The same estimate with its measurement beside it."""
         return replace(self, measured=measured)
 
+    def at(self, fmax_mhz: float, slowest: str) -> Cost:
+        """The same estimate with its clock."""
+        return replace(self, fmax_mhz=fmax_mhz, slowest=slowest)
+
     def __str__(self) -> str:
         rows = [(layer.name, layer.usage, layer.cycles) for layer in self.layers]
         rows.append(("total", self.total, self.latency_cycles))
@@ -188,14 +215,22 @@ class Cost:
             "design": self.design, "board": self.board.name, "part": self.board.part, "family": self.board.family.value,
             "architecture": self.architecture, "clock_mhz": self.board.clock_mhz,
             "total": self.total.to_json(), "capacity": self.capacity,
-            "utilisation": {key: round(value, 2) for key, value in self.utilisation.items()},
+            "utilisation": {k: None if math.isinf(v) else round(v, 2) for k, v in self.utilisation.items()},
             "ceilings": self.ceilings, "over": list(self.over),
             "latency_cycles": self.latency_cycles, "ii_cycles": self.ii_cycles,
+            "fmax_mhz": None if self.fmax_mhz is None else round(self.fmax_mhz, 1),
+            "fmax_basis": basis(self.board.family), "slowest": self.slowest,
             "layers": [layer.to_json() for layer in self.layers],
             "measured": None if self.measured is None else self.measured.to_json(),
             "note": self.board.note,
             "error_percent": {k: None if v is None else round(v, 2) for k, v in self.error_percent.items()},
         }  # fmt: skip
+
+
+def _percent(used: float, held: float) -> float:
+    if not used:
+        return 0.0
+    return 100 * used / held if held else math.inf
 
 
 def _error(estimate: float, measured: float) -> float | None:

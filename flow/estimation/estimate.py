@@ -1,4 +1,4 @@
-"""The entry: from a graph and a board to a cost, in milliseconds and without a tool."""
+"""The entry: from a graph and a board to a cost, without a tool."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from flow.errors import ExportError
 from flow.estimation.analytic import analytic_layers
 from flow.estimation.boards import Board
+from flow.estimation.clock import Stage, fmax_mhz, spatial_stage, stream_stage
 from flow.estimation.cost import Cost, LayerCost, Usage
 from flow.estimation.sketch import sketch
+from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
-from flow.exporters.verilog import has_rtl, make_plan, predict
+from flow.exporters.verilog import ARCHITECTURES, has_rtl, make_plan, predict
+from flow.exporters.verilog.spatial import DEFAULT_DEPTH, plan_spatial
 from flow.ir import Graph
 
-__all__ = ["ARCHITECTURES", "estimate"]
-
-ARCHITECTURES = ("stream",)
+__all__ = ["estimate"]
 
 
 def _live(graph: Graph) -> Graph:
@@ -40,22 +41,27 @@ def estimate(
     architecture: str = "stream",
     folding: Mapping[str, tuple[int, int]] | None = None,
     dsp: bool = False,
+    depth: int = DEFAULT_DEPTH,
 ) -> Cost:
     """What a design takes on a board.
 
     Args:
         graph: with one input.
         board: from `load_board`.
-        architecture: `stream`.
-        folding: (PE, SIMD) of every Dense and Conv2d by name; chosen where None.
-        dsp: whether products may become DSPs, as in `export_verilog`.
+        architecture: `stream` or `spatial`.
+        folding: of `stream`: (PE, SIMD) of every Dense and Conv2d by name; chosen where None.
+        dsp: of `stream`: whether products may become DSPs, as in `export_verilog`.
+        depth: of `spatial`: carry chains between two registers, as in `export_spatial`.
 
     Raises:
-        ExportError: an architecture that does not exist, or a folding that does not fit.
+        ExportError: an architecture that does not exist, a folding that does not fit, or an operator that the spatial
+            architecture has not.
     """
     if architecture not in ARCHITECTURES:
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
     live = _live(graph)
+    if architecture == "spatial":
+        return _spatial(graph, live, board, depth)
     if not has_rtl(live):
         drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))
@@ -63,4 +69,15 @@ def estimate(
     plan = make_plan(graph, folding)
     timing = predict(plan)
     layers = stream_layers(graph, plan, timing, board.family, dsp)
-    return Cost(graph.name, board, architecture, layers, timing.latency_cycles, timing.ii_cycles)
+    cost = Cost(graph.name, board, architecture, layers, timing.latency_cycles, timing.ii_cycles)
+    return _timed(cost, stream_stage(plan))
+
+
+def _spatial(graph: Graph, live: Graph, board: Board, depth: int) -> Cost:
+    plan = plan_spatial(live, depth)
+    layers = spatial_layers(graph, plan, board.family)
+    return _timed(Cost(graph.name, board, "spatial", layers, plan.latency_cycles, 1), spatial_stage(plan))
+
+
+def _timed(cost: Cost, stage: Stage) -> Cost:
+    return cost.at(fmax_mhz(stage), stage.where)

@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["non_negative_least_squares"]
+__all__ = ["cross_validated", "non_negative_least_squares"]
 
-_SWEEPS = 20_000
-_SETTLED = 1e-10
+_SETTLED = 1e-9
 
 
 def non_negative_least_squares(rows: NDArray[Any], target: NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float64]:
     """The `c >= 0` that minimises the sum of `((rows @ c - target) / weight)**2`.
 
-    Cyclic coordinate descent on the normal equations: each step solves for one coefficient exactly and clips it at
-    zero, which converges for this convex problem (Franc, Hlavac, Navara 2005).
+    The active set method of Lawson and Hanson (Solving Least Squares Problems, 1974, chapter 23).
 
     Args:
         rows: float64[N, K] features, each at least 0, K a handful.
@@ -30,13 +28,49 @@ def non_negative_least_squares(rows: NDArray[Any], target: NDArray[Any], weight:
     """
     a, b = rows / weight[:, None], target / weight
     unit = np.maximum(np.sqrt((a * a).sum(axis=0)), np.finfo(float).tiny)
-    gram, projected = (a / unit).T @ (a / unit), (a / unit).T @ b
-    found = np.zeros(rows.shape[1])
-    for _ in range(_SWEEPS):
-        before = found.copy()
-        for k in np.flatnonzero(np.diag(gram) > 0):
-            found[k] = max(0.0, found[k] + (projected[k] - gram[k] @ found) / gram[k, k])
-        if np.abs(found - before).max() < _SETTLED:
+    a = a / unit
+    found, free = np.zeros(a.shape[1]), np.zeros(a.shape[1], dtype=bool)
+    for _ in range(10 * a.shape[1]):
+        gain = np.where(free, -np.inf, a.T @ (b - a @ found))
+        if not gain.size or gain.max() <= _SETTLED:
             break
+        free[int(gain.argmax())] = True
+        found = _within(a, b, found, free)
     coefficients: NDArray[np.float64] = found / unit
     return coefficients
+
+
+def _within(a: NDArray[Any], b: NDArray[Any], found: NDArray[Any], free: NDArray[Any]) -> NDArray[Any]:
+    """The best solution over the free coefficients; those that would turn negative are bound again, nearest first."""
+    while True:
+        best = np.zeros_like(found)
+        best[free] = np.linalg.lstsq(a[:, free], b, rcond=None)[0]
+        below = free & (best <= 0)
+        if not below.any():
+            return best
+        step = (found[below] / np.maximum(found[below] - best[below], np.finfo(float).tiny)).min()
+        found = found + min(step, 1.0) * (best - found)
+        free &= ~(below & (found <= _SETTLED))
+        found[~free] = 0.0
+
+
+def cross_validated(
+    rows: NDArray[Any], target: NDArray[Any], weight: NDArray[Any], folds: int = 5
+) -> NDArray[np.float64]:
+    """What a fit says about the rows that it has not seen.
+
+    Args:
+        rows: float64[N, K] features.
+        target: float64[N] measured values.
+        weight: float64[N] above 0.
+        folds: row `i` is left out with the rows `i % folds`; with fewer rows than folds, each alone.
+
+    Returns:
+        float64[N] predictions.
+    """
+    place = np.arange(len(rows)) % folds
+    guess = np.zeros(len(rows))
+    for fold in range(min(folds, len(rows))):
+        out = place == fold
+        guess[out] = rows[out] @ non_negative_least_squares(rows[~out], target[~out], weight[~out])
+    return guess

@@ -1,11 +1,12 @@
 """Closed forms of the cells in `rtl/`: which parts a cell has and how each grows with its parameters.
 
-A form says the features; their coefficients are fitted to `data/cells.json` by non-negative least squares when first
-asked for, so no figure of the estimate stands in code.
+A form says the features; their coefficients stand in `data/fits.json`, fitted to the measured points by
+`flow characterize`, so no figure of the estimate stands in code.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,22 +15,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.estimation.characterise import read_cells
 from flow.estimation.fit import non_negative_least_squares
-from flow.estimation.memory import distributed, goes_to_block_ram
-from flow.estimation.sweeps import EITHER
+from flow.estimation.memory import (
+    Place,
+    block_rams,
+    distributed,
+    goes_to_block_ram,
+    place_of_ram,
+    rom_bits_per_lut,
+    rows_of_ram,
+)
+from flow.estimation.points import read_points
+from flow.estimation.sweeps import measured_on
 from flow.synthesis import Family
 
 __all__ = [
-    "FORMS",
+    "STREAM_FORMS",
     "Form",
+    "bits_of",
     "buffer_luts",
     "cell_rows",
     "folds",
     "form_for_dot",
-    "luts",
+    "measured_dot",
     "memory_luts",
-    "registers_hold",
+    "ram_blocks",
+    "ram_choice",
+    "ram_luts",
     "shared_rows",
     "uses_dsps",
 ]
@@ -37,7 +49,6 @@ __all__ = [
 Parameters = Mapping[str, int]
 Features = dict[str, float]
 
-_LINES_PER_LUT = 64
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
 _DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
 _TABLE_BITS = 6  # operands of a product that is one LUT a bit
@@ -47,6 +58,10 @@ _LOOKS_AT_REST = (1, 3, 4, 5, 6)
 _WRAP_SM = 4
 
 
+def _nothing(parameters: Parameters, family: Family, resource: str) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """A closed form.
@@ -54,20 +69,29 @@ class Form:
     Attributes:
         cell: whose rows calibrate it.
         features: what the LUTs grow with.
-        known: LUTs that are counted, not fitted: memories and parts with a form of their own.
+        known: what is counted, not fitted, of a resource: memories and parts with a form of their own.
         covers: which parameters the form is for.
         floor: rows of fewer LUTs than this weigh as this many.
+        fits: which resources have coefficients of their own.
+        bound: percent; a fit whose cross-validated error is larger on average is refused. Twice as much is allowed
+            where LUTs have four inputs and carry cells hold some of the logic.
     """
 
     cell: str
-    features: Callable[[Parameters], Features]
-    known: Callable[[Parameters, Family], float] = lambda parameters, family: 0.0
-    covers: Callable[[Parameters], bool] = lambda parameters: True
+    features: Callable[[Parameters, Family], Features]
+    known: Callable[[Parameters, Family, str], float] = _nothing
+    covers: Callable[[Parameters, Family], bool] = lambda parameters, family: True
     floor: float = 4.0
+    bound: float = 10.0
+    fits: tuple[str, ...] = ("lut", "carry")
 
 
-def _bits(count: int) -> int:
-    """Bits of a counter over `count` values; none for one value."""
+def bits_of(count: int) -> int:
+    """Bits of a counter over `count` values; none for one value.
+
+    >>> [bits_of(count) for count in (1, 2, 9)]
+    [0, 1, 4]
+    """
     return (count - 1).bit_length()
 
 
@@ -75,43 +99,55 @@ def _odd(count: int) -> bool:
     return count & (count - 1) != 0
 
 
-def _array_rows(a: int, a_unsigned: int, b: int, b_unsigned: int) -> int:
-    """LUTs of the rows of flow_mul_array when the digits are those of `b`, as its header counts them."""
-    wide, digits = max(a + a_unsigned, 2), max(b + b_unsigned, 2)
-    return -(-digits // 2) * (wide + 1) - digits % 2
+def _array_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, int]:
+    """Bits of all rows of a flow_mul_array, and how many rows it has; as its text chooses the operand of the digits."""
+    a_wide, b_wide = max(a + a_unsigned, 2), max(b + b_unsigned, 2)
+    digits_b = (b_wide + 1) // 2 * (a_wide + 1) - b_wide % 2
+    digits_a = (a_wide + 1) // 2 * (b_wide + 1) - a_wide % 2
+    width, count = (b_wide, (a_wide + 1) // 2) if digits_a < digits_b else (a_wide, (b_wide + 1) // 2)
+    return sum(min(a + b - 2 * i, width + 2) for i in range(count)), count
 
 
-def _pair_rows(a: int, a_unsigned: int, b: int, b_unsigned: int) -> int:
-    """LUTs of the rows of flow_dot_pair when the digits are those of `b`, as its header counts them."""
-    return -(-(b + b_unsigned) // 2) * (2 * a + 4 + a_unsigned)
+def _pair_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, int]:
+    """The same of a flow_dot_pair, two rows a digit."""
+    digits_a, digits_b = (a + a_unsigned + 1) // 2, (b + b_unsigned + 1) // 2
+    swap = digits_a * (2 * b + 4 + b_unsigned) < digits_b * (2 * a + 4 + a_unsigned)
+    width, unsigned, count = (b + 1, b_unsigned, digits_a) if swap else (a + 1, a_unsigned, digits_b)
+    bits = 0
+    for i in range(count):
+        left = a + b + 1 - 2 * i
+        bits += min(left, width + 1 + (unsigned and i > 0)) + min(left, width + 2)
+    return bits, 2 * count
 
 
 def shared_rows(p: Parameters) -> int:
-    """How many pairs of products of a dot product in logic share their rows; two narrow ones are tables instead."""
-    tables = p["Simd"] == 2 and p["XWidth"] + p["WWidth"] <= _TABLE_BITS and p["XWidth"] > 1
-    return 0 if tables and p["WWidth"] > _DIGIT_BITS else p["Simd"] // 2
+    """How many pairs of products of a flow_dot share their rows: all, but for two that are tables."""
+    x, w, simd = p["XWidth"], p["WWidth"], p["Simd"]
+    return 0 if simd == 2 and x + w <= _TABLE_BITS and x > 1 and w > _DIGIT_BITS else simd // 2
 
 
-def _product(p: Parameters) -> Features:
-    """Products of `XWidth` by `WWidth` bits, two and two in common rows, and the sum of the pairs.
+def _product(p: Parameters, family: Family) -> Features:
+    """Products of `XWidth` by signed `WWidth` bits, two sharing their rows, and the tree that adds what is left.
 
-    Single products of up to six bits are tables, one LUT a bit. The sum's additions are as wide as its terms, and grow
-    by a bit with every level.
+    A row takes a LUT6 a bit but the lowest; a product of up to six bits is a table. The tree's additions are as wide
+    as its terms.
     """
     simd, x, w, unsigned = p["Simd"], p["XWidth"], p["WWidth"], 1 - p["XSigned"]
-    small, pairs = x + w <= _TABLE_BITS, shared_rows(p)
-    terms, alone = simd - pairs, simd - 2 * pairs
-    either = (x, unsigned, w, 0), (w, 0, x, unsigned)
-    rows = pairs * min(_pair_rows(*sides) for sides in either)
-    single = min(_array_rows(*sides) for sides in either)
+    tables, pairs = x + w <= _TABLE_BITS, shared_rows(p)
+    single = simd - 2 * pairs
+    pair_bits, pair_rows = _pair_rows(x, w, unsigned, 0)
+    one_bits, one_rows = (0, 0) if tables else _array_rows(x, w, unsigned, 0)
+    terms = pairs + single
     return {
-        "rows": rows + (0 if small else alone * single),
-        "tables": alone * (x + w) if small else 0,
-        "tree": (terms - 1) * (x + w + min(pairs, 1)),
+        "rows": pairs * (pair_bits - pair_rows) + single * (one_bits - one_rows),
+        "signs": pairs * pair_rows + single * one_rows,
+        "tables": single * (x + w) if tables else 0,
+        "tree": (terms - 1) * (x + w + 1),
+        "tree's ends": math.ceil(math.log2(terms)) * terms / 2,
     }
 
 
-def _requantize(p: Parameters) -> Features:
+def _requantize(p: Parameters, family: Family) -> Features:
     """The bits that are left, a wide gate over those that are cut off on either side, and the choice of a limit."""
     drop, lift = max(p["Shift"], 0), max(-p["Shift"], 0)
     raised = p["Rounding"] != 0 and drop > 0
@@ -127,23 +163,49 @@ def _requantize(p: Parameters) -> Features:
     }
 
 
-def _argmax(p: Parameters) -> Features:
+def _argmax(p: Parameters, family: Family) -> Features:
+    """The best code so far against the first lane, and lane after lane against what was better."""
+    more = p["Lanes"] - 1
     return {
-        "comparators": p["Lanes"] * p["Width"], "index": p["Lanes"] * p["IndexWidth"],
-        "best": p["Width"], "control": 1,
+        "best": p["Width"], "index": p["IndexWidth"] + more * p["IndexWidth"], "comparators": more * p["Width"],
+        "control": 1,
     }  # fmt: skip
 
 
-def _fifo(p: Parameters) -> Features:
-    return {"control": 1, "counters": _bits(p["Depth"])}
+def ram_luts(width: int, depth: int, family: Family, resource: str = "lut") -> float:
+    """LUTs that are the memory itself, of one that is read through a register."""
+    in_luts = depth > 1 and place_of_ram(width, depth, family) is Place.LUTS
+    return float(distributed(width, depth, family)) if in_luts and resource == "lut" else 0.0
 
 
-def _axis(p: Parameters) -> Features:
-    counter = _bits(p["Beats"])
+def ram_choice(width: int, depth: int, family: Family) -> int:
+    """Bits that a multiplexer chooses among behind a memory: of all lines in registers, of all primitives in LUTs."""
+    place = place_of_ram(width, depth, family)
+    return 0 if depth == 1 or place is Place.BLOCKS else width * (rows_of_ram(width, depth, family) - 1)
+
+
+def ram_blocks(width: int, depth: int, family: Family) -> float:
+    """Block RAMs that are the memory."""
+    in_blocks = depth > 1 and place_of_ram(width, depth, family) is Place.BLOCKS
+    return block_rams(width, depth, family) if in_blocks else 0.0
+
+
+def _fifo(p: Parameters, family: Family) -> Features:
+    """Counters, a multiplexer over lines or primitives, and beside block RAM the way around it for a fresh beat."""
+    width, depth = p["Width"], p["Depth"]
+    around = place_of_ram(width, depth, family) is Place.BLOCKS
+    return {
+        "control": 1, "counters": bits_of(depth), "choice": ram_choice(width, depth, family),
+        "around": width if around else 0, "compare": bits_of(depth) if around else 0,
+    }  # fmt: skip
+
+
+def _axis(p: Parameters, family: Family) -> Features:
+    counter = bits_of(p["Beats"])
     return {"skid": p["Width"], "control": 1, "counter": min(counter, 1), "wrap": counter * _odd(p["Beats"])}
 
 
-def _skid(p: Parameters) -> Features:
+def _skid(p: Parameters, family: Family) -> Features:
     return {"skid": p["Width"], "control": 1}
 
 
@@ -152,13 +214,15 @@ def folds(p: Parameters) -> tuple[int, int]:
     return p["Inputs"] // p["Simd"], p["Outputs"] // p["Pe"]
 
 
-def _dense(p: Parameters) -> Features:
+def _dense(p: Parameters, family: Family) -> Features:
     """What flow_dense has besides products: the operand's choice, the accumulators, counters and handshake."""
     in_folds, out_folds = folds(p)
+    operands = p["Simd"] * p["XWidth"]
     return {
-        "input buffer": p["Simd"] * p["XWidth"] if out_folds > 1 else 0,
+        "input buffer": operands if out_folds > 1 else 0,
+        "choice": ram_choice(operands, in_folds, family) if out_folds > 1 else 0,
         "accumulators": p["Pe"] * p["AccWidth"],
-        "counters": _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds),
+        "counters": bits_of(in_folds * out_folds) + bits_of(in_folds) + bits_of(out_folds),
         "control": 1,
     }
 
@@ -168,109 +232,109 @@ def uses_dsps(p: Parameters) -> bool:
     return bool(p["UseDsp"]) and p["XWidth"] + p["WWidth"] >= _DSP_PRODUCT
 
 
-def _dense_dsp(p: Parameters) -> Features:
+def _dense_dsp(p: Parameters, family: Family) -> Features:
     """As flow_dense, and the sums of products that no DSP adds."""
-    return {**_dense(p), "adders": p["Pe"] * (p["Simd"] - 1) * (p["XWidth"] + p["WWidth"])}
+    return {**_dense(p, family), "adders": p["Pe"] * (p["Simd"] - 1) * (p["XWidth"] + p["WWidth"])}
 
 
-def buffer_luts(p: Parameters, family: Family) -> float:
+def buffer_luts(p: Parameters, family: Family, resource: str = "lut") -> float:
     """LUTs of the memory in which flow_dense keeps a vector for its later folds."""
     in_folds, out_folds = folds(p)
-    if out_folds == 1 or registers_hold(p["Simd"] * p["XWidth"], in_folds, family):
-        return 0.0
-    return float(distributed(p["Simd"] * p["XWidth"], in_folds, family))
+    return ram_luts(p["Simd"] * p["XWidth"], in_folds, family, resource) if out_folds > 1 else 0.0
 
 
-def _dense_known(p: Parameters, family: Family) -> float:
-    """Products as measured on their own, so that their error does not leak into the rest, and the buffer."""
+def measured_dot(p: Parameters, family: Family, resource: str) -> float:
+    """A dot product as measured on its own, so that its error does not leak into what is around it.
+
+    Where just this one has not been measured, what those of its form say about it.
+    """
     dot = {"Simd": p["Simd"], "XWidth": p["XWidth"], "WWidth": p["WWidth"], "XSigned": p["XSigned"]}
-    found = [r["lut"] for r in cell_rows("flow_dot", family) if all(r[key] == value for key, value in dot.items())]
-    return float(p["Pe"] * min(found)) + buffer_luts(p, family)
+    rows = cell_rows("flow_dot", family)
+    found = [r[resource] for r in rows if all(r[key] == value for key, value in dot.items())]
+    if found:
+        return float(min(found))
+    return float(
+        np.array(list(_product(dot, family).values())) @ _dot_coefficients(form_for_dot(dot), family, resource)
+    )
 
 
-def _fifo_known(p: Parameters, family: Family) -> float:
-    if registers_hold(p["Width"], p["Depth"], family):
-        return p["Width"] * -(-p["Depth"] // 4)  # a LUT chooses among four
-    return distributed(p["Width"], p["Depth"], family)
+@cache
+def _dot_coefficients(name: str, family: Family, resource: str) -> NDArray[np.float64]:
+    rows = [r for r in cell_rows("flow_dot", family) if STREAM_FORMS[name].covers(r, family)]
+    features = np.array([list(_product(r, family).values()) for r in rows], dtype=np.float64)
+    target = np.array([r[resource] for r in rows], dtype=np.float64)
+    return non_negative_least_squares(features, target, np.maximum(target, STREAM_FORMS[name].floor))
+
+
+def _dense_known(p: Parameters, family: Family, resource: str) -> float:
+    return p["Pe"] * measured_dot(p, family, resource) + buffer_luts(p, family, resource)
+
+
+def _fifo_known(p: Parameters, family: Family, resource: str) -> float:
+    return ram_luts(p["Width"], p["Depth"], family, resource)
 
 
 def memory_luts(name: str, p: Parameters, family: Family) -> float:
     """LUTs of the memory inside a cell, which are counted."""
-    return _fifo_known(p, family) if name == "flow_fifo" else 0.0
+    return _fifo_known(p, family, "lut") if name == "flow_fifo" else 0.0
 
 
-def _fork(p: Parameters) -> Features:
+def _fork(p: Parameters, family: Family) -> Features:
     return {"handshake": p["Ways"], "control": 1}
 
 
-def _rom(p: Parameters) -> Features:
-    """A column is one function of the address: a LUT6 for every 64 lines, and multiplexers beside the LUTs."""
-    return {"columns": p["Columns"] * -(-p["Depth"] // _LINES_PER_LUT)}
+def _columns(columns: int, lines: int, family: Family) -> Features:
+    """A column is a function of the address: a LUT for so many lines, and a choice among those where LUTs make it."""
+    luts = -(-lines // rom_bits_per_lut(family))
+    return {"columns": columns * luts, "choice": columns * (luts - 1)}
+
+
+def _rom(p: Parameters, family: Family) -> Features:
+    return _columns(p["Columns"], p["Depth"], family)
+
+
+def _table(p: Parameters, family: Family) -> Features:
+    """As of a ROM; smooth tables leave out some LUTs."""
+    return _columns(p["Width"], 1 << p["Bits"], family)
+
+
+def _rom_in_luts(p: Parameters, family: Family) -> bool:
+    return p["Depth"] >= 8 and not goes_to_block_ram(p["Width"], p["Depth"], family)
 
 
 def _narrow(p: Parameters) -> bool:
     return min(p["XWidth"], p["WWidth"]) <= 2
 
 
-FORMS: Mapping[str, Form] = {
-    "dot, narrow": Form("flow_dot", _product, covers=_narrow),
-    "dot, one": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] == 1),
-    "dot": Form("flow_dot", _product, covers=lambda p: not _narrow(p) and p["Simd"] > 1),
-    "flow_dense": Form("flow_dense", _dense, _dense_known, covers=lambda p: not p["UseDsp"]),
-    "flow_dense, dsp": Form("flow_dense", _dense_dsp, buffer_luts, covers=lambda p: bool(p["UseDsp"])),
-    "rom": Form("rom", _rom, covers=lambda p: p["Depth"] >= 8 and not goes_to_block_ram(p["Width"], p["Depth"])),
-    "flow_requantize": Form("flow_requantize", _requantize),
+STREAM_FORMS: Mapping[str, Form] = {
+    "dot, narrow": Form("flow_dot", _product, covers=lambda p, f: _narrow(p), bound=15.0),
+    "dot, one": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] == 1),
+    "dot": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] > 1),
+    "flow_dense": Form("flow_dense", _dense, _dense_known, covers=lambda p, f: not p["UseDsp"]),
+    "flow_dense, dsp": Form("flow_dense", _dense_dsp, buffer_luts, covers=lambda p, f: uses_dsps(p), bound=15.0),
+    "rom": Form("rom", _rom, covers=_rom_in_luts),
+    "table": Form("table", _table, bound=40.0),
+    "flow_requantize": Form("flow_requantize", _requantize, floor=8.0, bound=25.0),
     "flow_argmax": Form("flow_argmax", _argmax),
     "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),
     "flow_axis_in": Form("flow_axis_in", _axis),
     "flow_axis_out": Form("flow_axis_out", _axis),
-    "flow_skid": Form("flow_skid", _skid),
-    "flow_fork": Form("flow_fork", _fork),
+    "flow_skid": Form("flow_skid", _skid, floor=16.0),
+    "flow_fork": Form("flow_fork", _fork, floor=16.0),
 }
 
 
 def form_for_dot(p: Parameters) -> str:
     """The form of a dot product with these parameters."""
-    return next(name for name in ("dot, narrow", "dot, one", "dot") if FORMS[name].covers(p))
+    return next(n for n in ("dot, narrow", "dot, one", "dot") if STREAM_FORMS[n].covers(p, Family.XCUP))
 
 
 @cache
 def cell_rows(cell: str, family: Family) -> tuple[dict[str, Any], ...]:
-    """The measurements of a cell; logic is measured on one family for both."""
-    measured = Family.XCUP if cell in EITHER else family
-    return tuple(row for row in read_cells()["rows"] if row["cell"] == cell and row["family"] == measured.value)
+    """The measurements of a cell; plain logic is measured on one family for both of Xilinx."""
+    return tuple(row for row in _points(measured_on(cell, family))["rows"] if row["cell"] == cell)
 
 
 @cache
-def _coefficients(name: str, family: Family) -> NDArray[np.float64]:
-    form = FORMS[name]
-    rows = [row for row in cell_rows(form.cell, family) if form.covers(row)]
-    features = np.array([list(form.features(row).values()) for row in rows], dtype=np.float64)
-    target = np.array([row["lut"] - form.known(row, family) for row in rows], dtype=np.float64)
-    weight = np.array([max(row["lut"], form.floor) for row in rows])
-    return non_negative_least_squares(features, target, weight)
-
-
-def luts(name: str, parameters: Parameters, family: Family) -> Features:
-    """LUTs of a cell by part, from its form; what the form counts rather than fits is not in it."""
-    features = FORMS[name].features(parameters)
-    return {
-        part: float(size * factor)
-        for (part, size), factor in zip(features.items(), _coefficients(name, family), strict=True)
-    }
-
-
-@cache
-def _largest_in_registers(family: Family) -> int:
-    """Bits of the largest FIFO that Yosys built of flip-flops, told by their number."""
-    counters = {depth: _bits(depth + 1) + 3 * _bits(depth) for depth in range(1, 65)}
-    return max(
-        int(row["Width"] * row["Depth"])
-        for row in cell_rows("flow_fifo", family)
-        if row["ff"] >= counters[row["Depth"]] + row["Width"] * row["Depth"]
-    )
-
-
-def registers_hold(width: int, depth: int, family: Family) -> bool:
-    """Whether a memory is so small that flip-flops hold it; one line is a plain register."""
-    return depth == 1 or width * depth <= _largest_in_registers(family)
+def _points(family: Family) -> dict[str, Any]:
+    return read_points(family)

@@ -16,7 +16,7 @@ from flow.exporters.verilog import METADATA, Plan, make_plan
 from flow.ir import Graph
 from flow.synthesis import Area, synthesise
 
-__all__ = ["exported_folding", "measure"]
+__all__ = ["exported_folding", "exported_options", "measure"]
 
 
 def _sources(project: Path) -> dict[str, str]:
@@ -31,17 +31,11 @@ def _sources(project: Path) -> dict[str, str]:
 
 
 def _usage(area: Area) -> Usage:
-    return Usage(area.lut, area.ff, area.dsp, area.bram)
+    return Usage(area.lut, area.ff, area.dsp, area.bram, area.carry)
 
 
-def _plan(graph: Graph, project: Path) -> Plan:
+def _plan(graph: Graph, written: Mapping[str, Any]) -> Plan:
     """The plan of the exported design, from the graph and the folding that the export wrote down."""
-    written = json.loads((project / METADATA).read_text())
-    if written.get("architecture") == "spatial":
-        raise ToolError(
-            f"The RTL of {graph.name!r} is spatial, which the cost model does not know yet; leave out --measure, or "
-            "export it with --architecture stream."
-        )
     return make_plan(graph, _folding(written))
 
 
@@ -49,12 +43,19 @@ def _folding(written: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return {entry["node"]: (entry["pe"], entry["simd"]) for entry in written["streams"] if "pe" in entry}
 
 
+def exported_options(project: Path) -> dict[str, Any]:
+    """What `estimate` must be told of an exported design: architecture, folding, depth; nothing where there is none."""
+    if not (project / METADATA).is_file():
+        return {}
+    written = json.loads((project / METADATA).read_text())
+    if written.get("architecture") == "spatial":
+        return {"architecture": "spatial", "depth": written["depth"]}
+    return {"folding": _folding(written)}
+
+
 def exported_folding(project: Path) -> dict[str, tuple[int, int]] | None:
     """(PE, SIMD) of every layer of an exported streaming design; None where there is none."""
-    if not (project / METADATA).is_file():
-        return None
-    written = json.loads((project / METADATA).read_text())
-    return None if written.get("architecture") == "spatial" else _folding(written)
+    return exported_options(project).get("folding")
 
 
 def _layers(graph: Graph, plan: Plan, board: Board, sources: Mapping[str, str]) -> tuple[tuple[LayerUsage, ...], float]:
@@ -72,13 +73,15 @@ def measure(graph: Graph, project: Path, board: Board, *, layers: bool = True) -
         graph: the design.
         project: the folder that `export_verilog` filled.
         board: whose family it is mapped to.
-        layers: also map every layer on its own; as much work again.
+        layers: also map every layer of a streaming design on its own; as much work again.
 
     Raises:
-        ToolError: there is no exported RTL, it is spatial, or the synthesiser rejects it.
+        ToolError: there is no exported RTL, or the synthesiser rejects it.
     """
     sources = _sources(project)
-    plan = _plan(graph, project)
-    whole = synthesise(sources, plan.top, board.family)
-    rows, seconds = _layers(graph, plan, board, sources) if layers else ((), 0.0)
+    written = json.loads((project / METADATA).read_text())
+    whole = synthesise(sources, written["top"], board.family)
+    if written.get("architecture") == "spatial" or not layers:
+        return Measured(whole.tool, whole.recipe, _usage(whole.area), (), whole.seconds)
+    rows, seconds = _layers(graph, _plan(graph, written), board, sources)
     return Measured(whole.tool, whole.recipe, _usage(whole.area), rows, whole.seconds + seconds)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flow.estimation.calibrate import luts
 from flow.estimation.cost import Usage
-from flow.estimation.forms import luts, registers_hold
-from flow.estimation.memory import block_rams, distributed, goes_to_block_ram
+from flow.estimation.forms import ram_blocks, ram_luts
+from flow.estimation.images import Found
+from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import rom_shape
-from flow.estimation.spatial import Found
 from flow.exporters.verilog import Plan
 from flow.exporters.verilog.constants import concat_context, each_context, move_context
 from flow.formats import Overflow, Rounding
@@ -34,11 +35,9 @@ def _bits(count: int) -> int:
 
 def _ring(width: int, depth: int, family: Family) -> tuple[float, Usage]:
     """The memory itself, read through a register."""
-    if registers_hold(width, depth, family):
+    if place_of_ram(width, depth, family) is Place.REGISTERS:
         return width * depth / 2, Usage(ff=width * depth)
-    if goes_to_block_ram(width, depth):
-        return 0.0, Usage(bram=block_rams(width, depth))
-    return float(distributed(width, depth, family)), Usage()
+    return ram_luts(width, depth, family), Usage(bram=ram_blocks(width, depth, family))
 
 
 def move(plan: Plan, name: str, number: int, family: Family) -> Found:

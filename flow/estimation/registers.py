@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flow.estimation.forms import folds, registers_hold, shared_rows, uses_dsps
+from flow.estimation.forms import folds, shared_rows, uses_dsps
+from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
 
@@ -19,18 +20,26 @@ def _bits(count: int) -> int:
 
 def axis_in(p: Parameters, family: Family) -> int:
     """Two beats with their valid bits, the frame error, the beat counter."""
-    return 2 * p["Width"] + 3 + _bits(p["Beats"])
+    return 2 * p["Width"] + 3 + _bits(p["Beats"]) + _lone(p, family)
 
 
 def axis_out(p: Parameters, family: Family) -> int:
     """Two beats with their valid bits, the beat counter."""
-    return 2 * p["Width"] + 2 + _bits(p["Beats"])
+    return 2 * p["Width"] + 2 + _bits(p["Beats"]) + _lone(p, family)
+
+
+def _lone(p: Parameters, family: Family) -> int:
+    """A counter over one beat: Yosys removes it for Xilinx only."""
+    return int(p["Beats"] == 1 and family not in (Family.XC7, Family.XCUP))
 
 
 def fifo(p: Parameters, family: Family) -> int:
-    """The count, both addresses, the read address once more beside the memory; the beats where LUT RAM does not."""
-    beats = p["Width"] * p["Depth"] if registers_hold(p["Width"], p["Depth"], family) else 0
-    return _bits(p["Depth"] + 1) + 3 * _bits(p["Depth"]) + beats
+    """The count and both addresses; the beats, or the read address once more beside LUT memory, or beside block RAM a
+    fresh beat and whether it is one.
+    """
+    width, address = p["Width"], _bits(p["Depth"])
+    kept = {Place.REGISTERS: width * p["Depth"] + address, Place.LUTS: address, Place.BLOCKS: width + 1}
+    return _bits(p["Depth"] + 1) + 2 * address + kept[place_of_ram(width, p["Depth"], family)]
 
 
 def fork(p: Parameters, family: Family) -> int:
@@ -62,7 +71,8 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     product = min(p["AccWidth"], p["XWidth"] + p["WWidth"] + min(pairs, 1) + p["Simd"] - pairs - 1)
     counters = _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds)
     buffered = out_folds > 1
-    kept = in_folds * operands if buffered and registers_hold(operands, in_folds, family) else 0
+    held = in_folds == 1 or place_of_ram(operands, in_folds, family) is Place.REGISTERS
+    kept = in_folds * operands if buffered and held else 0
     read_address = _bits(in_folds) if buffered else 0
     accumulated = sums if in_folds > 1 else 0
     control = 7 if in_folds > 1 else 3

@@ -1,84 +1,46 @@
-"""The cells for images and joins: registers counted from their text, logic by the width of what they add or compare.
+"""The cost of a spatial design: the operations that its blocks list, by width, and the bits that its registers hold.
 
-Their logic is not calibrated against synthesis yet; a LUT a bit of every adder, comparator and counter is assumed.
+An addition is a LUT for every place at which both summands have a bit; what else a design consists of has
+coefficients from small designs that are synthesised whole (`generated.py`). The solver of the constant matrices runs
+as part of it, so an estimate takes as long as that does: milliseconds for tens of neurons, seconds for hundreds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from flow.estimation.cost import Usage
-from flow.estimation.forms import form_for_dot, luts, registers_hold
-from flow.estimation.memory import block_rams, distributed, goes_to_block_ram
+from flow.estimation.calibrate import carries, luts
+from flow.estimation.cost import LayerCost, Usage
+from flow.estimation.forms_spatial import spatial_counted
+from flow.estimation.inventory import KEYS, input_shares, operation_features
+from flow.exporters.verilog.spatial import Spatial
+from flow.exporters.verilog.spatial.inventory import inventory, registers
+from flow.ir import Graph
 from flow.synthesis import Family
 
-__all__ = ["SPATIAL", "scale_shift", "table"]
+__all__ = ["spatial_layers"]
 
-Parameters = Mapping[str, int]
-Found = tuple[dict[str, float], Usage]  # LUTs by part; the other resources
-
-
-def _bits(count: int) -> int:
-    return (count - 1).bit_length()
+_FORM = "spatial"
 
 
-def _window(p: Parameters, family: Family) -> Found:
-    """A ring, its addresses and offsets, and the counters of windows and taps."""
-    width, depth = p["Width"], p["Depth"]
-    address, held = _bits(depth), max(depth, p["Height"] * p["ImageWidth"] * p["PixelBeats"]).bit_length() + 1
-    places = 2 * (_bits(p["Height"] + 2 * p["PadH"]) + _bits(p["ImageWidth"] + 2 * p["PadW"]) + 2)
-    taps = _bits(p["KernelH"]) + _bits(p["KernelW"]) + _bits(p["Groups"]) + _bits(p["PixelBeats"] // p["Groups"])
-    offsets = (5 if p["PadH"] >= p["StrideH"] else 4) * held
-    counters = 2 * address + offsets + places + taps
-    if registers_hold(width, depth, family):
-        memory, held_bits, blocks = width * depth / 2, width * depth, 0.0
-    elif goes_to_block_ram(width, depth):
-        memory, held_bits, blocks = 0.0, 0, block_rams(width, depth)
-    else:
-        memory, held_bits, blocks = float(distributed(width, depth, family)), 0, 0.0
-    control = counters + 2 * address + held + width * int(p["PadH"] + p["PadW"] > 0)
-    return {"window": memory + control}, Usage(ff=counters + width + 2 + held_bits, bram=blocks)
+def _usage(features: Mapping[str, int], ff: int, family: Family) -> tuple[dict[str, float], Usage]:
+    whole = {**dict.fromkeys(KEYS, 0), **features}
+    parts = {**luts(_FORM, whole, family), **spatial_counted(whole, family)}
+    return parts, Usage(lut=round(sum(parts.values())), ff=ff, carry=round(carries(_FORM, whole, family)))
 
 
-def _pool(p: Parameters, family: Family) -> Found:
-    """An adder or a comparator a lane, the constant factor as shifts and adds, the counter of taps."""
-    bits, taps = p["Lanes"] * p["OutWidth"], _bits(p["Taps"])
-    terms = 1 + bin(p["Scale"]).count("1") - 1 if p["Average"] else 2
-    part = "adders" if p["Average"] else "comparators"
-    kept = bits if p["Taps"] > 1 else 0
-    return {part: float(bits * terms), "control": float(taps + 2)}, Usage(ff=bits + kept + taps + 1)
-
-
-def _join(p: Parameters, family: Family) -> Found:
-    """An adder a lane, or a product of two codes."""
-    bits = p["Lanes"] * p["OutWidth"]
-    if p["Operation"] < 2:
-        return {"adders": float(bits), "control": 2.0}, Usage(ff=bits + 1)
-    shape = {"Simd": 1, "XWidth": p["AWidth"], "XSigned": p["ASigned"], "WWidth": p["BWidth"]}
-    product = sum(luts(form_for_dot(shape), shape, family).values())
-    return {"products": p["Lanes"] * product, "control": 2.0}, Usage(ff=bits + 1)
-
-
-def scale_shift(p: Parameters, rom_luts: float, family: Family) -> Found:
-    """A product and an addition a lane, with constants of `rom_luts` LUTs."""
-    shape = {"Simd": 1, "XWidth": p["XWidth"], "XSigned": p["XSigned"], "WWidth": p["SWidth"]}
-    product, bits = sum(luts(form_for_dot(shape), shape, family).values()), p["Lanes"] * p["OutWidth"]
-    parts = {
-        "products": p["Lanes"] * product,
-        "adders": float(bits),
-        "roms": rom_luts,
-        "control": 1.0 + _bits(p["Beats"]),
-    }
-    return parts, Usage(ff=bits + 1 + _bits(p["Beats"]))
-
-
-def table(lanes: int, width: int, rom_luts: float) -> Found:
-    """A ROM of `rom_luts` LUTs a lane, and the register of a beat."""
-    return {"roms": lanes * rom_luts, "control": 1.0}, Usage(ff=lanes * width + 1)
-
-
-SPATIAL: Mapping[str, Callable[[Parameters, Family], Found]] = {
-    "flow_window": _window,
-    "flow_pool": _pool,
-    "flow_join": _join,
-}
+def spatial_layers(graph: Graph, plan: Spatial, family: Family) -> tuple[LayerCost, ...]:
+    """The cost of every node; a block's stands at the node that it ends with, the ports' at the input."""
+    held, items, shares = registers(plan), inventory(plan), input_shares(plan)
+    source, layers = plan.graph.input.name, []
+    for node in graph:
+        features = operation_features((item for item in items if item.block == node.name), shares)
+        ff = held.blocks.get(node.name, 0) + held.waits.get(node.name, 0)
+        features["Waits"] = held.waits.get(node.name, 0)
+        if node.name == source:
+            features |= {"Ports": held.ports, "Control": held.control}
+            ff += held.ports + held.control
+        parts, usage = _usage(features, ff, family)
+        live = node.name in plan.times
+        layers.append(LayerCost(node.name, node.op, usage if live else Usage(), int(live), parts=parts))
+    return tuple(layers)

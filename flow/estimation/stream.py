@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from flow.estimation import moves, registers
+from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Basis, LayerCost, Usage
-from flow.estimation.forms import buffer_luts, form_for_dot, luts, memory_luts, uses_dsps
+from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts, ram_blocks, uses_dsps
+from flow.estimation.images import IMAGES, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
-from flow.estimation.spatial import SPATIAL, scale_shift, table
 from flow.exporters.verilog import Plan, Timing
 from flow.exporters.verilog.constants import lookup_context, scale_shift_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
@@ -31,7 +32,7 @@ Found = tuple[Parts, Usage]  # LUTs by part; the other resources
 _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Rounding)} | {
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
-_TREE = ("tree", "compressors")
+_TREE = ("tree", "tree's ends")
 
 # Dropped bits that a rounding looks at; the other modes look at all of them.
 _UNREAD = {Rounding.TRN: 0, Rounding.RND: 1}
@@ -56,21 +57,26 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
         family: what it is mapped to.
     """
     dsps = uses_dsps(shape)
-    rest = luts("flow_dense, dsp" if dsps else "flow_dense", shape, family)
+    around = "flow_dense, dsp" if dsps else "flow_dense"
+    rest = luts(around, shape, family)
     dot = {} if dsps else luts(form_for_dot(shape), shape, family)
     # Only the weights are read through a register, as a block RAM needs it.
-    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth)]
+    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth, family)]
     parts = {
         "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in _TREE),
         "adders": shape["Pe"] * sum(dot.get(part, 0.0) for part in _TREE) + rest.get("adders", 0.0),
         "accumulators": rest["accumulators"],
-        "input buffer": rest["input buffer"] + buffer_luts(shape, family),
+        "input buffer": rest["input buffer"] + rest["choice"] + buffer_luts(shape, family),
         "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
         "control": rest["counters"] + rest["control"],
     }
     held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)
     used = shape["Pe"] * shape["Simd"] if dsps else 0
-    return parts, Usage(ff=held, dsp=used, bram=sum(block_rams(rom.width, rom.depth) for rom in blocks))
+    bram = sum(block_rams(rom.width, rom.depth, family) for rom in blocks)
+    in_folds, out_folds = folds(shape)
+    bram += ram_blocks(shape["Simd"] * shape["XWidth"], in_folds, family) if out_folds > 1 else 0.0
+    carry = carries(around, shape, family) + (0 if dsps else shape["Pe"] * carries(form_for_dot(shape), shape, family))
+    return parts, Usage(ff=held, dsp=used, bram=bram, carry=carry)
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:
@@ -107,16 +113,17 @@ def _cell(part: str, count: Callable[[Parameters, Family], int]) -> Callable[[st
     """A cell whose whole LUTs go by one name."""
 
     def found(module: str, p: Parameters, family: Family) -> Found:
-        return {part: sum(luts(module, p, family).values()) + memory_luts(module, p, family)}, Usage(
-            ff=count(p, family)
-        )
+        parts = {part: sum(luts(module, p, family).values()) + memory_luts(module, p, family)}
+        bram = ram_blocks(p["Width"], p["Depth"], family) if module == "flow_fifo" else 0.0
+        return parts, Usage(ff=count(p, family), bram=bram, carry=carries(module, p, family))
 
     return found
 
 
 def _quantize(module: str, p: Parameters, family: Family) -> Found:
     lane = sum(luts("flow_requantize", p, family).values())
-    return {"casts": p["Lanes"] * lane}, Usage(ff=registers.quantize(p, family))
+    carry = p["Lanes"] * carries("flow_requantize", p, family)
+    return {"casts": p["Lanes"] * lane}, Usage(ff=registers.quantize(p, family), carry=carry)
 
 
 _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
@@ -139,8 +146,8 @@ def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: bool) -> Fou
 
 def _table(plan: Plan, node: Table, family: Family) -> Found:
     context = table_context(plan, node)
-    width, depth = context["entry_width"], 1 << context["code_width"]
-    return table(context["lanes"], width, rom_luts(RomShape(depth, width, width if depth > 1 else 0), family))
+    shape = {"Bits": context["code_width"], "Width": context["entry_width"]}
+    return table(context["lanes"], shape["Width"], sum(luts("table", shape, family).values()))
 
 
 def _lookup(plan: Plan, node: Lookup, family: Family) -> Found:
@@ -166,8 +173,8 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
         return moves.minifloat(numeric(instance.parameters), family)
     if instance.module in _CELLS:
         return _CELLS[instance.module](instance.module, numeric(instance.parameters), family)
-    if instance.module in SPATIAL:
-        return SPATIAL[instance.module](numeric(instance.parameters), family)
+    if instance.module in IMAGES:
+        return IMAGES[instance.module](numeric(instance.parameters), family)
     if isinstance(node, Linear):
         return _layer(plan, node, family, dsp)
     if isinstance(node, ScaleShift):
@@ -184,12 +191,11 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
 
 
 def _basis(plan: Plan, instance: Instance) -> Basis:
-    """Whether an instance's cell has been measured over its parameters."""
+    """Whether an instance's cell has been measured; what moves, joins and casts by place has not."""
     node = plan.graph[instance_node(plan, instance)]
     moved = instance.module in {plan.move_module(*place) for place in plan.moves}
-    layer = (isinstance(node, Linear) and not is_depthwise(node)) or isinstance(node, Relu)
-    known = instance.module in _CELLS or (layer and not moved)
-    return Basis.RTL if known and instance.module not in SPATIAL else Basis.UNCALIBRATED
+    new = instance.module == "flow_minifloat_stream" or isinstance(node, Concat | RequantizeEach)
+    return Basis.UNCALIBRATED if moved or (new and instance.module not in _CELLS) else Basis.RTL
 
 
 def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: bool = False) -> tuple[LayerCost, ...]:
@@ -213,7 +219,7 @@ def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp:
 def _layer_cost(
     plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int], basis: Basis
 ) -> LayerCost:
-    usage = other + Usage(lut=round(sum(parts.values())))
+    usage = replace(other, lut=round(sum(parts.values())), carry=round(other.carry))
     fold = plan.folding.get(name)
     lanes = plan.streams[name].lanes if name in plan.streams else 0
     pe, simd = (fold.pe, fold.simd) if fold else (lanes, lanes)

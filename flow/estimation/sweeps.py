@@ -6,13 +6,16 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 
+from flow.estimation.sweeps_images import IMAGE_SWEEPS
+from flow.estimation.sweeps_numbers import NUMBER_SWEEPS
 from flow.synthesis import Family
 
-__all__ = ["EITHER", "ROMS", "SWEEPS"]
+__all__ = ["EITHER", "ROMS", "SPATIAL_DESIGNS", "SWEEPS", "TABLES", "measured_on"]
 
 Parameters = dict[str, int]
 Sweep = Callable[[Family], Iterator[Parameters]]
 
+_XILINX = (Family.XC7, Family.XCUP)
 _WIDTHS = (1, 2, 3, 4, 5, 6, 8)
 _MIXED = ((4, 6), (6, 4), (8, 4), (4, 8), (3, 6), (6, 3))
 
@@ -23,12 +26,18 @@ def _dot(simd: int, x: int, w: int, signed: int = 0, extra: int = 0) -> Paramete
 
 
 def _dots(family: Family) -> Iterator[Parameters]:
-    """Single products over all widths, sums over the diagonal and some unequal widths, signed and unsigned codes."""
+    """Single products over all widths, sums over the diagonal and some unequal widths, signed and unsigned codes.
+
+    With LUTs of four inputs, only sums of up to four products of equal widths.
+    """
     for x, w in itertools.product(_WIDTHS, _WIDTHS[1:]):
         yield _dot(1, x, w)
-    for simd in (2, 3, 4, 8):
+    for simd in (2, 3, 4, 8) if family in _XILINX else (2, 3, 4):
         for width in _WIDTHS[1:]:
             yield _dot(simd, width, width)
+    if family not in _XILINX:
+        yield from (_dot(simd, width, width, signed=1) for simd in (1, 4) for width in (4, 6))
+        return
     for simd, (x, w) in itertools.product((2, 4), (*_MIXED, (2, 4), (4, 2), (1, 4))):
         yield _dot(simd, x, w)
     for simd, width in itertools.product((1, 2, 4), (3, 5, 6, 8)):
@@ -101,13 +110,47 @@ SWEEPS: Mapping[str, Sweep] = {
     "flow_skid": _skid,
     "flow_fork": _fork,
     "flow_dense": _dense,
+    **IMAGE_SWEEPS,
+    **NUMBER_SWEEPS,
 }
 
 # Cells of plain logic, which both Xilinx families map to the same six-input LUTs: measured on one of them.
 EITHER = frozenset(
-    {"flow_dot", "flow_requantize", "flow_argmax", "flow_axis_in", "flow_axis_out", "flow_skid", "flow_fork"}
+    {
+        "flow_dot",
+        "flow_requantize",
+        "flow_argmax",
+        "flow_axis_in",
+        "flow_axis_out",
+        "flow_skid",
+        "flow_fork",
+        "flow_pool",
+        "flow_join",
+        "flow_relu",
+        "flow_scale_shift",
+        "flow_dense",
+        "flow_depthwise",
+        "spatial",
+        *NUMBER_SWEEPS,
+    }
 )
 
 # Lines of a generated ROM and six-bit weights in each.
 ROMS = ((2, 2), (4, 2), (8, 2), (8, 8), (16, 2), (32, 8), (40, 8), (64, 8), (64, 32), (100, 4), (128, 8), (256, 8),
         (512, 4), (512, 16), (1024, 2), (2048, 8))  # fmt: skip
+
+# Address bits of a table, bits of an entry, and whether it is smooth (1) or random (0).
+TABLES = ((4, 4, 1), (4, 8, 0), (5, 6, 1), (6, 6, 1), (6, 6, 0), (7, 8, 1), (8, 8, 1), (8, 6, 0), (9, 8, 1), (10, 8, 1))
+
+# How many small random designs calibrate the spatial architecture.
+SPATIAL_DESIGNS = 16
+
+
+def measured_on(cell: str, family: Family) -> Family:
+    """The family whose measurements hold for a cell.
+
+    Plain logic is the same on both Xilinx families; ECP5 stands in for Gowin, whose cells also have four inputs.
+    """
+    if family is Family.GOWIN:
+        return Family.ECP5
+    return Family.XCUP if family is Family.XC7 and cell in EITHER else family

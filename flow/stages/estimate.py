@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow.estimation import estimate, exported_folding, load_board, measure
+from flow.estimation import estimate, exported_options, load_board, measure
+from flow.estimation.vendor import predicted
 from flow.progress import Report, silent
 from flow.project import Project
 
@@ -25,13 +26,13 @@ def estimate_stage(project: Project, board: str, measured: bool = False, report:
     """
     target, graph = load_board(board), project.graph()
     report(f"estimate: {board}", 0, 1)
-    cost = estimate(graph, target, folding=exported_folding(project.path("rtl")))
+    cost = estimate(graph, target, **exported_options(project.path("rtl")))
     report(f"estimate: {board}", 1, 1)
     if measured and project.path("rtl").is_dir():
         report(f"measure: {board}", 0, 1)
         cost = cost.beside(measure(graph, project.path("rtl"), target))
         report(f"measure: {board}", 1, 1)
-    content = cost.to_json()
+    content = {**cost.to_json(), "vendor": predicted(cost.total.lut) if target.is_xilinx else None}
     for name in (f"estimate.{board}.json", "estimate.json"):
         project.write_json(name, content)
     return content

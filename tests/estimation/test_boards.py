@@ -10,8 +10,9 @@ from flow.resources import folder
 from flow.synthesis import Family
 
 KNOWN = (
-    "alveo_u250", "alveo_u280", "alveo_u55c", "arty_a7_100t", "arty_a7_35t", "kv260", "pynq_z2", "ultra96_v2",
-    "vck190", "vcu118", "zcu102", "zcu104",
+    "alveo_u250", "alveo_u280", "alveo_u55c", "arty_a7_100t", "arty_a7_35t", "ice40_hx8k", "icebreaker", "kv260",
+    "orangecrab_25f", "pynq_z2", "tang_nano_20k", "tang_nano_9k", "ultra96_v2", "ulx3s_85f", "vck190", "vcu118",
+    "zcu102", "zcu104",
 )  # fmt: skip
 
 
@@ -95,6 +96,9 @@ def test_a_family_that_only_stands_in_is_told():
     assert load_board("vck190").note == (
         "Yosys has no Versal mapping: that of UltraScale+ (xcup) stands in, whose LUTs have as many inputs; "
         "carry logic and DSP58 are not those of the device."
+    )
+    assert load_board("tang_nano_9k").note == (
+        "The cells have not been measured for Gowin: those of ECP5, also with LUTs of 4 inputs, stand in."
     )
     assert load_board("pynq_z2").note is None
 

@@ -18,15 +18,12 @@ from tests.ir.every_operator import every_operator
 ULTRA = load_board("ultra96_v2")
 KEYS = {"design", "board", "family", "architecture", "total", "utilisation", "latency_cycles", "ii_cycles", "layers",
         "measured", "error_percent"}  # fmt: skip
-RESOURCES = ["lut", "ff", "dsp", "bram"]
+RESOURCES = ["lut", "ff", "dsp", "bram", "carry", "uram"]
+LIMITED = [key for key in RESOURCES if key != "carry"]
 
 
 def fold_mlp(pe: int, simd: int) -> dict[str, tuple[int, int]]:
     return {"fc1": (pe, simd), "fc2": (pe, pe), "fc3": (2, pe)}
-
-
-# Operators whose cells were not measured over their parameters yet.
-NEW_CELLS = {"conv2d", "scale_shift", "add", "max_pool2d", "avg_pool2d"}
 
 
 @pytest.mark.parametrize("graph", [mlp_graph(), resnet_graph()], ids=["dense", "images"])
@@ -35,16 +32,22 @@ def test_the_json_has_what_other_programs_rely_on(graph, board):
     written = json.loads(json.dumps(estimate(graph, load_board(board)).to_json(), allow_nan=False))
     assert written.keys() >= KEYS
     assert (written["design"], written["board"], written["architecture"]) == (graph.name, board, "stream")
-    assert [list(written[key]) for key in ("total", "utilisation", "ceilings", "capacity")] == [RESOURCES] * 4
+    assert list(written["total"]) == RESOURCES
+    assert [list(written[key]) for key in ("utilisation", "ceilings", "capacity")] == [LIMITED] * 3
+    assert written["fmax_mhz"] > 20
+    assert "nextpnr" in written["fmax_basis"]
+    assert ("no place and route" in written["fmax_basis"]) is (written["family"] != "ecp5")
     assert (written["measured"], written["error_percent"]) == (None, {})
     assert [layer["name"] for layer in written["layers"]] == [node.name for node in graph]
     for layer in written["layers"]:
         assert layer.keys() >= {"name", "op", *RESOURCES, "cycles"}
-        known = layer["op"] not in NEW_CELLS
-        assert layer["basis"] == (Basis.RTL if known else Basis.UNCALIBRATED).value
+        assert layer["basis"] == Basis.RTL.value
     for key in RESOURCES:
         assert written["total"][key] == sum(layer[key] for layer in written["layers"])
-        assert written["utilisation"][key] == round(100 * written["total"][key] / written["capacity"][key], 2)
+    sites = written["total"]["lut"] + {"ecp5": 2, "gowin": 1}.get(written["family"], 0) * written["total"]["carry"]
+    for key, used in {**{key: written["total"][key] for key in LIMITED}, "lut": sites}.items():
+        held = written["capacity"][key]
+        assert written["utilisation"][key] == (round(100 * used / held, 2) if used else 0.0)
 
 
 @pytest.mark.parametrize("spatial", [True, False])
@@ -164,8 +167,8 @@ def test_a_given_folding_of_a_convolution_is_used():
 
 def test_an_unknown_architecture_is_refused():
     with pytest.raises(ExportError) as caught:
-        estimate(mlp_graph(), ULTRA, architecture="spatial")
-    assert str(caught.value) == "There is no architecture 'spatial'; choose among stream."
+        estimate(mlp_graph(), ULTRA, architecture="systolic")
+    assert str(caught.value) == "There is no architecture 'systolic'; choose among stream, spatial."
 
 
 def _cost(**usage: float) -> Cost:
@@ -185,8 +188,9 @@ def test_errors_are_percent_of_the_measurement():
         "Yosys", "synth", Usage(200, 50, 0, 2.5), (LayerUsage("a", "dense", Usage(190, 50, 0, 2.5)),), 1.25
     )
     beside = _cost(lut=210, ff=45, dsp=1, bram=2.5).beside(measured)
-    assert beside.error_percent == {"lut": 5.0, "ff": -10.0, "dsp": None, "bram": 0.0}
+    assert beside.error_percent == {"lut": 5.0, "ff": -10.0, "dsp": None, "bram": 0.0, "carry": 0.0, "uram": 0.0}
     written = beside.to_json()["measured"]
-    assert written["total"] == {"lut": 200, "ff": 50, "dsp": 0, "bram": 2.5}
-    assert written["layers"] == [{"name": "a", "op": "dense", "lut": 190, "ff": 50, "dsp": 0, "bram": 2.5}]
+    rest = {"ff": 50, "dsp": 0, "bram": 2.5, "carry": 0, "uram": 0}
+    assert written["total"] == {"lut": 200, **rest}
+    assert written["layers"] == [{"name": "a", "op": "dense", "lut": 190, **rest}]
     assert (written["tool"], written["recipe"], written["seconds"]) == ("Yosys", "synth", 1.25)

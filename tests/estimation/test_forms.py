@@ -1,27 +1,81 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from flow.errors import ToolError
 from flow.estimation import registers
-from flow.estimation.characterise import Case, cell_digest, measure_cases, read_cells, rtl_sources
-from flow.estimation.fit import non_negative_least_squares
-from flow.estimation.forms import FORMS, cell_rows, luts, uses_dsps
-from flow.estimation.memory import block_rams, goes_to_block_ram
+from flow.estimation.calibrate import FITS, FITTED, FORMS, calibrate, fit_form, luts
+from flow.estimation.campaign import digests
+from flow.estimation.characterise import Case, cell_digest, measure_cases, rtl_sources
+from flow.estimation.fit import cross_validated, non_negative_least_squares
+from flow.estimation.forms import STREAM_FORMS, Form, cell_rows, uses_dsps
+from flow.estimation.forms_images import IMAGE_FORMS
+from flow.estimation.images import IMAGES
+from flow.estimation.memory import Place, block_rams, goes_to_block_ram, place_of_ram
+from flow.estimation.points import RESULTS, key_of, read_points
 from flow.estimation.rom import RomShape, rom_shape
-from flow.estimation.sweeps import SWEEPS
+from flow.estimation.sweeps import SWEEPS, measured_on
 from flow.synthesis import Family, recipe, tool
 
-FAMILIES = (Family.XCUP, Family.XC7)
-AGAIN = "the measurements are stale; run: python -m flow.estimation.characterise"
-RESULTS = ("lut", "ff", "dsp", "bram")
+FAMILIES = FITTED
+XILINX = (Family.XCUP, Family.XC7)
+NEEDED = {**STREAM_FORMS, **IMAGE_FORMS}  # what estimates of any streaming design ask for
+AGAIN = "the measurements are stale; run: flow characterize"
 
 
-def test_the_stored_measurements_belong_to_this_tool_recipe_and_these_cells():
-    data, sources = read_cells(), rtl_sources()
-    assert data["tool"] == tool(), AGAIN
-    assert data["recipe"] == {family.value: list(recipe(family)) for family in FAMILIES}, AGAIN
-    assert data["cells"] == {cell: cell_digest(cell, sources) for cell in SWEEPS}, AGAIN
-    assert len(data["rows"]) > 250
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_stored_points_belong_to_this_tool_recipe_and_these_cells(family):
+    stored, held = read_points(family), digests()
+    assert (stored["tool"], stored["recipe"]) == (tool(), list(recipe(family))), AGAIN
+    # The spatial exporter may change its text; held-out designs say whether that matters.
+    stale = [cell for cell in stored["cells"] if cell != "spatial" and stored["cells"][cell]["digest"] != held[cell]]
+    assert not stale, f"{stale}: {AGAIN}"
+    needed = {cell for cell in {form.cell for form in NEEDED.values()} if measured_on(cell, family) is family}
+    assert stored["cells"].keys() >= needed, AGAIN
+    for cell in needed & SWEEPS.keys():
+        assert len(cell_rows(cell, family)) == len({key_of(p) for p in SWEEPS[cell](family)})
+    assert len(stored["rows"]) > (70 if family is Family.XC7 else 290)
+
+
+def test_the_fits_are_those_of_the_points():
+    stored = json.loads(FITS.read_text())
+    assert calibrate() == stored, "the fits are stale; run: flow characterize"
+    assert all(len(stored["forms"][name]) == len(FAMILIES) for name in NEEDED)
+
+
+def test_a_cell_that_was_not_measured_on_a_family_is_told(monkeypatch):
+    monkeypatch.setattr("flow.estimation.calibrate._fits", lambda: {"flow_lmul": {}})
+    with pytest.raises(ToolError) as caught:
+        luts("flow_lmul", {"Exponent": 3, "Mantissa": 2}, Family.ICE40)
+    assert str(caught.value) == (
+        "Form 'flow_lmul' has no coefficients for family 'ice40'; measure its cell: flow characterize --families ice40 "
+        "--cells flow_lmul."
+    )
+
+
+def test_a_fit_beyond_its_bound_is_refused():
+    rows = [{"Width": width, "lut": lut, "carry": 0} for width, lut in ((1, 9), (2, 90), (3, 20), (4, 70), (5, 5))]
+    form = Form("flow_skid", lambda p, family: {"skid": p["Width"]})
+    with pytest.raises(ToolError) as caught:
+        fit_form("skid", form, rows, Family.XCUP)
+    error = fit_form("skid", replace(form, bound=1e9), rows, Family.XCUP)["lut"]["error_percent"]["mean"]
+    assert str(caught.value) == (
+        f"The fit of 'skid' (flow_skid) on xcup errs by {error:.1f} % on points left out, above its bound of 10 %; "
+        "give the form a feature that tells those points apart, or measure more."
+    )
+    assert error > 100
+
+
+def test_points_left_out_are_predicted_by_the_others():
+    x = np.arange(1.0, 11.0)[:, None]
+    line = cross_validated(x, 3 * x[:, 0], np.ones(10))
+    assert np.allclose(line, 3 * x[:, 0])
+    spoilt = np.where(np.arange(10) == 4, 100.0, 3 * x[:, 0])
+    unseen = cross_validated(x, spoilt, np.ones(10))
+    assert unseen[4] == pytest.approx(15.0)  # fold 4 has places 4 and 9, both left out together
+    assert unseen[0] > 3.0
 
 
 def test_a_change_below_a_cell_is_noticed_and_a_comment_is_not():
@@ -38,7 +92,7 @@ def test_a_change_below_a_cell_is_noticed_and_a_comment_is_not():
 
 def test_measuring_a_cell_again_gives_the_stored_row():
     rows = [row for cell in ("flow_skid", "flow_fifo") for row in cell_rows(cell, Family.XC7)][::6]
-    names = {"cell", "family", *RESULTS}
+    names = {"cell", *RESULTS}
     cases = [Case(row["cell"], {key: value for key, value in row.items() if key not in names}) for row in rows]
     areas = measure_cases(cases, Family.XC7)
     assert [[getattr(area, key) for key in RESULTS] for area in areas] == [
@@ -54,37 +108,64 @@ def test_a_case_with_a_parameter_that_the_cell_lacks_is_refused():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", FORMS)
-def test_no_coefficient_is_negative_and_the_form_follows_its_measurements(name, family):
-    form = FORMS[name]
-    rows = [row for row in cell_rows(form.cell, family) if form.covers(row)]
-    errors = []
-    for row in rows:
-        parts = luts(name, row, family)
-        assert min(parts.values()) >= 0
-        guess = sum(parts.values()) + form.known(row, family)
-        errors.append(abs(guess - row["lut"]) / max(row["lut"], form.floor))
-    assert len(rows) >= 4
-    assert sum(errors) / len(errors) < (0.25 if name == "flow_requantize" else 0.1)
+def test_no_coefficient_is_negative_and_the_forms_follow_their_measurements(family):
+    checked = 0
+    for name, form in FORMS.items():
+        rows = [row for row in cell_rows(form.cell, family) if form.covers(row, family)]
+        errors = []
+        for row in rows if len(rows) > 1 else ():
+            parts = luts(name, row, measured_on(form.cell, family))
+            assert min(parts.values()) >= 0
+            guess = sum(parts.values()) + form.known(row, measured_on(form.cell, family), "lut")
+            errors.append(100 * abs(guess - row["lut"]) / max(row["lut"], form.floor))
+        assert not errors or sum(errors) / len(errors) < form.bound * (1 if family in XILINX else 2), name
+        checked += bool(errors)
+    assert checked >= len(NEEDED)
 
 
+# Where Yosys merges a register of one of the points with another.
+MERGED = {("flow_pool", Family.ICE40)}
 COUNTED = {
     "flow_skid": lambda p, family: 2 * p["Width"] + 2,
     "flow_axis_in": registers.axis_in,
     "flow_axis_out": registers.axis_out,
     "flow_fork": registers.fork,
+    "flow_pool": lambda p, family: IMAGES["flow_pool"](p, family)[1].ff,
+    "flow_join": lambda p, family: IMAGES["flow_join"](p, family)[1].ff,
 }
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("cell", COUNTED)
-def test_flip_flops_of_the_small_cells_are_exact(cell):
-    rows = cell_rows(cell, Family.XCUP)
-    assert [COUNTED[cell](row, Family.XCUP) for row in rows] == [row["ff"] for row in rows]
+def test_flip_flops_of_the_small_cells_are_exact(cell, family):
+    if (cell, family) in MERGED:
+        return
+    rows = cell_rows(cell, family)
+    assert [COUNTED[cell](row, family) for row in rows] == [row["ff"] for row in rows]
     assert len(rows) >= 4
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_flip_flops_of_a_layer_are_exact(family):
+def test_fifos_and_rings_lie_where_the_mapper_puts_them(family):
+    """Block RAMs tell those in blocks, the flip-flops of a FIFO the others."""
+    fifos, rings = cell_rows("flow_fifo", family), cell_rows("flow_window", family)
+    for row in (*fifos, *rings):
+        in_blocks = place_of_ram(row["Width"], row["Depth"], family) is Place.BLOCKS
+        assert row["bram"] == (block_rams(row["Width"], row["Depth"], family) if in_blocks else 0)
+    assert [registers.fifo(row, family) for row in fifos] == [row["ff"] for row in fifos]
+    assert (len(fifos), len(rings)) == (30, 20)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_flip_flops_of_windows_are_known_within_a_few(family):
+    rows = cell_rows("flow_window", family)
+    counted = np.array([IMAGES["flow_window"](row, family)[1].ff for row in rows])
+    truth = np.array([row["ff"] for row in rows])
+    assert np.median(np.abs(counted - truth) / truth) < 0.08
+
+
+def test_flip_flops_of_a_layer_are_exact():
+    family = Family.XCUP
     rows = [row for row in cell_rows("flow_dense", family) if not row["UseDsp"]]
     from_outside = [(RomShape(2, 0, 0), RomShape(2, 0, row["Pe"] * row["AccWidth"])) for row in rows]
     counted = [registers.dense(row, roms, family) for row, roms in zip(rows, from_outside, strict=True)]
@@ -92,8 +173,8 @@ def test_flip_flops_of_a_layer_are_exact(family):
     assert len(rows) == 11
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_products_of_nine_bits_and_more_are_dsps_where_they_may_be(family):
+def test_products_of_nine_bits_and_more_are_dsps_where_they_may_be():
+    family = Family.XCUP
     rows = [row for row in cell_rows("flow_dense", family) if row["UseDsp"]]
     assert [row["Pe"] * row["Simd"] for row in rows if uses_dsps(row)] == [row["dsp"] for row in rows]
     assert not uses_dsps({**rows[0], "XWidth": 3})
@@ -104,10 +185,11 @@ def test_products_of_nine_bits_and_more_are_dsps_where_they_may_be(family):
 def test_memories_of_weights_are_where_and_as_large_as_predicted(family):
     rows = cell_rows("rom", family)
     for row in rows:
-        blocks = goes_to_block_ram(row["Width"], row["Depth"])
-        assert row["bram"] == (block_rams(row["Width"], row["Depth"]) if blocks else 0)
-        assert row["ff"] == (0 if blocks else row["Columns"])
-    assert sum(row["bram"] > 0 for row in rows) == 4
+        blocks = goes_to_block_ram(row["Width"], row["Depth"], family)
+        assert row["bram"] == (block_rams(row["Width"], row["Depth"], family) if blocks else 0)
+        if family in XILINX:
+            assert row["ff"] == (0 if blocks else row["Columns"])
+    assert sum(row["bram"] > 0 for row in rows) >= 4
     assert len(rows) == 16
 
 

@@ -36,6 +36,7 @@ class Spatial:
         names: identifier of every node.
         parts: blocks and moves, in order.
         times: by node that has a bus, the cycle in which it holds a sample, counted from the input's.
+        depth: carry chains between two registers, 0 for no registers but those at the end of a block.
     """
 
     graph: Graph
@@ -43,6 +44,7 @@ class Spatial:
     names: dict[str, str]
     parts: tuple[Block | Move, ...]
     times: dict[str, int]
+    depth: int
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -99,7 +101,7 @@ def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Spatial:
     for part in parts:
         cycles = part.body.cycles if isinstance(part, Block) else 0
         times[part.name] = max(times[name] for name in part.reads) + cycles
-    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times)
+    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times, depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ def _metadata(plan: Spatial) -> str:
     content = {
         "design": plan.design,
         "architecture": "spatial",
+        "depth": plan.depth,
         "top": plan.top,
         "input": plan.graph.input.name,
         "outputs": {name: plan.axis(name) for name in plan.graph.outputs},

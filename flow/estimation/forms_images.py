@@ -1,0 +1,154 @@
+"""The closed forms of the cells for images and joins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flow.estimation.forms import Form, bits_of, measured_dot, ram_choice, ram_luts
+from flow.estimation.memory import Place, place_of_ram
+from flow.synthesis import Family
+
+__all__ = ["IMAGE_FORMS", "Ring", "ring_of", "window_registers"]
+
+Parameters = Mapping[str, int]
+Features = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """What flow_window consists of, from its localparams, in bits.
+
+    Attributes:
+        held: of the counts of beats and of the offsets into the ring.
+        address: of an address.
+        place_y: of the rows, place_x of the columns.
+        taps: of all counters within a window.
+        keeps_rows: whether rows above the image have a count of their own.
+        padded: whether zeros stand around the image.
+    """
+
+    held: int
+    address: int
+    place_y: int
+    place_x: int
+    taps: int
+    keeps_rows: bool
+    padded: bool
+
+
+def ring_of(p: Parameters) -> Ring:
+    """The widths of a flow_window, as its text computes them."""
+    pad_y, pad_x, step_y, step_x = p["PadH"], p["PadW"], p["StrideH"], p["StrideW"]
+    last_row = max((p["Height"] + 2 * pad_y - p["KernelH"]) // step_y * step_y - pad_y, 0)
+    last_column = max((p["ImageWidth"] + 2 * pad_x - p["KernelW"]) // step_x * step_x - pad_x, 0)
+    beats, row = p["PixelBeats"], p["ImageWidth"] * p["PixelBeats"]
+    back = -last_column * beats
+    moves = (step_y * row + back, (p["Height"] - last_row) * row + back, step_x * beats, p["Depth"])
+    return Ring(
+        held=max(moves).bit_length() + 1,
+        address=max(bits_of(p["Depth"]), 1),
+        place_y=bits_of(p["Height"] + pad_y + step_y + 1) + 1,
+        place_x=bits_of(p["ImageWidth"] + pad_x + step_x + 1) + 1,
+        taps=sum(bits_of(n) for n in (p["KernelH"], p["KernelW"], p["Groups"], beats // p["Groups"])),
+        keeps_rows=pad_y >= step_y,
+        padded=pad_y + pad_x > 0,
+    )
+
+
+def _window(p: Parameters, family: Family) -> Features:
+    """Places and what they are compared with, addresses that wrap where the ring's end does not, zeros outside."""
+    ring, width, depth = ring_of(p), p["Width"], p["Depth"]
+    return {
+        "places": ring.place_y + ring.place_x,
+        "counts": ring.held,
+        "groups": ring.held if p["Groups"] > 1 else 0,
+        "around": ring.address if depth & (depth - 1) else 0,
+        "padding": width if ring.padded else 0,
+        "choice": ram_choice(width, depth, family),
+        "control": 1,
+    }
+
+
+def window_registers(p: Parameters, family: Family) -> int:
+    """Flip-flops of a window by its text; Yosys adds a few for what is read and written at once."""
+    ring, width, depth = ring_of(p), p["Width"], p["Depth"]
+    counts = (2 if ring.keeps_rows else 1) * ring.held
+    offsets = ring.held * (1 + (p["KernelH"] > 1)) + (bits_of(p["PixelBeats"]) if p["Groups"] > 1 else 0)
+    beats = width * (depth if place_of_ram(width, depth, family) is Place.REGISTERS else 1)
+    return counts + offsets + 2 * (ring.place_y + ring.place_x) + ring.taps + ring.address + beats
+
+
+def _window_known(p: Parameters, family: Family, resource: str) -> float:
+    if resource == "ff":
+        return float(window_registers(p, family))
+    return ram_luts(p["Width"], p["Depth"], family, resource)
+
+
+def _maximum(p: Parameters, family: Family) -> Features:
+    return {"comparators": p["Lanes"] * p["OutWidth"], "taps": bits_of(p["Taps"]), "control": 1}
+
+
+def _average(p: Parameters, family: Family) -> Features:
+    """An adder a lane, and one more for every further 1 of the constant factor, as long as what is above its place."""
+    scale = p["Scale"]
+    places = [place for place in range(scale.bit_length()) if scale >> place & 1][1:]
+    shifted = sum(p["OutWidth"] - place for place in places)
+    lanes = p["Lanes"]
+    return {"adders": lanes * p["OutWidth"], "scale": lanes * shifted, "taps": bits_of(p["Taps"]), "control": 1}
+
+
+def _sum(p: Parameters, family: Family) -> Features:
+    """An adder a lane, as long as both operands reach."""
+    overlap = p["OutWidth"] - max(p["AShift"], p["BShift"]) if p["Operation"] == 0 else p["OutWidth"] - p["BShift"]
+    return {"adders": p["Lanes"] * overlap, "control": 1}
+
+
+def _product(p: Parameters, family: Family) -> Features:
+    """Rows of half the narrower operand's bits, each as long as the other operand."""
+    a, b = sorted((p["AWidth"], p["BWidth"]))
+    return {"rows": p["Lanes"] * -(-a // 2) * (b + 2), "control": 1}
+
+
+def _relu(p: Parameters, family: Family) -> Features:
+    return {"gates": p["Lanes"] * p["OutWidth"]}
+
+
+def _scale_shift(p: Parameters, family: Family) -> Features:
+    """An addition a lane behind the product, and the counter of beats."""
+    return {"adders": p["Lanes"] * p["OutWidth"], "counter": bits_of(p["Beats"]), "control": 1}
+
+
+def _scale_shift_known(p: Parameters, family: Family, resource: str) -> float:
+    return p["Lanes"] * measured_dot({"Simd": 1, "WWidth": p["SWidth"], **_operand(p)}, family, resource)
+
+
+def _operand(p: Parameters) -> Parameters:
+    return {"XWidth": p["XWidth"], "XSigned": p["XSigned"]}
+
+
+def _depthwise(p: Parameters, family: Family) -> Features:
+    """An accumulator a lane, and the counters of lines, groups and taps."""
+    counters = bits_of(p["Groups"] * p["Taps"]) + bits_of(p["Groups"]) + bits_of(p["Taps"])
+    return {"accumulators": p["Lanes"] * p["AccWidth"], "counters": counters, "control": 1}
+
+
+def _depthwise_known(p: Parameters, family: Family, resource: str) -> float:
+    if p["UseDsp"]:
+        return 0.0
+    return p["Lanes"] * measured_dot({"Simd": 1, "WWidth": p["WWidth"], **_operand(p)}, family, resource)
+
+
+IMAGE_FORMS: Mapping[str, Form] = {
+    "flow_window": Form("flow_window", _window, _window_known, fits=("lut", "carry", "ff")),
+    "flow_pool, maximum": Form("flow_pool", _maximum, covers=lambda p, f: not p["Average"], bound=20.0),
+    "flow_pool, average": Form("flow_pool", _average, covers=lambda p, f: bool(p["Average"]), bound=25.0),
+    "flow_join, sum": Form("flow_join", _sum, covers=lambda p, f: p["Operation"] < 2, bound=15.0),
+    "flow_join, product": Form("flow_join", _product, covers=lambda p, f: p["Operation"] == 2, bound=20.0),
+    "flow_relu": Form("flow_relu", _relu),
+    "flow_scale_shift": Form("flow_scale_shift", _scale_shift, _scale_shift_known),
+    "flow_depthwise": Form(
+        "flow_depthwise", _depthwise, _depthwise_known, covers=lambda p, f: not p["UseDsp"], bound=15.0
+    ),
+    "flow_depthwise, dsp": Form("flow_depthwise", _depthwise, covers=lambda p, f: bool(p["UseDsp"]), bound=25.0),
+}

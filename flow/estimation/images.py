@@ -1,0 +1,69 @@
+"""The cells for images and joins: logic by their closed forms, registers and memories counted from their text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from flow.estimation.calibrate import carries, luts
+from flow.estimation.cost import Usage
+from flow.estimation.forms import bits_of, form_for_dot, ram_blocks, ram_luts
+from flow.estimation.forms_images import window_registers
+from flow.synthesis import Family
+
+__all__ = ["IMAGES", "Found", "product", "scale_shift", "table"]
+
+Parameters = Mapping[str, int]
+Found = tuple[dict[str, float], Usage]  # LUTs by part; the other resources
+
+
+def product(p: Parameters, family: Family) -> tuple[float, float]:
+    """LUTs and carry cells of one product of `XWidth` by `WWidth` bits."""
+    shape = {"Simd": 1, **p}
+    form = form_for_dot(shape)
+    return sum(luts(form, shape, family).values()), carries(form, shape, family)
+
+
+def _window(p: Parameters, family: Family) -> Found:
+    """A ring, its addresses and offsets, and the counters of windows and taps."""
+    width, depth = p["Width"], p["Depth"]
+    parts = {"window": sum(luts("flow_window", p, family).values()) + ram_luts(width, depth, family)}
+    ff = window_registers(p, family) + round(sum(luts("flow_window", p, family, "ff").values()))
+    bram = ram_blocks(width, depth, family)
+    return parts, Usage(ff=ff, bram=bram, carry=carries("flow_window", p, family))
+
+
+def _pool(p: Parameters, family: Family) -> Found:
+    """An adder or a comparator a lane, the constant factor as shifts and adds, the counter of taps."""
+    bits, taps = p["Lanes"] * p["OutWidth"], bits_of(p["Taps"])
+    form = "flow_pool, average" if p["Average"] else "flow_pool, maximum"
+    kept = bits if p["Taps"] > 1 else 0
+    return dict(luts(form, p, family)), Usage(ff=bits + kept + taps + 1, carry=carries(form, p, family))
+
+
+def _join(p: Parameters, family: Family) -> Found:
+    """An adder a lane, or a product of two codes."""
+    form = "flow_join, sum" if p["Operation"] < 2 else "flow_join, product"
+    ff = p["Lanes"] * p["OutWidth"] + 1
+    return dict(luts(form, p, family)), Usage(ff=ff, carry=carries(form, p, family))
+
+
+def scale_shift(p: Parameters, rom_luts: float, family: Family) -> Found:
+    """A product and an addition a lane, with constants of `rom_luts` LUTs."""
+    factor = {"XWidth": p["XWidth"], "XSigned": p["XSigned"], "WWidth": p["SWidth"]}
+    one, chains = product(factor, family)
+    parts = {"products": p["Lanes"] * one, "roms": rom_luts, **luts("flow_scale_shift", p, family)}
+    ff = p["Lanes"] * p["OutWidth"] + 1 + bits_of(p["Beats"])
+    carry = p["Lanes"] * chains + carries("flow_scale_shift", p, family)
+    return parts, Usage(ff=ff, carry=carry)
+
+
+def table(lanes: int, width: int, rom_luts: float) -> Found:
+    """A ROM of `rom_luts` LUTs a lane, and the register of a beat."""
+    return {"roms": lanes * rom_luts, "control": 1.0}, Usage(ff=lanes * width + 1)
+
+
+IMAGES: Mapping[str, Callable[[Parameters, Family], Found]] = {
+    "flow_window": _window,
+    "flow_pool": _pool,
+    "flow_join": _join,
+}

@@ -1,0 +1,60 @@
+import time
+
+import numpy as np
+import pytest
+
+from flow.estimation import estimate, load_board
+from tests.estimation.held_out import (
+    BOARDS,
+    COUNT,
+    KINDS,
+    RESOURCES,
+    design,
+    errors,
+    estimated,
+    measured,
+    read_table,
+)
+
+TABLE = read_table()
+SMALL = (2, 51)  # two small ones
+
+
+def test_the_table_has_designs_of_both_architectures_and_boards():
+    numbers = [int(number) for number in TABLE["measured"]]
+    assert len(numbers) >= 17
+    assert {KINDS[number % 4] for number in numbers} == set(KINDS)
+    assert {design(number)[2] for number in numbers} == set(BOARDS)
+
+
+def test_luts_of_designs_that_no_fit_has_seen():
+    size = np.abs(errors(TABLE))
+    assert len(size) == len(TABLE["measured"])
+    assert np.median(size) <= 5
+    assert np.quantile(size, 0.9) <= 12
+
+
+def test_dsps_and_block_rams_of_those_designs_are_exact():
+    for number, area in TABLE["measured"].items():
+        guess = estimated(int(number))
+        assert (guess["dsp"], guess["bram"]) == (area["dsp"], area["bram"]), number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SMALL)
+def test_synthesis_gives_the_table_again(number):
+    assert measured(number) == TABLE["measured"][str(number)]
+
+
+def test_an_estimate_takes_less_than_fifty_milliseconds():
+    used = []
+    for number in range(0, COUNT, 3):
+        graph, options, board = design(number)
+        target = load_board(board)
+        estimate(graph, target, **options)  # the first call reads the coefficients
+        start = time.process_time()
+        estimate(graph, target, **options)
+        used.append(time.process_time() - start)
+    assert len(used) == 20
+    assert np.median(used) < 0.05
+    assert set(RESOURCES) < set(TABLE["measured"]["0"])
