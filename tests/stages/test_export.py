@@ -90,7 +90,10 @@ def test_the_command_takes_an_architecture(tmp_path: Path):
     ("options", "message"),
     [
         ({"architecture": "systolic"}, "Verilog has no architecture 'systolic'; it has stream, spatial."),
-        ({"depth": 2}, "The stream architecture has no option 'depth'; its options are folding, dsp."),
+        (
+            {"depth": 2},
+            "The stream architecture has no option 'depth'; its options are folding, dsp, target_fps, fit, board.",
+        ),
         (
             {"architecture": "spatial", "depth": -1},
             "The depth of a spatial design is a count of additions between two registers, 0 for none, not -1.",
