@@ -34,8 +34,8 @@ QUANTIZE: dict[str, Any] = {
 }
 _ROUNDS = 5  # corrections at most
 _AIM = 0.985  # of the limit: the middle of what meets it
-_SHARE = 6  # between a correction and its measurement go so many times fewer epochs than in the training
-_RATE = 0.3  # of the training's rate, meanwhile
+_RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between a correction and its measurement
+_SHARE = 18  # at each of them so many times fewer epochs than in the training
 _HALVINGS = 40
 
 
@@ -113,7 +113,7 @@ def correct(
     Returns:
         All measurements; the model is left as the last one found it.
     """
-    from flow.training import SpatialCost, accuracy, calibration, fit
+    from flow.training import SpatialCost, accuracy, calibration
 
     budget, cost, factor = Budget.parse(recipe.train.budget or ""), SpatialCost(model), calibration().lut
     rounds: list[Round] = []
@@ -126,18 +126,29 @@ def correct(
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             return rounds
         factor = found.measured / max(bits, 1.0)
-        _reprice(model, market, budget.limit * _AIM / factor)
+        _settle(model, data, train, recipe, market, budget.limit * _AIM / factor, len(rounds))
+
+
+def _settle(
+    model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], target: float, number: int
+) -> None:
+    """Bring a model to so many adder bits: values that train on buy digits again, so the price follows them."""
+    from flow.training import fit
+
+    for rate in _RATES:
+        _reprice(model, market, target)
         fit(
             model,
             train,
             data.test,
             epochs=max(1, recipe.train.epochs // _SHARE),
-            seed=recipe.seed + len(rounds),
+            seed=recipe.seed + number,
             batch=recipe.train.batch,
-            lr=recipe.train.lr * _RATE,
+            lr=recipe.train.lr * rate,
             point_lr=0.0,
             frozen_from=0.0,
         )
+    _reprice(model, market, target)
 
 
 def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
