@@ -125,18 +125,15 @@ def test_illegal_parameters_are_named(name, parameter, said, tmp_path):
 
 REFUSED = [
     ("flow_compressor", ".Terms(0)", "flow_compressor: Terms and both widths must be at least 1"),
-    ("flow_dot", ".OutWidth(0)", "flow_dot: Simd and all widths must be at least 1"),
-    ("flow_dot_packed", ".Lanes(3)", "flow_dot_packed: the lanes must fit into DspWidth"),
+    ("flow_dot_packed", ".WSigned(0), .DspWidth(24)", "flow_dot_packed: the lanes must fit into DspWidth"),
     ("flow_dot_packed", ".XWidth(18)", "flow_dot_packed: all sizes must be at least 1, and XWidth at most 17"),
-    ("flow_dot_pair", ".BWidth(0)", "flow_dot_pair: widths must be at least 1"),
     ("flow_fifo_block", ".Depth(1)", "flow_fifo_block: Width must be at least 1 and Depth at least 2"),
     ("flow_minifloat_dot_encode", ".Simd(0)", "flow_minifloat_dot_encode: Simd must be at least 1"),
-    ("flow_mx_dot", ".AExponent(0)", "flow_mx_dot: the elements of both sides are integers, or of both minifloats"),
+    ("flow_mx_dot", ".AExponent(0), .BExponent(0), .AMantissa(0)", "flow_mx_dot: integers have at least two bits"),
     ("flow_table_stream", ".InWidth(13)", "flow_table_stream: all sizes must be at least 1, and InWidth at most 12"),
-    ("flow_uart_bridge", ".Divider(3)", "flow_uart_rx: Divider must be at least 4"),
+    ("flow_uart_bridge", ".Divider(3)", "flow_uart_bridge: Divider must be at least 4, Depth 2 and both widths 1"),
     ("flow_uart_rx", ".Divider(3)", "flow_uart_rx: Divider must be at least 4"),
     ("flow_uart_tx", ".Divider(0)", "flow_uart_tx: Divider must be at least 1"),
-    ("flow_width", ".OutLanes(0)", "flow_width: Width, InLanes and OutLanes must be at least 1"),
 ]
 
 
