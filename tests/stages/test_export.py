@@ -83,7 +83,7 @@ def test_the_command_takes_an_architecture(tmp_path: Path):
     assert (cost["architecture"], cost["ii_cycles"]) == ("spatial", 1)
     assert cost["latency_cycles"] == written["latency_cycles"]  # of the depth that was asked for
     assert cost["measured"]["layers"] == []
-    assert abs(cost["error_percent"]["lut"]) < 15
+    assert abs(cost["error_percent"]["lut"]) < 25  # a few dozen LUTs
 
 
 @pytest.mark.parametrize(
