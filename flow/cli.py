@@ -57,6 +57,13 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         raise typer.Exit(_INTERRUPTED) from None
 
 
+def _keep_to_budget(project: Any) -> None:
+    """Exit status 1 where a budget was asked for and is not met."""
+    budget = project.read_json("train.json", "train").get("budget")
+    if budget and not budget["met"]:
+        raise typer.Exit(1)
+
+
 @app.command()
 def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
     """Train, export, simulate, estimate, report; the same command goes on after an interruption."""
@@ -67,6 +74,7 @@ def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
     with _progress() as report:
         project = run_stages(loaded, recipe, build, report)
     show.everything(_out, project)
+    _keep_to_budget(project)
 
 
 @app.command()
@@ -77,7 +85,7 @@ def train(
     ] = None,
     build: Build = _BUILD,
 ) -> None:
-    """Train in float, then with learned binary points; write checkpoint.pt and train.json."""
+    """Train in float, then with learned binary points; write checkpoint.pt and train.json; exit 1 beside a budget."""
     from flow.recipe import load_recipe
     from flow.stages.train import train_stage
 
@@ -85,6 +93,7 @@ def train(
     with _progress() as report:
         project = train_stage(loaded, recipe, build, report)
     show.training(_out, project)
+    _keep_to_budget(project)
 
 
 @app.command()

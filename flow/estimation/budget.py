@@ -54,3 +54,7 @@ class Budget:
     def met(self, measured: int) -> bool:
         """Whether a design keeps to the limit and uses at least all but 3 % of it."""
         return (1 - NEAR) * self.limit <= measured <= self.limit
+
+    def distance(self, measured: int) -> tuple[bool, int]:
+        """How far a design is from using its budget; whatever keeps to the limit is nearer than what does not."""
+        return measured > self.limit, abs(self.limit - measured)

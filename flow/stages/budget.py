@@ -8,6 +8,7 @@ trained on for a few epochs, and the design measured again.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ QUANTIZE: dict[str, Any] = {
     "cast_granularity": "element",
     "rounding": "TRN",
 }
-_ROUNDS = 5  # corrections at most
+_TRAINED = 2  # corrections with training behind them; what is left after them only a price can move
+_ROUNDS = 8  # corrections at most
 _AIM = 0.985  # of the limit: the middle of what meets it
 _RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between a correction and its measurement
 _SHARE = 18  # at each of them so many times fewer epochs than in the training
@@ -111,22 +113,32 @@ def correct(
         report: told of every round.
 
     Returns:
-        All measurements; the model is left as the last one found it.
+        All measurements, the one that came nearest last; the model is left as that one found it.
     """
     from flow.training import SpatialCost, accuracy, calibration
 
     budget, cost, factor = Budget.parse(recipe.train.budget or ""), SpatialCost(model), calibration().lut
     rounds: list[Round] = []
+    kept: list[dict[str, Any]] = []
     while True:
         model.settle()
         bits = float(cost().detach())
         found = Round(bits, round(bits * factor), measured_luts(model, recipe), accuracy(model, data.test))
         rounds.append(found)
+        kept.append(copy.deepcopy(model.state_dict()))
         report("train: budget", len(rounds), _ROUNDS + 1)
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
-            return rounds
+            break
         factor = found.measured / max(bits, 1.0)
-        _settle(model, data, train, recipe, market, budget.limit * _AIM / factor, len(rounds))
+        target = budget.limit * _AIM / factor
+        if len(rounds) <= _TRAINED:
+            _settle(model, data, train, recipe, market, target, len(rounds))
+        else:
+            _reprice(model, market, target)
+    best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
+    model.load_state_dict(kept[best])
+    model.settle()
+    return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
 
 
 def _settle(

@@ -40,3 +40,8 @@ def test_wrong_budgets_are_told_why(text, message):
     with pytest.raises(RecipeError) as caught:
         Budget.parse(text)
     assert str(caught.value) == message
+
+
+def test_a_design_within_the_limit_is_nearer_than_one_beyond():
+    budget = Budget("lut", 1000)
+    assert sorted([1001, 400, 990, 1300, 1000], key=budget.distance) == [1000, 990, 400, 1001, 1300]
