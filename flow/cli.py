@@ -85,7 +85,7 @@ def train(
     ] = None,
     build: Build = _BUILD,
 ) -> None:
-    """Train in float, then with learned binary points; write checkpoint.pt and train.json; exit 1 beside a budget."""
+    """Train in float, then with learned binary points; write both results; exit 1 where a budget is missed."""
     from flow.recipe import load_recipe
     from flow.stages.train import train_stage
 
