@@ -128,11 +128,12 @@ def campaign(seeds: Sequence[int], folder: Path, rungs: Sequence[str] | None = N
     return tally
 
 
-def show(seed: int, folder: Path, rungs: Sequence[str] = tuple(RUNGS)) -> str:
+def show(seed: int, folder: Path, rungs: Sequence[str] | None = None) -> str:
     """A graph as text, and for each rung that fails the least of it that still does."""
     graph = drawn(seed)
     lines = [to_text(graph)]
-    for name, rung in ((name, {**RUNGS, **SLOWER}[name]) for name in rungs):
+    for name in RUNGS if rungs is None else rungs:
+        rung = {**RUNGS, **SLOWER}[name]
 
         def first(graph: Graph, codes: np.ndarray, rung: Rung = rung) -> Mismatch | None:
             with tempfile.TemporaryDirectory(dir=folder) as place:
