@@ -12,7 +12,7 @@ from flow.estimation.cost import Cost, LayerCost, Usage
 from flow.estimation.sketch import sketch
 from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
-from flow.exporters.verilog import ARCHITECTURES, has_rtl, make_plan, predict
+from flow.exporters.verilog import ARCHITECTURES, has_rtl, timed_plan
 from flow.exporters.verilog.spatial import DEFAULT_DEPTH, plan_spatial
 from flow.ir import Graph
 
@@ -66,8 +66,7 @@ def estimate(
         drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))
         return Cost(graph.name, board, architecture, layers, drawn.latency_cycles, drawn.ii_cycles)
-    plan = make_plan(graph, folding)
-    timing = predict(plan)
+    plan, timing = timed_plan(graph, folding)
     layers = stream_layers(graph, plan, timing, board.family, dsp)
     cost = Cost(graph.name, board, architecture, layers, timing.latency_cycles, timing.ii_cycles)
     return _timed(cost, stream_stage(plan))

@@ -1,7 +1,7 @@
 """The graph as SystemVerilog: `stream`, a folded dataflow of cells, or `spatial`, shifts and additions all at once."""
 
 from flow.exporters.verilog.architectures import ARCHITECTURES, PACE_OPTIONS, check_options, export_architecture
-from flow.exporters.verilog.buffers import make_plan
+from flow.exporters.verilog.buffers import make_plan, timed_plan
 from flow.exporters.verilog.check import has_rtl
 from flow.exporters.verilog.files import alive
 from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, choose_folding, folding_range
@@ -29,4 +29,5 @@ __all__ = [
     "has_rtl",
     "make_plan",
     "predict",
+    "timed_plan",
 ]

@@ -9,7 +9,7 @@ from flow.exporters.verilog.plan import Plan, draft_plan
 from flow.exporters.verilog.timing import Timing, join_depths, predict
 from flow.ir import Graph
 
-__all__ = ["make_plan"]
+__all__ = ["make_plan", "timed_plan"]
 
 # How much larger memories are tried: those that move beats, and the rings of windows.
 _MOVES, _LEVELS = 3, 5
@@ -20,7 +20,12 @@ def _with_joins(plan: Plan) -> Plan:
 
 
 def make_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Plan:
-    """Lay out the streams of a graph and size its buffers.
+    """The plan of `timed_plan` alone."""
+    return timed_plan(graph, folding)[0]
+
+
+def timed_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> tuple[Plan, Timing]:
+    """Lay out the streams of a graph, size its buffers, and predict its timing.
 
     Windows keep only what they must where that is enough for the slowest stage to work without a pause; else whole rows
     ahead. The FIFOs of joins are as deep as their branches differ, so no pattern of stalls can stop a design.
@@ -38,7 +43,7 @@ def make_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None
         plan, timing = _grown(plan, timing, Plan.moved, _MOVES)
     if plan.rings:
         plan, timing = _grown(plan, timing, Plan.buffered, _LEVELS)
-    return plan
+    return plan, timing
 
 
 def _grown(best: Plan, timing: Timing, grow: Callable[[Plan, int], Plan], levels: int) -> tuple[Plan, Timing]:

@@ -279,14 +279,14 @@ def run(processes: Sequence[tuple[Process, Sequence[Channel]]]) -> None:
         sorted({other for channel in channels for other in users[id(channel)]} - {index})
         for index, (_, channels) in enumerate(processes)
     ]
+    logs = [[log for channel in channels for log in (channel.offered, channel.moved)] for _, channels in processes]
     todo, queued = deque(range(len(processes))), [True] * len(processes)
     while todo:
         index = todo.popleft()
         queued[index] = False
-        process, channels = processes[index]
-        before = sum(len(channel.offered) + len(channel.moved) for channel in channels)
-        next(process, None)
-        if sum(len(channel.offered) + len(channel.moved) for channel in channels) == before:
+        before = sum(map(len, logs[index]))
+        next(processes[index][0], None)
+        if sum(map(len, logs[index])) == before:
             continue
         for other in neighbours[index]:
             if not queued[other]:

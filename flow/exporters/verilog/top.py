@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flow.exporters.verilog.buffers import make_plan
+from flow.exporters.verilog.buffers import timed_plan
 from flow.exporters.verilog.constants import (
     concat_context,
     each_context,
@@ -20,7 +20,7 @@ from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan
-from flow.exporters.verilog.timing import Timing, predict
+from flow.exporters.verilog.timing import Timing
 from flow.exporters.writer import Files
 from flow.ir import Concat, Graph, Linear, Lookup, RequantizeEach, ScaleShift, Table, to_text
 
@@ -138,8 +138,8 @@ def export_verilog(
     Raises:
         ExportError: parameters that no cell has, a folding that does not fit, or a `dsp` that does not exist.
     """
-    plan = make_plan(graph, folding)
-    timing, made = predict(plan), _modules(plan, dsp)
+    plan, timing = timed_plan(graph, folding)
+    made = _modules(plan, dsp)
     top = templates("flow.exporters.verilog").get_template("top.sv.j2")
     made[f"{plan.top}.sv"] = top.render(_top_context(plan, timing))
     files: Files = {**needed_cells(str(text) for text in made.values()), **made}
