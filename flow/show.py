@@ -212,12 +212,17 @@ def checked(console: Console, result: Checked) -> None:
 
 
 def boards(console: Console, known: Sequence[Any]) -> None:
-    """What each board has."""
-    table = Table("board", "part", "family", "LUT", "FF", "DSP", "BRAM", "Kibit", "clock")
+    """What each board has; of a width that the 80 columns of a terminal hold."""
+    table = Table(box=SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("board", no_wrap=True)
+    table.add_column("family", no_wrap=True)
+    table.add_column("part")
+    for heading in ("LUT", "FF", "DSP", "BRAM", "Kibit", "MHz"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for board in known:
         sizes = (board.resources.lut, board.resources.ff, board.resources.dsp, board.resources.bram)
-        clock, kibit = f"{board.clock_mhz} MHz", f"{board.bram_kibit:g}"
-        table.add_row(board.name, board.part, board.family.value, *(f"{s:,}" for s in sizes), kibit, clock)
+        clock, kibit = f"{board.clock_mhz}", f"{board.bram_kibit:g}"
+        table.add_row(board.name, board.family.value, board.part, *(f"{s:,}" for s in sizes), kibit, clock)
     console.print(table)
 
 

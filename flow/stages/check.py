@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from flow.errors import RecipeError
 from flow.lowering.from_onnx import Factor, Scales, read_onnx
 from flow.recipe import load_recipe
-from flow.stages.models import dataset_of, function_of, network_of
+from flow.stages.functions import function_of
+from flow.stages.models import dataset_of, network_of
 
 __all__ = ["Checked", "check_model"]
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flow.datasets import Dataset, load
-from flow.errors import RecipeError
 from flow.project import Project
 from flow.recipe import Recipe, load_recipe
 from flow.stages.budget import QUANTIZE
+from flow.stages.functions import function_of
 
-__all__ = ["dataset_of", "function_of", "network_of", "quantized_of", "recipe_of"]
+__all__ = ["dataset_of", "network_of", "quantized_of", "recipe_of"]
 
 _CALIBRATION = 512
 
@@ -44,35 +41,6 @@ def network_of(recipe: Recipe) -> Any:
     make = NETS.get(recipe.model) or function_of(recipe.model, recipe.folder, tuple(NETS))
     with seeded(recipe.seed):
         return make()
-
-
-def function_of(
-    model: str, folder: Path, known: tuple[str, ...] = (), place: str = "Recipe key 'model'"
-) -> Callable[[], Any]:
-    """The function that `file.py:function` names, the file as seen from `folder`.
-
-    Args:
-        model: the text.
-        folder: where relative files start.
-        known: names that would have done as well, for the message.
-        place: what holds the text, for the message.
-
-    Raises:
-        RecipeError: no such file or function, or the text names none.
-    """
-    file, colon, name = model.partition(":")
-    if not colon:
-        raise RecipeError(f"{place} must be file.py:function or one of {', '.join(known)}, not {file!r}.")
-    path = folder / file
-    spec = importlib.util.spec_from_file_location(Path(file).stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise RecipeError(f"{place} names the file {str(path)!r}, which is not a Python file that exists.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    make = getattr(module, name, None)
-    if not callable(make):
-        raise RecipeError(f"{place} names the function {name!r}, which {str(path)!r} does not define.")
-    return make
 
 
 def quantized_of(recipe: Recipe, data: Dataset, network: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,24 +12,43 @@ from flow.errors import FlowError, RecipeError, UnsupportedError
 from flow.stages.check import check_model
 
 DATA = Path(__file__).parents[1] / "lowering" / "data"
-NETS = """
+NEIGHBOUR = """
 from torch import nn
 
+def rectifier():
+    return nn.ReLU()
+"""
+NETS = """
+from __future__ import annotations
+from dataclasses import dataclass
+from torch import nn
+from neighbour import rectifier
+
+@dataclass
+class Sizes:
+    classes: int = 10
+
 def good():
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), rectifier(), nn.Linear(8, Sizes().classes))
 
 def words():
     return nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2))
 
 def strange():
     return nn.Sequential(nn.Softshrink(), nn.Flatten(), nn.Hardshrink(), nn.Linear(64, 10))
+
+def raising():
+    return nn.Linear(64, Sizes().outputs)
 """
 
 
 @pytest.fixture
 def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "neighbour.py").write_text(NEIGHBOUR)
+    (tmp_path / "empty.py").write_text("import nothing_like_it\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "neighbour", raising=False)
     return "nets.py"
 
 
@@ -60,6 +80,25 @@ def test_a_function_needs_a_shape(nets: str):
 def test_a_function_that_is_not_there(nets: str):
     with pytest.raises(RecipeError, match=r"^The model names the function 'bad', which 'nets.py' does not define\.$"):
         check_model(f"{nets}:bad", (1,))
+
+
+def test_a_function_that_raises_is_told_with_its_line(nets: str):
+    line = NETS.splitlines().index("    return nn.Linear(64, Sizes().outputs)") + 1
+    message = f"^The model: 'nets.py:{line}' raises AttributeError: 'Sizes' object has no attribute 'outputs'; "
+    with pytest.raises(RecipeError, match=message):
+        check_model(f"{nets}:raising", (1, 8, 8))
+
+
+@pytest.mark.usefixtures("nets")
+def test_a_file_that_raises_is_told_with_its_line():
+    with pytest.raises(RecipeError, match=r"^The model: 'empty.py:1' raises ModuleNotFoundError: No module named "):
+        check_model("empty.py:good", (1, 8, 8))
+
+
+def test_a_file_finds_its_neighbours_and_nothing_of_that_stays(nets: str):
+    before = list(sys.path)
+    check_model(f"{nets}:good", (1, 8, 8))
+    assert sys.path == before
 
 
 def test_an_onnx_file_is_checked():
