@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from flow.reporting.labels import LETTER, Box, placed
 from flow.reporting.svg import NOTHING, Shape, figure, group, line, polyline, rect, text
 
 __all__ = ["Mark", "draw_scatter", "front", "standalone"]
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 920.0, 520.0, 64.0, 24.0, 58.0, 56.0
-_LINES, _SIZE, _LETTER, _ROW = 6, 8.0, 6.4, 13.0
+_LINES, _SIZE = 6, 8.0
 _COLOURS = 6  # classes k0..k5
 
 _STYLE = """
@@ -21,6 +22,7 @@ svg { background: #fff; font-family: "Inter", "Helvetica Neue", "Segoe UI", "Dej
 text { font-size: 12px; fill: #17212b; }
 .end { text-anchor: end; } .mid { text-anchor: middle; }
 .head { font-weight: 650; font-size: 14px; } .tick, .note { fill: #6a7785; font-size: 11px; } .name { font-size: 11px; }
+.also { fill: #8a97a4; font-size: 10px; }
 .rule { stroke: #e3e8ed; } .lead { stroke: #aab5bf; stroke-width: 0.7; }
 .front { fill: none; stroke: #8a97a4; stroke-width: 1.5; stroke-dasharray: 5 3; }
 .k0 { fill: #1f6fb2; } .k1 { fill: #63aee6; } .k2 { fill: #e39a2d; } .k3 { fill: #1b7f4b; } .k4 { fill: #8c5bb5; }
@@ -110,25 +112,23 @@ def _grid(scale: _Scale, cost: str, value: str) -> Shape:
 def _legend(kinds: Mapping[str, str], title: str) -> Shape:
     shapes, x = [text(_LEFT - 8, 22, title, "head")], _WIDTH - _RIGHT
     for kind, words in reversed(kinds.items()):
-        x -= _LETTER * len(words) + 24
+        x -= LETTER * len(words) + 24
         shapes += [rect(x, _TOP - 19, _SIZE, _SIZE, kind, radius=_SIZE / 2), text(x + 13, _TOP - 11, words, "note")]
     return group(*shapes)
 
 
-def _names(scale: _Scale, best: Sequence[Mark]) -> Shape:
-    """The names of the best above their points, moved up where they would cover each other."""
+def _names(scale: _Scale, best: Sequence[Mark], others: Sequence[Mark]) -> Shape:
+    """The names of the best, and of the others where there is room."""
+    marks = [*best, *others]
+    points = [(mark.name, scale.x(mark.cost), scale.y(mark.value)) for mark in marks]
+    ends = {name: (x, y) for name, x, y in points}
+    first = {mark.name for mark in best}
     shapes: list[Shape] = []
-    taken: list[tuple[float, float, float]] = []
-    for mark in best:
-        x, y = scale.x(mark.cost), scale.y(mark.value) - 9
-        half = _LETTER * len(mark.name) / 2
-        x = min(max(x, _LEFT + half), _WIDTH - _RIGHT - half)
-        top = y
-        while any(abs(x - other) < half + wide and abs(top - height) < _ROW for other, height, wide in taken):
-            top -= _ROW
-        taken.append((x, top, half))
-        lead = line(scale.x(mark.cost), y + 4, x, top + 2, "lead") if top < y else NOTHING
-        shapes.append(group(lead, text(x, top, mark.name, "name mid")))
+    for label in placed(points, len(best), Box(_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)):
+        if label.far:
+            x, y = ends[label.name]
+            shapes.append(line(x, y, label.x, label.y + 2 if label.y < y else label.y - 9, "lead"))
+        shapes.append(text(label.x, label.y, label.name, f"{'name' if label.name in first else 'also'} mid"))
     return group(*shapes)
 
 
@@ -141,7 +141,7 @@ def draw_scatter(
     unit: str = "",
     kinds: Sequence[str] = (),
 ) -> Shape:
-    """Points, the front joined and named; a pointer that rests on a point is told the rest.
+    """Points, the front joined and named, others named where there is room; a pointer on a point is told the rest.
 
     Args:
         marks: at least one.
@@ -169,7 +169,8 @@ def draw_scatter(
     note = text(_WIDTH - _RIGHT, 22, f"{low} below {least:g}{unit} left out", "note end") if low else NOTHING
     joined = polyline([(scale.x(mark.cost), scale.y(mark.value)) for mark in best], "front")
     legend = _legend({css: kind for kind, css in colours.items()}, title)
-    return figure(_WIDTH, _HEIGHT, title, legend, note, _grid(scale, cost, value), joined, *dots, _names(scale, best))
+    names = _names(scale, best, [mark for mark in shown if mark not in best])
+    return figure(_WIDTH, _HEIGHT, title, legend, note, _grid(scale, cost, value), joined, *dots, names)
 
 
 def standalone(drawing: Shape) -> str:

@@ -57,3 +57,11 @@ def test_names_do_not_cover_each_other():
     found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="name mid">name', drawing)
     assert len(found) == 5
     assert len({y for _, y in found}) == 5
+
+
+def test_others_have_names_where_there_is_room():
+    drawing = draw_scatter([*MARKS, Mark("e4m4", "minifloat", 90, 96.0)], "a net", "LUT", "accuracy")
+    assert re.findall(r'class="also mid">([^<]*)', drawing) == ["e4m3", "e5m2&lt;b&gt;", "e4m4"]
+    crowd = [Mark(f"crowd{i}", "minifloat", 50 + i, 90.0) for i in range(20)]
+    shown = re.findall(r'class="also mid">(crowd\d+)', draw_scatter([*MARKS, *crowd], "a net", "LUT", "accuracy"))
+    assert 2 <= len(shown) < len(crowd)
