@@ -223,7 +223,7 @@ def compare(
         str | None, typer.Option(help="Comma-separated: digits_mlp, digits_resnet, glyph_resnet20. Default: the first.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each net; a later run with more goes on.")] = 1,
-    full: Annotated[bool, typer.Option("--full", help="All families, nets, forms and exponents; takes hours.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="All families, nets and forms; takes hours.")] = False,
     finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
     build: Build = _BUILD,
 ) -> None:

@@ -8,8 +8,9 @@ import pytest
 from flow.estimation.characterise import rtl_sources
 from flow.formats import FixedPoint, Minifloat, Overflow, Rounding, cast, encode_integers, lmul_packed
 from flow.simulation.rtl_verilator import ProgramJob, run_program
+from flow.studies.compare.area import Target
 from flow.studies.compare.entries import Entry, Kind, all_entries
-from flow.studies.compare.products import products
+from flow.studies.compare.sweep import forms
 from flow.studies.compare.units import HEADROOM, TERMS, Unit, accumulator_width, modules, units_of
 from flow.synthesis import Family
 
@@ -136,8 +137,8 @@ def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
     texts, cells, meaning = {}, {}, {}
     for name in names:
         entry = ENTRIES[name]
-        for product in products(entry, family, dsp, every):
-            for unit in units_of(entry):
+        for unit in units_of(entry):
+            for product in forms(entry, unit, Target(family, dsp), every):
                 key = f"{name}_{product.name}"
                 made = modules(entry, product, (unit,), key)
                 texts |= made
@@ -176,7 +177,8 @@ def compared(names, tmp_path, family=Family.XCUP, dsp=False, every=True) -> int:
 
 def expected(names, family=Family.XCUP, dsp=False) -> int:
     """How many results there are to compare."""
-    return ROUNDS * sum(len(units_of(ENTRIES[n])) * len(products(ENTRIES[n], family, dsp, True)) for n in names)
+    target = Target(family, dsp)
+    return ROUNDS * sum(len(forms(ENTRIES[n], unit, target)) for n in names for unit in units_of(ENTRIES[n]))
 
 
 def test_every_form_of_a_format_of_every_kind(tmp_path):

@@ -84,7 +84,34 @@ def test_what_is_the_same_and_what_is_not():
     assert "takes 0.50 (lmul_e2m1) to 0.50 (lmul_e2m1) of the exact one's LUT places, 0.50 in the median" in page
     assert "- xcup, MAC: k1s4 19 by shift (integer 20).\n" in page
     assert "| 4 | QAT | 90.00 (s4) | 95.00 (e2m1) | +5.00 |\n" in page
-    assert "in percent, mean of 1 seed; one of the 200 test samples is 0.50." in page
+    assert "in percent, mean over seeds: PTQ 1, QAT 1. One of the 200 test samples is 0.50." in page
+
+
+def test_families_of_the_same_luts_are_compared_unit_by_unit():
+    assert "The two families of LUT6" not in findings(CONTENT)
+    twins = [
+        row("s4", "mac", 20, family="xc7"),
+        row("e2m1", "mac", 30, family="xc7"),
+        row("s8", "mac", 9, family="xc7"),
+    ]
+    page = findings({**CONTENT, "rows": [*ROWS, *twins]})
+    assert (
+        "- LUTs only: 1 of 2 units take on xc7 what they take on xcup; of LUT places +0 % to +25 % more, "
+        "median +12.5 %.\n"
+    ) in page
+
+
+def test_the_form_of_a_sum_is_told_where_there_was_a_choice():
+    summed = row("s4", "dot32", 500, form="pairs", forms={"array": 590, "pairs": 500})
+    assert "- xcup, dot-32, where there was a choice: pairs: s4.\n" in findings({**CONTENT, "rows": [*ROWS, summed]})
+    assert "where there was a choice" not in findings(CONTENT)
+
+
+def test_means_say_how_many_seeds_they_have():
+    more = [share("s8", 0.9, seeds=3, spread=0.01, bits=8), share("e4m3", 0.9, seeds=3, spread=0.03, bits=8)]
+    page = findings({**CONTENT, "accuracies": [*SHARES, *more]})
+    assert "mean over seeds: PTQ 1, QAT 1..3 (standard deviation 2.00 in the median). One of" in page
+    assert "| 8 | QAT | 90.00 (s8) | 90.00 (e4m3) | +0.00 |\n" in page
 
 
 def test_the_page_in_docs_is_that_of_the_rows_beside_it():

@@ -12,7 +12,7 @@ from flow.progress import Report
 from flow.project import Project
 from flow.studies.compare.accuracy import NETWORKS, SCOPES, Trial, Trials, trials
 from flow.studies.compare.area import Areas
-from flow.studies.compare.entries import BITS, MOST_EXPONENT, all_entries
+from flow.studies.compare.entries import BITS, all_entries
 from flow.studies.compare.sweep import Sweep, measure
 from flow.studies.compare.table import accuracy_rows, area_rows, content
 from flow.studies.compare.units import Unit
@@ -22,7 +22,6 @@ __all__ = ["FAMILIES", "Choice", "compare"]
 
 FAMILIES = (Family.XCUP, Family.XC7, Family.ECP5)
 _DEFAULT = {"families": (Family.XCUP,), "nets": ("digits_mlp",)}
-_USUAL_EXPONENT = 5  # bits; with more an accumulator has hundreds of bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Choice:
         bits: of the formats.
         nets: whose accuracy is measured.
         seeds: how many trainings of each net, from seed 0.
-        full: all families and nets, every form in every unit, all exponents, each of weights and activations trained.
+        full: all families and nets, every form in every unit, each of weights and activations trained.
         finished: take what is stored and compute nothing.
 
     Raises:
@@ -67,7 +66,7 @@ class Choice:
     def sweep(self) -> Sweep:
         """The areas to measure."""
         return Sweep(
-            tuple(all_entries(self.bits, MOST_EXPONENT if self.full else _USUAL_EXPONENT)),
+            tuple(all_entries(self.bits)),
             tuple(_chosen(Family, self.families) or (FAMILIES if self.full else _DEFAULT["families"])),
             tuple(_chosen(Unit, self.units) or tuple(Unit)),
             self.full,
@@ -75,7 +74,7 @@ class Choice:
 
     def trials(self, net: str) -> Iterator[Trial]:
         """The accuracies of a net: weights and activations together first, a whole table before the next seed."""
-        entries = all_entries(self.bits, _USUAL_EXPONENT)
+        entries = all_entries(self.bits)
         for seed in range(self.seeds):
             for scope in SCOPES:
                 yield from trials(entries, net, seed, (scope,), SCOPES if self.full else SCOPES[:1])

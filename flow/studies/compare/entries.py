@@ -9,10 +9,9 @@ from enum import Enum
 from flow.formats import BlockFormat, Minifloat, best_offset
 from flow.studies.cells import most_digits
 
-__all__ = ["BITS", "MOST_EXPONENT", "Entry", "Kind", "all_entries", "blocks"]
+__all__ = ["BITS", "Entry", "Kind", "all_entries", "blocks"]
 
 BITS = (3, 4, 5, 6, 7, 8)
-MOST_EXPONENT = 7  # bits: a sign and nothing else of 8
 
 
 class Kind(Enum):
@@ -119,11 +118,11 @@ def blocks() -> Iterator[Entry]:
         yield Entry(name, Kind.BLOCK, bits, *split, block=form)
 
 
-def all_entries(bits: tuple[int, ...] = BITS, exponent: int = MOST_EXPONENT) -> list[Entry]:
-    """Every format of these word lengths with at most so many exponent bits, by bits, then by kind."""
+def all_entries(bits: tuple[int, ...] = BITS) -> list[Entry]:
+    """Every format of these word lengths, by bits, then by kind."""
     found: list[Entry] = []
     for width in sorted(set(bits)):
         for made in (_integers, _minifloats, _lmuls, _khots):
             found += made(width)
         found += [entry for entry in blocks() if entry.bits == width]
-    return [entry for entry in found if entry.exponent <= exponent]
+    return found

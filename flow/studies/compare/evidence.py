@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow.reporting.scatter import Mark
 
-__all__ = ["KINDS", "UNITS", "Row", "Rows", "cost_marks", "extra_of", "marks_of", "memory_marks", "per_mac"]
+__all__ = [
+    "INTEGERS",
+    "KINDS",
+    "UNITS",
+    "Row",
+    "Rows",
+    "cost_marks",
+    "extra_of",
+    "marks_of",
+    "memory_marks",
+    "per_mac",
+    "table",
+]
 
 Row = Mapping[str, Any]
 UNITS = {"mul": "multiplier", "mac": "MAC", "dot8": "dot-8", "dot32": "dot-32", "dot8_back": "dot-8 and back"}
@@ -18,6 +30,7 @@ KINDS = {
     "block": "block",
     "khot": "K-hot weights",
 }
+INTEGERS = ("integer", "sign_magnitude")
 _LANES = {"mul": 1, "mac": 1, "dot8": 8, "dot32": 32, "dot8_back": 8}
 _PER_MAC = ("dot32", "dot8", "mac")  # which unit says what a MAC costs: that of most formats, of equals the first
 
@@ -45,6 +58,12 @@ class Rows:
 
     def nets(self) -> list[str]:
         return list(dict.fromkeys(row["net"] for row in self.content["accuracies"]))
+
+
+def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Markdown: the first column to the left, numbers to the right."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rule, *lines))
 
 
 def _split(row: Row) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 from flow.studies.compare.entries import Entry, Kind
 from flow.synthesis import Family
 
-__all__ = ["CELL_EXPONENT", "Product", "products"]
+__all__ = ["CELL_EXPONENT", "Product", "declared", "instance", "integer_range", "products"]
 
 _TABLE_BITS = 8  # of both magnitudes together: four LUT6 a bit, whose multiplexers are free
 _ONE_LUT = 6  # inputs
@@ -40,6 +40,7 @@ class Product:
         lines: the SystemVerilog.
         usual: whether it is measured in any case; the others were larger wherever they were tried.
         cascaded: whether sums go through DSP blocks one after another.
+        lanes: of how many products `r` is the sum; the codes of the first are in the lowest bits.
     """
 
     name: str
@@ -52,15 +53,18 @@ class Product:
     lines: Lines
     usual: bool = True
     cascaded: bool = False
+    lanes: int = 1
 
 
-def _declared(p: str, width: int, signed: bool, flag: str = "") -> str:
+def declared(p: str, width: int, signed: bool, flag: str = "") -> str:
+    """Declarations of `{p}_r`, and of `{p}_n` as `flag`."""
     kind = "logic signed" if signed else "logic"
     lines = f"  {kind} [{width - 1}:0] {p}_r;\n"
     return lines + (f"  logic {p}_n;\n  assign {p}_n = {flag};\n" if flag else "")
 
 
-def _cell(module: str, p: str, name: str, ports: str, **parameters: int) -> str:
+def instance(module: str, p: str, name: str, ports: str, **parameters: int) -> str:
+    """A cell of `rtl/`."""
     given = ", ".join(f".{key}({value})" for key, value in parameters.items())
     return f"  {module} #({given}) u_{p}_{name} ({ports});\n"
 
@@ -68,7 +72,7 @@ def _cell(module: str, p: str, name: str, ports: str, **parameters: int) -> str:
 def _multiplied(module: str, p: str, a: str, b: str, width: tuple[int, int], signed: bool) -> str:
     sides = {"ASigned": int(signed), "BSigned": int(signed)}
     ports = f".a_i({a}), .b_i({b}), .p_o({p}_r)"
-    return _cell(module, p, "mul", ports, AWidth=width[0], BWidth=width[1], **sides)
+    return instance(module, p, "mul", ports, AWidth=width[0], BWidth=width[1], **sides)
 
 
 def _integer_forms(bits: int, dsp: bool) -> Iterator[tuple[str, str, bool]]:
@@ -82,14 +86,19 @@ def _integer_forms(bits: int, dsp: bool) -> Iterator[tuple[str, str, bool]]:
         yield "table", "flow_mul_table", False
 
 
+def integer_range(entry: Entry) -> tuple[int, int]:
+    """The lowest and the highest product of two integers; those of blocks are symmetric."""
+    most = (1 << (entry.bits - 1)) - 1
+    top = most + (entry.kind is not Kind.BLOCK)
+    return -top * most, top * top
+
+
 def _integers(entry: Entry, family: Family, dsp: bool) -> Iterator[Product]:
-    bits, symmetric = entry.bits, entry.kind is Kind.BLOCK
-    top = (1 << (bits - 1)) - 1 if symmetric else 1 << (bits - 1)
-    low, high = -top * ((1 << (bits - 1)) - 1), top * top
+    bits, (low, high) = entry.bits, integer_range(entry)
     for name, module, usual in _integer_forms(bits, dsp):
 
         def lines(p: str, a: str, b: str, module: str = module) -> str:
-            return _declared(p, 2 * bits, True) + _multiplied(module, p, a, b, (bits, bits), True)
+            return declared(p, 2 * bits, True) + _multiplied(module, p, a, b, (bits, bits), True)
 
         cascaded = dsp and family is not Family.ECP5
         yield Product(name, (bits, bits), 2 * bits, True, False, low, high, lines, usual, cascaded)
@@ -107,7 +116,7 @@ def _sign_magnitude(entry: Entry, family: Family, dsp: bool) -> Iterator[Product
         def lines(p: str, a: str, b: str, module: str = module) -> str:
             magnitudes = f"{a}[{size - 1}:0]", f"{b}[{size - 1}:0]"
             made = _multiplied(module, p, *magnitudes, (size, size), False)
-            return _declared(p, 2 * size, False, _sign(a, b, bits)) + made
+            return declared(p, 2 * size, False, _sign(a, b, bits)) + made
 
         yield Product(name, (bits, bits), 2 * size, False, True, -top, top, lines, usual)
     if dsp:
@@ -117,7 +126,7 @@ def _sign_magnitude(entry: Entry, family: Family, dsp: bool) -> Iterator[Product
 def _unpacked(p: str, side: str, code: str, exponent: int, mantissa: int) -> str:
     """The fields of one operand's magnitude."""
     ports = f".code_i({code}), .negative_o(), .significand_o({p}_{side}), .shift_o({p}_{side}s)"
-    return f"  logic [{mantissa}:0] {p}_{side};\n  logic [{exponent - 1}:0] {p}_{side}s;\n" + _cell(
+    return f"  logic [{mantissa}:0] {p}_{side};\n  logic [{exponent - 1}:0] {p}_{side}s;\n" + instance(
         "flow_minifloat_unpack", p, side, ports, Exponent=exponent, Mantissa=mantissa, Signed=0
     )
 
@@ -135,7 +144,7 @@ def _shifted(entry: Entry, module: str) -> Lines:
         product += _multiplied(module, inner, f"{p}_a", f"{p}_b", (m + 1, m + 1), False)
         shift = f"  logic [{e}:0] {p}_s;\n  assign {p}_s = {e + 1}'({p}_as) + {e + 1}'({p}_bs);\n"
         made = f"  assign {p}_r = {width}'({inner}_r) << {p}_s;\n"
-        return _declared(p, width, False, _sign(a, b, bits)) + unpacked + product + shift + made
+        return declared(p, width, False, _sign(a, b, bits)) + unpacked + product + shift + made
 
     return lines
 
@@ -150,7 +159,7 @@ def _fixed(entry: Entry, module: str) -> Lines:
     size = entry.form.highest_integer.bit_length()
 
     def lines(p: str, a: str, b: str) -> str:
-        text = _declared(p, 2 * size, False, _sign(a, b, entry.bits))
+        text = declared(p, 2 * size, False, _sign(a, b, entry.bits))
         for side, code in (("a", a), ("b", b)):
             text += f"  logic [{size - 1}:0] {p}_{side};\n"
             text += _decoder(p, side, f"{code}[{entry.bits - 2}:0]", entry.exponent, entry.mantissa, 0)
@@ -161,7 +170,7 @@ def _fixed(entry: Entry, module: str) -> Lines:
 
 def _decoder(p: str, side: str, code: str, exponent: int, mantissa: int, signed: int) -> str:
     ports = f".code_i({code}), .data_o({p}_{side})"
-    return _cell("flow_minifloat_decode", p, side, ports, Exponent=exponent, Mantissa=mantissa, Signed=signed)
+    return instance("flow_minifloat_decode", p, side, ports, Exponent=exponent, Mantissa=mantissa, Signed=signed)
 
 
 def _decoded(entry: Entry, exponent: int, mantissa: int, family: Family) -> Iterator[Product]:
@@ -172,7 +181,7 @@ def _decoded(entry: Entry, exponent: int, mantissa: int, family: Family) -> Iter
     top = ((1 << (size - 1)) - 1) ** 2
 
     def lines(p: str, a: str, b: str) -> str:
-        text = _declared(p, 2 * size, True)
+        text = declared(p, 2 * size, True)
         for side, code in (("a", a), ("b", b)):
             text += f"  logic [{size - 1}:0] {p}_{side};\n" + _decoder(p, side, code, exponent, mantissa, 1)
         return text + _multiplied("flow_mul_dsp", p, f"{p}_a", f"{p}_b", (size, size), True)
@@ -188,7 +197,7 @@ def _tabled(entry: Entry) -> Lines:
     pairs = [x * y for x in numbers for y in numbers]
 
     def lines(p: str, a: str, b: str) -> str:
-        text = _declared(p, width, False, _sign(a, b, entry.bits))
+        text = declared(p, width, False, _sign(a, b, entry.bits))
         for place in range(width):
             table = sum(((value >> place) & 1) << line for line, value in enumerate(pairs))
             text += f"  localparam logic [{len(pairs) - 1}:0] {p.upper()}_T{place} = {len(pairs)}'h{table:x};\n"
@@ -206,7 +215,7 @@ def _early(entry: Entry, usual: bool) -> Product:
     def lines(p: str, a: str, b: str) -> str:
         ports = f".a_i({a}), .b_i({b}), .p_o({p}_r)"
         fields = {"AExponent": e, "AMantissa": m, "BExponent": e, "BMantissa": m}
-        return _declared(p, width, True) + _cell("flow_minifloat_mul", p, "mul", ports, **fields)
+        return declared(p, width, True) + instance("flow_minifloat_mul", p, "mul", ports, **fields)
 
     return Product("early", (entry.bits, entry.bits), width, True, False, -top, top, lines, usual)
 
@@ -240,8 +249,8 @@ def _lmuls(entry: Entry, family: Family, dsp: bool) -> Iterator[Product]:
     def lines(p: str, a: str, b: str) -> str:
         fields = {"Exponent": entry.exponent, "Mantissa": entry.mantissa, "Signed": 0}
         ports = f".a_i({a}[{size - 1}:0]), .b_i({b}[{size - 1}:0]), .code_o({p}_c)"
-        text = _declared(p, width, False, _sign(a, b, entry.bits)) + f"  logic [{size - 1}:0] {p}_c;\n"
-        text += _cell("flow_lmul", p, "lmul", ports, **fields, Bias=entry.form.bias, Offset=entry.offset)
+        text = declared(p, width, False, _sign(a, b, entry.bits)) + f"  logic [{size - 1}:0] {p}_c;\n"
+        text += instance("flow_lmul", p, "lmul", ports, **fields, Bias=entry.form.bias, Offset=entry.offset)
         return text + _decoder(p, "r", f"{p}_c", entry.exponent, entry.mantissa, 0)
 
     yield Product("lmul", (entry.bits, entry.bits), width, False, True, -top, top, lines)
@@ -255,12 +264,12 @@ def _khots(entry: Entry, family: Family, dsp: bool) -> Iterator[Product]:
 
     def digits(p: str, a: str, b: str) -> str:
         ports = f".a_i({a}), .b_i({b}), .p_o({p}_r)"
-        made = _cell("flow_mul_khot", p, "mul", ports, AWidth=bits, BWidth=bits, Digits=entry.digits)
-        return _declared(p, 2 * bits, True) + made
+        made = instance("flow_mul_khot", p, "mul", ports, AWidth=bits, BWidth=bits, Digits=entry.digits)
+        return declared(p, 2 * bits, True) + made
 
     def shift(p: str, a: str, b: str) -> str:
         at = f"{b}[{exponent - 1}:0]"
-        text = _declared(p, 2 * bits, True, f"{b}[{exponent}]")
+        text = declared(p, 2 * bits, True, f"{b}[{exponent}]")
         return text + f"  assign {p}_r = ({at} < {bits}) ? {2 * bits}'($signed({a})) <<< {at} : '0;\n"
 
     yield Product("khot", (bits, fields), 2 * bits, True, False, -top, top, digits)

@@ -1,24 +1,25 @@
 """Which points are measured, and the smallest form of each unit.
 
 Every form of a product competes as a multiplier and with its accumulator; dot products are built of the form that won
-with the accumulator, or of every form where that is asked for.
+with the accumulator, or of every form where that is asked for, and of the forms that only sums have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flow.studies.compare.area import Areas, Point, Target, sites
+from flow.studies.compare.dots import dots
 from flow.studies.compare.entries import Entry, Kind
-from flow.studies.compare.products import Product, products
+from flow.studies.compare.products import CELL_EXPONENT, Product, products
 from flow.studies.compare.units import Unit, units_of
 from flow.synthesis import Area, Family
 
-__all__ = ["Best", "Sweep", "best", "measure"]
+__all__ = ["Best", "Sweep", "best", "forms", "measure"]
 
 _SINGLE = (Unit.MULTIPLIER, Unit.MAC)
-_DSP_KINDS = (Kind.INTEGER, Kind.SIGN_MAGNITUDE, Kind.MINIFLOAT)  # the others would use none, or are integers there
+# The others would use none, or are integers there.
+_DSP_KINDS = (Kind.INTEGER, Kind.SIGN_MAGNITUDE, Kind.MINIFLOAT, Kind.BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Sweep:
         entries: the formats.
         families: what they are mapped to.
         units: of every format.
-        every: all forms in all units, dot products with DSPs too.
+        every: all forms in all units, whatever the exponent.
     """
 
     entries: tuple[Entry, ...]
@@ -42,9 +43,10 @@ class Sweep:
         """Every family without DSPs, then every family with them."""
         return [Target(family, dsp) for dsp in (False, True) for family in self.families]
 
-    def units_on(self, target: Target) -> tuple[Unit, ...]:
-        """What is measured on a target."""
-        return self.units if self.every or not target.dsp else tuple(unit for unit in self.units if unit in _SINGLE)
+    def units_of(self, entry: Entry) -> list[Unit]:
+        """What is measured of a format: sums of hundreds of bits only where everything is."""
+        summed = self.every or entry.exponent <= CELL_EXPONENT
+        return [unit for unit in self.units if unit in units_of(entry) and (summed or unit in _SINGLE)]
 
     def entries_on(self, target: Target) -> list[Entry]:
         """Formats that a target makes a difference for."""
@@ -60,14 +62,20 @@ class Best:
     forms: dict[str, int]
 
 
+def forms(entry: Entry, unit: Unit, target: Target, every: bool = True) -> list[Product]:
+    """The forms of a unit, the usual ones or all of them."""
+    summed = [] if unit in _SINGLE else dots(entry, target.family, target.dsp, every)
+    return products(entry, target.family, target.dsp, every) + summed
+
+
 def _rank(areas: Areas, point: Point) -> tuple[int, int, int] | None:
     area = areas.find(point)
     return None if area is None else (sites(area, point.target.family), area.dsp, area.carry)
 
 
 def _won(areas: Areas, sweep: Sweep, entry: Entry, target: Target) -> list[Product]:
-    """The form that won with its accumulator; of a block format the form with which its elements won."""
-    held = products(entry, target.family, target.dsp, sweep.every)
+    """For a sum: the form that won with its accumulator, of a block format that of its elements, and forms of sums."""
+    held = forms(entry, Unit.DOT32, target, sweep.every)
     if sweep.every:
         return held
     plain = [other for other in sweep.entries if other.block is None and _alike(other, entry)]
@@ -80,7 +88,7 @@ def _won(areas: Areas, sweep: Sweep, entry: Entry, target: Target) -> list[Produ
     if not known:
         return held
     first = min(known, key=lambda name: known[name])
-    return [product for product in held if product.name == first]
+    return [product for product in held if product.name == first or product.lanes > 1]
 
 
 def _alike(plain: Entry, entry: Entry) -> bool:
@@ -93,34 +101,32 @@ def _alike(plain: Entry, entry: Entry) -> bool:
 
 def measure(areas: Areas, sweep: Sweep) -> None:
     """Measure what is not stored yet."""
+    summed = any(unit not in _SINGLE for unit in sweep.units)
+    single = [unit for unit in _SINGLE if unit in sweep.units or (summed and unit is Unit.MAC)]
     for target in sweep.targets:
-        entries, units = sweep.entries_on(target), sweep.units_on(target)
-        summed = any(unit not in _SINGLE for unit in units)
-        single = [unit for unit in _SINGLE if unit in units or (summed and unit is Unit.MAC)]
+        entries = sweep.entries_on(target)
         first = [
             Point(entry, product, unit, target)
             for entry in entries
             if entry.block is None
-            for product in products(entry, target.family, target.dsp, sweep.every)
             for unit in single
+            for product in forms(entry, unit, target, sweep.every)
         ]
         areas.measure(first, f"area: {target}, multipliers")
-        areas.measure(
-            [
-                Point(entry, product, unit, target)
-                for entry in entries
-                for product in _won(areas, sweep, entry, target)
-                for unit in units
-                if unit not in _SINGLE and unit in units_of(entry)
-            ],
-            f"area: {target}, dot products",
-        )
+        sums = [
+            Point(entry, product, unit, target)
+            for entry in entries
+            for product in _won(areas, sweep, entry, target)
+            for unit in sweep.units_of(entry)
+            if unit not in _SINGLE
+        ]
+        areas.measure(sums, f"area: {target}, dot products")
 
 
-def best(areas: Areas, entry: Entry, unit: Unit, target: Target, forms: Iterable[Product]) -> Best | None:
+def best(areas: Areas, entry: Entry, unit: Unit, target: Target) -> Best | None:
     """The smallest measured form of a unit, of equals that with fewer DSPs and carry cells; None where none is."""
     ranked = {}
-    for product in forms:
+    for product in forms(entry, unit, target):
         point = Point(entry, product, unit, target)
         rank = _rank(areas, point)
         if rank is not None:

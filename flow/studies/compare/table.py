@@ -10,9 +10,7 @@ from typing import Any
 
 from flow.studies.compare.accuracy import Trial, Trials
 from flow.studies.compare.area import Areas, sites
-from flow.studies.compare.products import products
 from flow.studies.compare.sweep import Sweep, best
-from flow.studies.compare.units import units_of
 from flow.synthesis import recipe, tool
 
 __all__ = ["accuracy_rows", "area_rows", "content", "text_of"]
@@ -26,9 +24,8 @@ def area_rows(areas: Areas, sweep: Sweep) -> list[Row]:
     rows = []
     for target in sweep.targets:
         for entry in sweep.entries_on(target):
-            for unit in (unit for unit in sweep.units_on(target) if unit in units_of(entry)):
-                forms = products(entry, target.family, target.dsp, every=True)
-                found = best(areas, entry, unit, target, forms)
+            for unit in sweep.units_of(entry):
+                found = best(areas, entry, unit, target)
                 if found is None:
                     continue
                 area = found.area

@@ -139,14 +139,15 @@ def _cascade(values: list[_Value], low: int, high: int) -> tuple[str, _Value]:
 def _core(name: str, product: Product, lanes: int) -> tuple[str, _Value]:
     """A dot product of `lanes`, its sign apart where that of the products is, and the form of its result."""
     text, values = "", []
-    for lane in range(lanes):
+    for lane in range(lanes // product.lanes):
         p, a, b = f"p{lane}", f"p{lane}_x", f"p{lane}_w"
         for wire, port, bits in ((a, "a_i", product.bits[0]), (b, "b_i", product.bits[1])):
-            text += f"  logic [{bits - 1}:0] {wire};\n  assign {wire} = {port}[{lane * bits}+:{bits}];\n"
+            size = bits * product.lanes
+            text += f"  logic [{size - 1}:0] {wire};\n  assign {wire} = {port}[{lane * size}+:{size}];\n"
         text += product.lines(p, a, b)
         values.append(_factor(product, p))
     summed = _cascade if product.cascaded else _tree
-    added, total = summed(values, product.low, product.high)
+    added, total = summed(values, product.lanes * product.low, product.lanes * product.high)
     outputs = f"output logic [{total.width - 1}:0] r_o, output logic n_o"
     sign = total.flag or "1'b0"
     made = f"module {name} {_ports(product, lanes, outputs)}{text}{added}"
