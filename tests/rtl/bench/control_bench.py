@@ -11,6 +11,7 @@ from tests.rtl.bench.parts import chances
 
 DIVIDER = 8
 VERSION = 0x0102_0304
+LIMIT_US = 2000  # 200,000 cycles; the longest test takes a tenth
 CONTROL, STATUS, COUNT, CYCLES, IDENTITY, BEYOND = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14
 
 
@@ -74,7 +75,7 @@ async def put(master: AxiLiteMaster, address: int, data: bytes) -> None:
     assert found.resp == (AxiResp.OKAY if address < BEYOND else AxiResp.SLVERR), hex(address)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 @cocotb.parametrize(share=[0.0, 0.6])
 async def registers(dut, share):
     """Every register, an address that is none, and start pulses of one cycle."""
@@ -102,7 +103,7 @@ async def registers(dut, share):
     assert [await word(master, a) for a in (STATUS, COUNT, CYCLES, IDENTITY)] == [0, 0, 0, VERSION]
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 async def reads_and_writes_at_once(dut):
     """Channels do not wait for each other."""
     await start(dut)
@@ -117,7 +118,7 @@ async def reads_and_writes_at_once(dut):
     assert events.starts == 20
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 async def the_strobe_of_the_lowest_byte_counts(dut):
     """Driven by hand: a master pads what it does not write with zeros."""
     await start(dut)
@@ -190,7 +191,7 @@ async def offered(dut, beats: list[int]) -> None:
     dut.beat_valid_i.value = 0
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 @cocotb.parametrize(share=[0.0, 0.9])
 async def bridged(dut, share):
     """Eleven bits a beat in, as two bytes; thirteen bits out; both directions at once."""
@@ -209,7 +210,7 @@ async def bridged(dut, share):
     assert not dut.uart_error_o.value
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 async def a_byte_without_stop_bit_is_dropped(dut):
     """And a low too short for a start bit is no byte at all."""
     await start(dut)
@@ -228,7 +229,7 @@ async def a_byte_without_stop_bit_is_dropped(dut):
     assert beats == [0x312]
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
 async def a_byte_too_many_is_lost_and_told(dut):
     """Nobody takes a beat: two bytes wait in the beat, four in the FIFO, one in the receiver."""
     await start(dut)

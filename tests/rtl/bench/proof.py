@@ -1,4 +1,4 @@
-"""Proof by Yosys' SAT solver that a cell, as Yosys reads it, equals a table of what it should give."""
+"""Proof by Yosys' SAT solver that a cell, as Yosys reads it, equals a table of what it should give, or a formula."""
 
 from __future__ import annotations
 
@@ -44,12 +44,26 @@ def proved(cases: Sequence[Case], scratch: Path) -> int:
     Raises:
         ToolError: one is not; the message ends with an input that shows it.
     """
+    assert all(len(values) == 1 << cell.bits for cell, values in cases)
+    return equivalent(
+        [
+            (_gate(number, cell), _gold(number, cell, values % (1 << cell.output[1])))
+            for number, (cell, values) in enumerate(cases)
+        ],
+        scratch,
+    )
+
+
+def equivalent(pairs: Sequence[tuple[str, str]], scratch: Path) -> int:
+    """How many pairs of modules, `gate0` and `gold0` and so on, were proved equal.
+
+    Raises:
+        ToolError: one is not; the message ends with an input that shows it.
+    """
     sources, script = rtl_sources(), ""
     files = " ".join(sources)
-    for number, (cell, values) in enumerate(cases):
-        assert len(values) == 1 << cell.bits
-        sources[f"gate{number}.sv"] = _gate(number, cell)
-        sources[f"gold{number}.sv"] = _gold(number, cell, values % (1 << cell.output[1]))
+    for number, (gate, gold) in enumerate(pairs):
+        sources[f"gate{number}.sv"], sources[f"gold{number}.sv"] = gate, gold
         script += (
             f"read_verilog -sv -defer {files} gate{number}.sv\nhierarchy -check -top gate{number}\nproc\nflatten\n"
             f"read_verilog -sv gold{number}.sv\nproc -norom\nopt\n"
