@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,12 @@ def sixteen_features() -> Samples:
 
 
 @cache
-def glyphs() -> Samples:
-    """The ten digits among the glyphs, 28 x 28."""
+def glyphs(classes: int = 10) -> Samples:
+    """The ten digits among the glyphs, 28 x 28, or more of them."""
     data = load("glyphs")
-    kept = data.train_y < 10
-    return Samples(*map(torch.from_numpy, (data.train_x[kept], data.train_y[kept], data.test_x[data.test_y < 10])))
+    kept = data.train_y < classes
+    shown = data.test_x[data.test_y < classes]
+    return Samples(*map(torch.from_numpy, (data.train_x[kept], data.train_y[kept], shown)))
 
 
 @dataclass(frozen=True)
@@ -169,15 +170,19 @@ class Design:
 
 
 def design(name: str, count: int, options: Mapping[str, Any] | None = None, full: bool = False) -> Design:
-    """Trained in float, quantised, trained again, lowered; `moved` counts the quantisers whose points that changed."""
+    """One of `NETS`, made; with other options than its own where given."""
     net = NETS[name]
+    return made(name, net if options is None else replace(net, options=options), count, full)
+
+
+def made(name: str, net: Net, count: int, full: bool = False) -> Design:
+    """Trained in float, quantised, trained again, lowered; `moved` counts the quantisers whose points that changed."""
     with seeded(0):
         model = (net.full if full else net.small)()
         _teach(model, net, 4, 5e-3)
-        given = net.options if options is None else options
-        qmodel = quantize(model, net.samples().x[:128], **given)
+        qmodel = quantize(model, net.samples().x[:128], **net.options)
         before = qmodel.formats()
-        _teach(qmodel, net, 2, 2e-3, cost=1e-7 if given.get("lengths") == "learned" else 0.0)
+        _teach(qmodel, net, 2, 2e-3, cost=1e-7 if net.options.get("lengths") == "learned" else 0.0)
     after, graph = qmodel.formats(), lower(qmodel, name=name, argmax=net.argmax)
     codes = encode_input(qmodel, net.samples().unseen[:count])
     return Design(qmodel, graph, codes, sum(after[place] != form for place, form in before.items()))

@@ -1,0 +1,197 @@
+"""The built-in nets at full size as RTL and as netlists: on how many samples, equal or not, in how many cycles.
+
+    python -m tests.simulation.hardware --kept hardware.jsonl                    # goes on where it stopped
+    python -m tests.simulation.hardware --nets digits_mlp --ways cocotb netlist --architectures spatial
+
+`cocotb` drives as many samples as take it about ten seconds with random pauses, `program` all of them, with random
+pauses and without any, `netlist` the first sixteen. Exit status 1 on any mismatch, and on any cycle not predicted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from flow.exporters.verilog import export_architecture
+from flow.exporters.writer import write_tree
+from flow.ir import trace
+from flow.simulation.compare import compare
+from flow.simulation.netlist import simulate_netlist
+from flow.simulation.rtl import run_streams
+from flow.simulation.rtl_beats import Project, StreamRun, read_project
+from flow.simulation.rtl_program import Pauses, stream_program
+from flow.studies.rows import machine
+from tests.full_nets import FULL, full_design
+from tests.nets import Design
+
+COCOTB_CYCLES = 40_000  # about ten seconds with a monitor on every stream
+COCOTB_SAMPLES = 600
+NETLIST_SAMPLES = 16
+# Samples of a net; of the others, as many as the digits have.
+VECTORS = {"jet_mlp": 10_000, "glyph_lenet": 64}
+DIGITS = 360
+# The others take hundreds of thousands of LUTs as shifts and additions.
+SPATIAL = ("digits_mlp", "jet_mlp", "digits_conv1d", "digits_branches", "digits_autoencoder")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One net one way.
+
+    Attributes:
+        net, architecture, way: what ran and how.
+        vectors: samples.
+        codes: compared with the interpreter's, and how many of them differ.
+        predicted, seen: cycles a sample, and of the first from its first beat in to its last out.
+        seconds: of processor time, exporting left out.
+    """
+
+    net: str
+    architecture: str
+    way: str
+    vectors: int
+    codes: int
+    mismatches: int
+    predicted: tuple[int, int] | None
+    seen: tuple[int, int] | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Equal codes, something compared, and in the predicted cycles where they were counted."""
+        return self.codes > 0 and self.mismatches == 0 and (self.seen is None or self.seen == self.predicted)
+
+
+def cycles_seen(project: Project, run: StreamRun) -> tuple[int, int]:
+    """Cycles between the last two samples and of the first one, where nobody paused."""
+    ends = [run.cycles[port][project.streams[name].beats - 1 :: project.streams[name].beats]
+            for name, port in project.outputs.items()]  # fmt: skip
+    return max(end[-1] - end[-2] for end in ends), max(end[0] for end in ends) - run.cycles["s_axis"][0]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A design with its files, and where to build."""
+
+    made: Design
+    folder: Path
+
+    @property
+    def project(self) -> Project:
+        return read_project(self.made.graph, self.folder / "rtl")
+
+    def compared(self, shown: Mapping[str, np.ndarray], vectors: int) -> tuple[int, int]:
+        """Codes compared, and how many differ."""
+        graph = self.made.graph
+        found = compare(graph, trace(graph, self.made.codes[:vectors]), shown)
+        assert found.values == sum(values.size for values in shown.values())
+        return found.values, found.mismatches
+
+
+Way = Callable[[Bench], tuple[int, int, int, tuple[int, int] | None]]  # vectors, codes, mismatches, cycles
+
+
+def by_cocotb(bench: Bench) -> tuple[int, int, int, None]:
+    count = min(COCOTB_SAMPLES, max(2, COCOTB_CYCLES // bench.project.ii_cycles), len(bench.made.codes))
+    run = run_streams(bench.made.graph, bench.folder / "rtl", bench.made.codes[:count], scratch=bench.folder / "cocotb")
+    return count, *bench.compared(run.codes, count), None
+
+
+def by_program(bench: Bench) -> tuple[int, int, int, tuple[int, int]]:
+    """With pauses, and once more without."""
+    project, codes = bench.project, bench.made.codes
+    values, wrong, cycles = 0, 0, (0, 0)
+    for pauses in (Pauses.SOME, Pauses.NONE):
+        run = stream_program(project, codes, 0, bench.folder / "program", pauses=pauses, runs_long=True)
+        more, missed = bench.compared(run.codes, len(codes))
+        values, wrong = values + more, wrong + missed
+        if pauses is Pauses.NONE:
+            cycles = cycles_seen(project, run)
+    return 2 * len(codes), values, wrong, cycles
+
+
+def by_netlist(bench: Bench) -> tuple[int, int, int, None]:
+    codes = bench.made.codes[:NETLIST_SAMPLES]
+    shown = simulate_netlist(bench.made.graph, bench.folder / "rtl", codes)
+    return len(codes), *bench.compared(shown, len(codes)), None
+
+
+WAYS: dict[str, Way] = {"cocotb": by_cocotb, "program": by_program, "netlist": by_netlist}
+
+
+def computed() -> float:
+    """Seconds of processor time of this process and of its finished children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def ran(name: str, made: Design, architecture: str, way: str) -> Ran:
+    """Export a net and run it one way."""
+    with tempfile.TemporaryDirectory(prefix="flow_") as folder:
+        write_tree(Path(folder) / "rtl", export_architecture(made.graph, architecture))
+        bench, start = Bench(made, Path(folder)), computed()
+        project = bench.project
+        vectors, codes, mismatches, cycles = WAYS[way](bench)
+        predicted = (project.ii_cycles, project.latency_cycles)
+        return Ran(name, architecture, way, vectors, codes, mismatches, predicted, cycles, round(computed() - start, 1))
+
+
+def of_net(name: str) -> Design:
+    """A net with all of its samples."""
+    return full_design(name, VECTORS.get(name, DIGITS))
+
+
+def _read(kept: Path | None) -> list[Ran]:
+    lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
+    entries = [json.loads(line) for line in lines]
+    pairs = ("predicted", "seen")
+    return [Ran(**{**entry, **{key: entry[key] and tuple(entry[key]) for key in pairs}}) for entry in entries]
+
+
+def table(rows: list[Ran]) -> Table:
+    """One line a run."""
+    shown = Table("net", "architecture", "way", "samples", "codes", "mismatches", "interval", "latency", "CPU s",
+                  caption=machine())  # fmt: skip
+    for row in rows:
+        times = [str(row.predicted[i]) + (f" = {row.seen[i]}" if row.seen else "") for i in (0, 1) if row.predicted]
+        shown.add_row(row.net, row.architecture, row.way, f"{row.vectors:,}", f"{row.codes:,}", str(row.mismatches),
+                      *times, f"{row.seconds:.0f}")  # fmt: skip
+    return shown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", nargs="+", default=list(FULL), choices=list(FULL))
+    parser.add_argument("--architectures", nargs="+", default=["stream", "spatial"], choices=["stream", "spatial"])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="what is finished, so that a second run skips it")
+    given = parser.parse_args()
+    rows = _read(given.kept)
+    done = {(row.net, row.architecture, row.way) for row in rows}
+    for name in given.nets:
+        wanted = [(name, each, way) for each in given.architectures for way in given.ways]
+        missing = [key for key in wanted if key not in done and (key[1] == "stream" or name in SPATIAL)]
+        made = of_net(name) if missing else None
+        for _, architecture, way in missing:
+            assert made is not None
+            rows.append(ran(name, made, architecture, way))
+            print(rows[-1], flush=True)  # noqa: T201
+            if given.kept is not None:
+                with given.kept.open("a") as file:
+                    file.write(json.dumps(asdict(rows[-1])) + "\n")
+    Console(width=140).print(table(rows))
+    return int(not all(row.passed for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
