@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def list_boards() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder("boards").glob("*.yaml")))
 
 
+@cache
 def load_board(name: str) -> Board:
     """The board called `name`.
 

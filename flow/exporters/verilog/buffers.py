@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from flow.exporters.verilog.plan import Plan, draft_plan
-from flow.exporters.verilog.timing import Timing, join_depths, predict
+from flow.exporters.verilog.timing import Timing, balanced
 from flow.ir import Graph
 
 __all__ = ["make_plan", "timed_plan"]
 
 # How much larger memories are tried: those that move beats, and the rings of windows.
 _MOVES, _LEVELS = 3, 5
-
-
-def _with_joins(plan: Plan) -> Plan:
-    return replace(plan, fifos={**plan.fifos, **join_depths(plan)})
 
 
 def make_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None) -> Plan:
@@ -37,8 +32,7 @@ def timed_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    plan = _with_joins(draft_plan(graph, folding))
-    timing = predict(plan)
+    plan, timing = balanced(draft_plan(graph, folding))
     if plan.moves:
         plan, timing = _grown(plan, timing, Plan.moved, _MOVES)
     if plan.rings:
@@ -52,8 +46,7 @@ def _grown(best: Plan, timing: Timing, grow: Callable[[Plan, int], Plan], levels
     for level in range(1, levels):
         if timing.ii_cycles <= max(timing.stages.values()):
             break
-        plan = _with_joins(grow(draft, level))
-        found = predict(plan)
+        plan, found = balanced(grow(draft, level))
         if found.ii_cycles < timing.ii_cycles:
             best, timing = plan, found
     return best, timing

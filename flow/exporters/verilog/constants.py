@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.exporters.verilog.layer import origin, pack, rom
+from flow.exporters.verilog.network import turn_beats
 from flow.exporters.verilog.plan import Plan
 from flow.exporters.verilog.products import dsp_parameters
 from flow.exporters.verilog.routes import lines_of
-from flow.exporters.verilog.timing import turn_beats
 from flow.exporters.verilog.walk import ZERO, Axis
 from flow.formats import FixedPoint
 from flow.ir import Concat, Lookup, RequantizeEach, ScaleShift, Table

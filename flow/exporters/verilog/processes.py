@@ -1,226 +1,203 @@
-"""The cells of `rtl/` as processes that know when every beat moves; a test holds them equal to the simulated clock.
+"""The cells of `rtl/` as equations between the times at which beats move; a test holds them equal to the clock.
 
-A network of processes that wait for one channel at a time gives the same beats in whatever order it runs (G. Kahn,
-1974). Bounded buffers are channels of free places, so this holds for them too: a design whose processes come to their
-end here comes to it under every pattern of idle cycles and stalls.
+Every time is the latest of some earlier ones plus a few cycles, so that the times of all beats are the one solution of
+such equations (F. Baccelli et al., Synchronization and Linearity, 1992), in whatever order they are settled. Each
+process settles all beats of a design at once and is asked again when a neighbour has moved one of them. Bounded buffers
+are equations too: a design that comes to its end here comes to it under every pattern of idle cycles and stalls.
 
 All times count clock edges. A channel is offered from some edge on and moves at the one at which both sides are ready.
-A process yields when it waits for a neighbour.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = [
     "Channel",
     "Process",
+    "Times",
     "fifo",
     "fork",
     "gather",
     "host",
     "join",
-    "matrix",
+    "paced",
     "register",
-    "run",
     "select",
     "sink",
     "window",
 ]
 
-Process = Iterator[None]
-# Registers between the step that completes a neuron fold and its beat: operands, dot product, result.
-_DOT_STAGES = 2
+Times = NDArray[np.int64]
 
 
-@dataclass(slots=True, eq=False)
 class Channel:
     """A handshake between two cells.
 
     Attributes:
-        offered: when each beat is there, at the earliest; later than the move of the one before it.
-        moved: when each beat moves.
+        offered: int64[beats], when each beat is there, at the earliest; later than the move of the one before it.
+        moved: int64[beats], when each beat moves.
+        changes: how often either has changed.
     """
 
-    offered: list[int] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)
+    __slots__ = ("changes", "moved", "offered")
+
+    def __init__(self, beats: int) -> None:
+        self.offered = np.zeros(beats, dtype=np.int64)
+        self.moved = np.zeros(beats, dtype=np.int64)
+        self.changes = 0
+
+    def offer(self, times: Times) -> None:
+        """What the sender says."""
+        if (self.offered != times).any():
+            self.offered = times
+            self.changes += 1
+
+    def move(self, times: Times) -> None:
+        """What the receiver says."""
+        if (self.moved != times).any():
+            self.moved = times
+            self.changes += 1
 
 
-def host(out: Channel, beats: int) -> Process:
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A cell.
+
+    Attributes:
+        settle: makes the times that the cell sets fit those that its neighbours set.
+        channels: those that it sets or looks at.
+        cycles: in which it works and no beat moves, at most.
+    """
+
+    settle: Callable[[], None]
+    channels: tuple[Channel, ...]
+    cycles: int = 0
+
+
+@lru_cache(maxsize=256)
+def _steps(beats: int) -> Times:
+    return np.arange(beats, dtype=np.int64)
+
+
+def paced(floor: Times) -> Times:
+    """The earliest times at or above `floor` of which each is later than the one before it."""
+    steps = _steps(len(floor))
+    times = np.maximum.accumulate(floor - steps)
+    times += steps
+    return times
+
+
+def _behind(offered: Times, moved: Times, beats: int) -> Times:
+    """`offered`, but each not before the beat `beats` earlier has left."""
+    floor = offered.copy()
+    np.maximum(floor[beats:], moved[: max(len(floor) - beats, 0)], out=floor[beats:])
+    return floor
+
+
+def host(out: Channel) -> Process:
     """A sender that always has the next beat; the first moves at 0."""
-    out.offered.append(0)
-    for beat in range(beats - 1):
-        while len(out.moved) <= beat:
-            yield
-        out.offered.append(out.moved[beat] + 1)
+
+    def settle() -> None:
+        offered = out.moved + 1
+        offered[1:] = offered[:-1].copy()
+        offered[:1] = 0
+        out.offer(offered)
+
+    return Process(settle, (out,))
 
 
-def sink(source: Channel, beats: int) -> Process:
+def sink(source: Channel) -> Process:
     """A receiver that is always ready."""
-    last = -1
-    for beat in range(beats):
-        while len(source.offered) <= beat:
-            yield
-        last = max(last + 1, source.offered[beat])
-        source.moved.append(last)
+    return Process(lambda: source.move(paced(source.offered)), (source,))
 
 
 def register(source: Channel, out: Channel) -> Process:
     """A beat's register whose ready passes through."""
-    beat, last = 0, -1
-    while True:
-        while len(source.offered) <= beat or len(out.moved) < beat:
-            yield
-        last = max(last + 1, source.offered[beat], out.moved[beat - 1] if beat else 0)
-        source.moved.append(last)
-        out.offered.append(last + 1)
-        beat += 1
+
+    def settle() -> None:
+        taken = paced(_behind(source.offered, out.moved, 1))
+        source.move(taken)
+        out.offer(taken + 1)
+
+    return Process(settle, (source, out))
 
 
 def fifo(source: Channel, out: Channel, depth: int) -> Process:
     """Up to `depth` beats; 0 for any number."""
-    beat, last = 0, -1
-    while True:
-        while len(source.offered) <= beat or (depth and len(out.moved) <= beat - depth):
-            yield
-        free = out.moved[beat - depth] + 1 if depth and beat >= depth else 0
-        last = max(last + 1, source.offered[beat], free)
-        source.moved.append(last)
-        out.offered.append(last + 1)
-        beat += 1
+
+    def settle() -> None:
+        taken = paced(_behind(source.offered, out.moved + 1, depth) if depth else source.offered)
+        source.move(taken)
+        out.offer(taken + 1)
+
+    return Process(settle, (source, out))
 
 
 def fork(source: Channel, ways: Sequence[Channel]) -> Process:
     """Every beat to every way; the next is offered when all have it."""
-    beat, last = 0, -1
-    while True:
-        while len(source.offered) <= beat:
-            yield
+
+    def settle() -> None:
+        taken = np.maximum.reduce([way.moved for way in ways])
+        offered = _behind(source.offered, taken + 1, 1)
         for way in ways:
-            way.offered.append(max(last + 1, source.offered[beat]))
-        while any(len(way.moved) <= beat for way in ways):
-            yield
-        last = max(way.moved[beat] for way in ways)
-        source.moved.append(last)
-        beat += 1
+            way.offer(offered)
+        source.move(taken)
+
+    return Process(settle, (source, *ways))
 
 
 def join(a: Channel, b: Channel, out: Channel) -> Process:
     """A register that takes a beat of both."""
-    beat, last = 0, -1
-    while True:
-        while len(a.offered) <= beat or len(b.offered) <= beat or len(out.moved) < beat:
-            yield
-        last = max(last + 1, a.offered[beat], b.offered[beat], out.moved[beat - 1] if beat else 0)
-        a.moved.append(last)
-        b.moved.append(last)
-        out.offered.append(last + 1)
-        beat += 1
+
+    def settle() -> None:
+        taken = paced(_behind(np.maximum(a.offered, b.offered), out.moved, 1))
+        a.move(taken)
+        b.move(taken)
+        out.offer(taken + 1)
+
+    return Process(settle, (a, b, out))
 
 
 def select(parts: Sequence[Channel], out: Channel, turns: Sequence[int]) -> Process:
     """A register that takes a beat of the part whose turn it is; the turns repeat."""
-    beat, last, taken = 0, -1, [0] * len(parts)
-    while True:
-        turn = turns[beat % len(turns)]
-        part = parts[turn]
-        while len(part.offered) <= taken[turn] or len(out.moved) < beat:
-            yield
-        last = max(last + 1, part.offered[taken[turn]], out.moved[beat - 1] if beat else 0)
-        part.moved.append(last)
-        out.offered.append(last + 1)
-        taken[turn] += 1
-        beat += 1
+    beats = len(out.moved)
+    turn = np.resize(np.array(turns, dtype=np.int64), beats)
+    places = [np.flatnonzero(turn == number) for number in range(len(parts))]
+
+    def settle() -> None:
+        offered = np.empty(beats, dtype=np.int64)
+        for part, place in zip(parts, places, strict=True):
+            offered[place] = part.offered
+        taken = paced(_behind(offered, out.moved, 1))
+        for part, place in zip(parts, places, strict=True):
+            part.move(taken[place])
+        out.offer(taken + 1)
+
+    return Process(settle, (*parts, out))
 
 
 def gather(source: Channel, out: Channel, beats: int) -> Process:
     """One result of `beats` beats; only the last of them waits for room."""
-    beat, last, result = 0, -1, 0
-    while True:
-        ends = (beat + 1) % beats == 0
-        while len(source.offered) <= beat or (ends and len(out.moved) < result):
-            yield
-        last = max(last + 1, source.offered[beat], out.moved[result - 1] if ends and result else 0)
-        source.moved.append(last)
-        if ends:
-            out.offered.append(last + 1)
-            result += 1
-        beat += 1
 
+    def settle() -> None:
+        floor = source.offered.copy()
+        last = floor[beats - 1 :: beats]
+        np.maximum(last[1:], out.moved[:-1], out=last[1:])
+        taken = paced(floor)
+        source.move(taken)
+        out.offer(taken[beats - 1 :: beats] + 1)
 
-class _Pipeline:
-    """The stages behind the steps of a matrix product: they stand still together while a result has no room.
-
-    Attributes:
-        stalls: the latest periods without a step, [from, to).
-        waiting: the last steps of results that are not offered yet.
-    """
-
-    def __init__(self, out: Channel) -> None:
-        self.out = out
-        self.stalls: deque[tuple[int, int]] = deque(maxlen=4)
-        self.waiting: deque[int] = deque()
-
-    def after(self, step: int, count: int = 1) -> int:
-        """The edge of the `count`-th step after `step`."""
-        edge = step + count
-        for start, end in self.stalls:
-            if start <= edge and end > step + 1:
-                edge += end - max(start, step + 1)
-        return edge
-
-    def blocked_at(self) -> int:
-        """When the first waiting result stops the stages, if it stays."""
-        return self.after(self.waiting[0], _DOT_STAGES)
-
-    def settle(self) -> None:
-        """Offer the results whose room is known."""
-        while self.waiting and len(self.out.moved) >= len(self.out.offered):
-            ready, results = self.blocked_at(), len(self.out.offered)
-            leaves = max(ready, self.out.moved[results - 1]) if results else ready
-            if leaves > ready:
-                self.stalls.append((ready, leaves))
-            self.waiting.popleft()
-            self.out.offered.append(leaves + 1)
-
-
-def matrix(source: Channel, out: Channel, steps: int, folds: int) -> Process:
-    """A dense layer: `steps` beats in, the first of `folds` results from them, the others from the kept beats."""
-    pipeline, beat, last = _Pipeline(out), 0, -1
-    while True:
-        for _ in range(steps):
-            while len(source.offered) <= beat:
-                pipeline.settle()
-                yield
-            while True:
-                pipeline.settle()
-                edge = pipeline.after(max(last, source.offered[beat] - 1))
-                if not pipeline.waiting or pipeline.blocked_at() > edge:
-                    break
-                yield
-            source.moved.append(edge)
-            last, beat = edge, beat + 1
-        pipeline.waiting.append(last)
-        for _ in range(folds - 1):
-            pipeline.settle()
-            while pipeline.waiting:
-                yield
-                pipeline.settle()
-            last = pipeline.after(last, steps)
-            pipeline.waiting.append(last)
-
-
-@dataclass(slots=True, eq=False)
-class Ring:
-    """What the two sides of a window share: the times of releases and the beats released by then."""
-
-    released: list[tuple[int, int]] = field(default_factory=list)
+    return Process(settle, (source, out))
 
 
 def window(
-    source: Channel, out: Channel, depth: int, reads: Sequence[int], ends: Sequence[tuple[int, int]], beats: int
+    source: Channel, out: Channel, depth: int, reads: Times, ends: Sequence[tuple[int, int]], beats: int
 ) -> tuple[Process, Process]:
     """Both sides of a window's ring.
 
@@ -232,63 +209,20 @@ def window(
         ends: after how many beats out how many beats of the image are released.
         beats: of an image.
     """
-    ring = Ring()
-    return _write(source, ring, depth), _read(source, out, ring, reads, dict(ends), beats)
+    images = _steps(len(source.moved) // beats)[:, None]
+    after, freed = np.array(ends, dtype=np.int64).T
+    needed = (images * beats + reads).reshape(-1)
+    last = (images * len(reads) + after - 1).reshape(-1)
+    free = np.searchsorted((images * beats + freed).reshape(-1), _steps(len(source.moved))[: -depth or None], "right")
+    released = Channel(len(last))
 
+    def write() -> None:
+        released.move(released.offered)
+        source.move(paced(_behind(source.offered, released.offered[free] + 1, depth)))
 
-def _write(source: Channel, ring: Ring, depth: int) -> Process:
-    beat, last, seen = 0, -1, 0
-    while True:
-        while len(source.offered) <= beat:
-            yield
-        free = 0
-        if beat >= depth:
-            while seen >= len(ring.released) or ring.released[seen][1] <= beat - depth:
-                if seen < len(ring.released):
-                    seen += 1
-                else:
-                    yield
-            free = ring.released[seen][0] + 1
-        last = max(last + 1, source.offered[beat], free)
-        source.moved.append(last)
-        beat += 1
+    def read() -> None:
+        taken = paced(_behind(source.moved[needed] + 1, out.moved, 1))
+        out.offer(taken + 1)
+        released.offer(taken[last])
 
-
-def _read(source: Channel, out: Channel, ring: Ring, reads: Sequence[int], ends: dict[int, int], beats: int) -> Process:
-    image, beat, last = 0, 0, -1
-    while True:
-        for place, wanted in enumerate(reads, start=1):
-            needed = image * beats + wanted
-            while len(source.moved) <= needed or len(out.moved) < beat:
-                yield
-            last = max(last + 1, source.moved[needed] + 1, out.moved[beat - 1] if beat else 0)
-            out.offered.append(last + 1)
-            beat += 1
-            if place in ends:
-                ring.released.append((last, image * beats + ends[place]))
-        image += 1
-
-
-def run(processes: Sequence[tuple[Process, Sequence[Channel]]]) -> None:
-    """Run until nothing moves any more; a process is woken when a channel of its own has grown."""
-    users: dict[int, list[int]] = {}
-    for index, (_, channels) in enumerate(processes):
-        for channel in channels:
-            users.setdefault(id(channel), []).append(index)
-    neighbours = [
-        sorted({other for channel in channels for other in users[id(channel)]} - {index})
-        for index, (_, channels) in enumerate(processes)
-    ]
-    logs = [[log for channel in channels for log in (channel.offered, channel.moved)] for _, channels in processes]
-    todo, queued = deque(range(len(processes))), [True] * len(processes)
-    while todo:
-        index = todo.popleft()
-        queued[index] = False
-        before = sum(map(len, logs[index]))
-        next(processes[index][0], None)
-        if sum(map(len, logs[index])) == before:
-            continue
-        for other in neighbours[index]:
-            if not queued[other]:
-                queued[other] = True
-                todo.append(other)
+    return Process(write, (source, released)), Process(read, (source, out, released))
