@@ -34,6 +34,7 @@ from flow.ir import (
     Input,
     Linear,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -182,6 +183,14 @@ def _lookup(plan: Sketch, node: Lookup, family: Family) -> Found:
     return {"roms": rom}, Usage(ff=lanes * width)
 
 
+def _lut_dense(plan: Sketch, node: LutDense, family: Family) -> Found:
+    """One ROM of all tables, read an entry at a time, and a sum in the making for every output."""
+    value, width = plan.graph.values[node.name], node.tables.format.width
+    rom = rom_luts(_rom(node.tables.codes, node.tables.codes.size, width), family)
+    kept, held = analytic_moves.memory(node.tables.shape[0], value.format.width, family)
+    return {"roms": rom, "adders": float(value.format.width), "memory": kept}, held
+
+
 def _matmul(plan: Sketch, node: MatMul, family: Family) -> Found:
     """A product and an accumulator a lane; the second factor waits whole in a memory, of the first a row."""
     (a, b), value, lanes = plan.graph.operands(node), plan.graph.values[node.name], plan.lanes[node.name]
@@ -280,6 +289,7 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     Mul: _mul,
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,

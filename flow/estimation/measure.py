@@ -12,6 +12,7 @@ from flow.estimation.boards import Board
 from flow.estimation.characterise import synthesise_whole
 from flow.estimation.cost import LayerUsage, Measured, Usage
 from flow.estimation.layers import layer_modules
+from flow.exporters.names import owner
 from flow.exporters.verilog import METADATA, Plan, make_plan
 from flow.ir import Graph
 from flow.synthesis import Area, synthesise
@@ -61,9 +62,10 @@ def exported_folding(project: Path) -> dict[str, tuple[int, int]] | None:
 def _layers(graph: Graph, plan: Plan, board: Board, sources: Mapping[str, str]) -> tuple[tuple[LayerUsage, ...], float]:
     modules = layer_modules(plan)
     found = synthesise_whole(dict(modules.values()), board.family, sources)
-    areas = {name: found.module_areas[module] for name, (module, _) in modules.items()}
-    rows = tuple(LayerUsage(node.name, node.op, _usage(areas.get(node.name, Area()))) for node in graph)
-    return rows, found.seconds
+    areas = {node.name: Usage() for node in graph}
+    for name, (module, _) in modules.items():
+        areas[owner(graph, name)] += _usage(found.module_areas[module])
+    return tuple(LayerUsage(node.name, node.op, areas[node.name]) for node in graph), found.seconds
 
 
 def measure(graph: Graph, project: Path, board: Board, *, layers: bool = True) -> Measured:

@@ -14,6 +14,7 @@ from flow.estimation.images import IMAGES, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
+from flow.exporters.names import owner
 from flow.exporters.verilog import Plan, Timing
 from flow.exporters.verilog.constants import lookup_context, scale_shift_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
@@ -205,6 +206,7 @@ def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp:
     bases = {node.name: Basis.RTL for node in graph}
     for instance in instances(plan):
         name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family, dsp)
+        name = owner(graph, name)
         for part, lut in found.items():
             parts[name][part] = parts[name].get(part, 0.0) + lut
         others[name] = others[name] + usage

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flow.ir import Graph
+from flow.ir import Graph, Node
 
-__all__ = ["identifier", "identifiers"]
+__all__ = ["identifier", "identifiers", "owner", "part_name"]
 
 # Words that C++, SystemVerilog or Tcl keep to themselves and that a module path could plausibly be.
 _RESERVED = frozenset(
@@ -43,6 +43,16 @@ def identifier(name: str) -> str:
 def identifiers(graph: Graph) -> dict[str, str]:
     """A different identifier for every node, stable in node order."""
     return _distinct(node.name for node in graph.nodes)
+
+
+def part_name(node: Node, part: str) -> str:
+    """The name of a new node that serves `node`."""
+    return f"{node.name}#{part}"
+
+
+def owner(graph: Graph, name: str) -> str:
+    """The name of the node of `graph` that a node stands for, or serves by `part_name`, where it was rewritten."""
+    return name if name in graph.values else name.rpartition("#")[0]
 
 
 def _distinct(names: Iterable[str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ from flow.ir import (
     Input,
     Linear,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -181,6 +182,15 @@ def _lookup(b: Builder, node: Lookup, types: Types, x: str) -> str:
     return look_up(b, node.rows.codes, 0, x)
 
 
+def _lut_dense(b: Builder, node: LutDense, types: Types, x: str) -> str:
+    """Rows of one long table, an entry for each output; Mod takes the sign of its divisor, Div would round to zero."""
+    (outputs, inputs, size), steps = node.tables.shape, node.steps(types[0])
+    address = b.op("Mod", b.op("Div", b.op("Sub", x, b.op("Mod", x, steps)), steps), size)
+    rows = node.tables.codes.transpose(1, 2, 0).reshape(inputs * size, outputs)
+    terms = b.op("Gather", rows, b.op("Add", address, np.arange(inputs) * size), axis=0)
+    return b.op("ReduceSum", terms, np.array([-2]), keepdims=0)
+
+
 def _matmul_of_values(b: Builder, node: MatMul, types: Types, left: str, right: str) -> str:
     return _matmul(b, left, right, node.partial_bound(*types))
 
@@ -236,6 +246,7 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     Mul: _mul,
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul_of_values,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,

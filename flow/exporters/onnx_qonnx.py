@@ -39,6 +39,7 @@ from flow.ir import (
     Input,
     Linear,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -125,6 +126,20 @@ def _lookup(b: Builder, node: Lookup, types: Types, x: str) -> str:
     return b.op("Gather", _constant(b, node.rows, "rows", node.rows.shape), index, axis=0)
 
 
+def _lut_dense(b: Builder, node: LutDense, types: Types, x: str) -> str:
+    """As in integer ONNX, but in floats as far as the number of the row; all factors are powers of two."""
+    (outputs, inputs, size), shape = node.tables.shape, types[0].shape
+    steps, number = np.ldexp(1.0, types[0].format.frac) / node.steps(types[0]), np.float32
+    codes = b.shaped("Floor", shape, b.shaped("Mul", shape, x, steps.astype(number)))
+    above = b.shaped("Floor", shape, b.shaped("Mul", shape, codes, number(1 / size)))
+    address = b.shaped("Sub", shape, codes, b.shaped("Mul", shape, above, number(size)))
+    address = b.shaped("Add", shape, address, (np.arange(inputs) * size).astype(number))
+    address = b.shaped("Cast", shape, address, to=TensorProto.INT64)
+    rows = Tensor(node.tables.codes.transpose(1, 2, 0).reshape(inputs * size, outputs), node.tables.format)
+    terms = b.shaped("Gather", (*shape, outputs), _constant(b, rows, "rows", rows.shape), address, axis=0)
+    return b.op("ReduceSum", terms, np.array([-2]), keepdims=0)
+
+
 def _matmul(b: Builder, node: MatMul, types: Types, left: str, right: str) -> str:
     return b.op("MatMul", left, right)
 
@@ -182,6 +197,7 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     Mul: _mul,
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
@@ -222,6 +238,11 @@ def _table_bound(node: Table, types: Types) -> int:
     return max(abs(node.first), node.entries.shape[0])
 
 
+def _lut_bound(node: LutDense, types: Types) -> int:
+    _, inputs, size = node.tables.shape
+    return max(node.partial_bound(*types), inputs * size)
+
+
 def _matmul_bound(node: MatMul, types: Types) -> int:
     return node.partial_bound(*types)
 
@@ -232,6 +253,7 @@ _BOUNDS: dict[type[Node], Callable[..., int]] = {
     Conv2d: _linear_bound,
     ScaleShift: _scale_bound,
     Table: _table_bound,
+    LutDense: _lut_bound,
     MatMul: _matmul_bound,
     ReduceSum: _sum_bound,
     Requantize: cast_bound,

@@ -23,6 +23,7 @@ from flow.ir.ops import (
     Dense,
     Flatten,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -142,6 +143,16 @@ def _lookup(node: Lookup, types: Types, carrier: Carrier) -> Formula:
     return lambda x: rows[x.astype(np.int64)]
 
 
+def _lut_dense(node: LutDense, types: Types, carrier: Carrier) -> Formula:
+    entries = np.ascontiguousarray(node.tables.codes.transpose(1, 2, 0), dtype=carrier)  # a row for every output
+
+    def formula(x: Codes) -> Codes:
+        places = node.addresses(x.astype(np.int64))
+        return reduce(np.add, (rows[places[..., i]] for i, rows in enumerate(entries)))
+
+    return formula
+
+
 def _matmul(node: MatMul, types: Types, carrier: Carrier) -> Formula:
     results = reused(node.infer(*types).shape, carrier)
 
@@ -242,6 +253,7 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
     Mul: _mul,
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     Reshape: _reshape,
     Concat: _concat,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flow.errors import GraphError
@@ -20,16 +20,18 @@ class Graph:
         name: the design's name.
         nodes: each input of a node is an earlier node.
         outputs: names of the nodes that leave the design.
+        proved: types that are known to be narrower than those inferred, as where several nodes stand for one.
         values: the type of every node, inferred.
 
     Raises:
         GraphError: a name or an output twice, a node without a name, an input that is not an earlier node, no input or
-            output, or a type that does not fit.
+            output, a type that does not fit, or one that is proved to be another than the inferred one.
     """
 
     name: str
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+    proved: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
     values: dict[str, Value] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,7 +47,8 @@ class Graph:
             wanted = max(len(node.inputs), 1) if node.arity is None else node.arity
             if len(node.inputs) != wanted:
                 raise GraphError(f"Node {node.name!r} ({node.op}) takes {wanted} inputs, not {len(node.inputs)}.")
-            values[node.name] = node.infer(*(values[name] for name in node.inputs))
+            found = node.infer(*(values[name] for name in node.inputs))
+            values[node.name] = _narrowed(node, found, self.proved.get(node.name, found))
         absent = [name for name in self.outputs if name not in values]
         if absent or not self.outputs or not any(isinstance(node, Input) for node in self.nodes):
             raise GraphError(f"A graph needs an input and known outputs; got outputs {list(self.outputs)}.")
@@ -86,3 +89,11 @@ class Graph:
     def renamed(self, name: str) -> Graph:
         """The same graph under another design name."""
         return replace(self, name=name)
+
+
+def _narrowed(node: Node, found: Value, known: Value) -> Value:
+    """The known type of a node's value."""
+    same = (known.shape, known.format) == (found.shape, found.format)
+    if not same or known.low < found.low or known.high > found.high:
+        raise GraphError(f"Node {node.name!r} makes {found}, which cannot be proved to be {known}.")
+    return known

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import DataError, SimulationError
+from flow.exporters.lut_rows import with_rows
 from flow.exporters.verilog import METADATA, Order
 from flow.ir import Graph
 
@@ -166,7 +167,8 @@ def read_project(graph: Graph, folder: Path) -> Project:
             "export it with --to verilog first."
         ) from None
     streams = {entry["node"]: _stream(entry) for entry in meta["streams"]}
-    other = [name for name, stream in streams.items() if not _is_of(graph, stream)]
+    parts = with_rows(graph)  # a streaming design shows the parts of its sums of truth tables too
+    other = [name for name, stream in streams.items() if not _is_of(parts, stream)]
     if other or set(graph.outputs) != set(meta["outputs"]):
         raise SimulationError(
             f"Folder {str(folder)!r} holds another design than {graph.name!r} (node {(other or ['outputs'])[0]!r} "

@@ -16,6 +16,7 @@ from flow.ir import (
     Graph,
     Input,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -177,10 +178,29 @@ def _attention() -> list[Node]:
     ]
 
 
+def truth_table_operators() -> Graph:
+    """What came with truth tables: sums of them over rows and over a vector, from other bits of every input."""
+    nodes: list[Node] = [
+        Input(name="input", shape=(2, 3), format=fmt("s5.2")),
+        LutDense(
+            name="sums", inputs=("input",), tables=ramp((2, 3, 8), "s4.3"), shifts=ramp((3,), "u2.0"), origin="fc1"
+        ),
+        Flatten(name="flat", inputs=("sums",)),
+        LutDense(name="more", inputs=("flat",), tables=ramp((3, 4, 2), "u4.-1"), shifts=ramp((4,), "u3.0")),
+    ]  # fmt: skip
+    return Graph("truth tables", tuple(nodes), ("more",))
+
+
+def _truth_tables() -> list[Node]:
+    """The same, reading what the operators before made."""
+    bits = ramp((4,), "u2.0")
+    return [LutDense(name="tables", inputs=("grid.in",), tables=ramp((3, 4, 4), "s4.3"), shifts=bits, origin="fc1")]
+
+
 def every_operator() -> Graph:
-    """All that came before, what moves codes, what moves them apart, and what attention needs."""
+    """All that came before, what moves codes, what moves them apart, what attention needs, and truth tables."""
     before = softmax_operators()
     four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
-    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice", "scores", "mixed")
-    nodes = (*before.nodes, four, *_moves(), *_spatial(), *_attention())
+    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice", "scores", "mixed", "tables")
+    nodes = (*before.nodes, four, *_moves(), *_spatial(), *_attention(), *_truth_tables())
     return Graph("every operator", nodes, (*before.outputs, *ends))

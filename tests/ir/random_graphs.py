@@ -22,6 +22,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -121,6 +122,15 @@ def _lookup(g: Growing) -> Node:
     index = g.add(Requantize(name=g.free(), inputs=(source,), format=form, rounding=rounding))
     rows = g.constant((1 << form.width) + int(g.rng.integers(0, 3)), int(g.rng.integers(1, 4)))
     return Lookup(name=g.free(), inputs=(index,), rows=rows)
+
+
+def _lut_dense(g: Growing) -> Node:
+    """Any bits of the codes as addresses."""
+    source = g.any(most=LONG)
+    value, width = g.values[source], int(g.rng.integers(1, 4))
+    tables = g.constant(int(g.rng.integers(1, 4)), value.shape[-1], 1 << width)
+    shifts = Tensor(g.rng.integers(0, value.format.width, value.shape[-1]), FixedPoint(6, 0, signed=False))
+    return LutDense(name=g.free(), inputs=(source,), tables=tables, shifts=shifts)
 
 
 def _matmul(g: Growing) -> Node:
@@ -253,6 +263,7 @@ DRAWS: dict[type[Node], Callable[[Growing], Node]] = {
     Mul: _broadcast(Mul),
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -21,6 +22,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -128,6 +130,19 @@ def _lookup(node: Lookup, x: Real) -> Real:
     result = np.empty((*x.shape, node.rows.shape[1]), dtype=object)
     for place in np.ndindex(x.shape):
         result[place] = rows[x[place]]
+    return result
+
+
+def _lut_dense(node: LutDense, steps: Real) -> Real:
+    """As a table it reads codes; the address is made of their bits, one by one."""
+    tables, width = _constant(node.tables), node.tables.shape[2].bit_length() - 1
+    result = np.full((*steps.shape[:-1], len(tables)), Fraction(0), dtype=object)
+    for place in np.ndindex(steps.shape):
+        shift = int(node.shifts.codes[place[-1]])
+        bits = [math.floor(steps[place] / 2 ** (shift + bit)) % 2 for bit in range(width)]
+        address = sum(bit << number for number, bit in enumerate(bits))
+        for o, rows in enumerate(tables):
+            result[(*place[:-1], o)] += rows[place[-1]][address]
     return result
 
 
@@ -288,6 +303,7 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     Mul: _mul,
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
@@ -309,7 +325,7 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
 
 def expected(graph: Graph, node: Node, *operands: Real) -> Real:
     """What `node` makes of one sample of its inputs."""
-    if isinstance(node, Table):
+    if isinstance(node, Table | LutDense):
         (x,) = operands
         operands = (x / graph.operands(node)[0].format.step,)
     return REFERENCE[type(node)](node, *operands)

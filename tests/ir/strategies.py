@@ -17,6 +17,7 @@ from flow.ir import (
     Graph,
     Input,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -152,6 +153,21 @@ def lookup(draw: st.DrawFn, most: int = 7) -> Graph:
     form = FixedPoint(draw(st.integers(1, most)), 0, signed=False)
     rows = draw(tensors(((1 << form.width) + draw(st.integers(0, 3)), width)))
     return _graph(Input(name="x", shape=shape, format=form), Lookup(name="y", inputs=("x",), rows=rows))
+
+
+@st.composite
+def lut_dense(draw: st.DrawFn, most: int = 8) -> Graph:
+    """Addresses anywhere in the code, beyond its highest bit too; some tables of zeros, some that vary alike."""
+    shape, outputs = draw(st.sampled_from([(4,), (1,), (3, 2), (2, 1, 3)])), draw(st.integers(1, 4))
+    width, source = draw(st.integers(1, 4)), draw(inputs(shape, most))
+    tables = draw(tensors((outputs, shape[-1], 1 << width)))
+    live = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random((outputs, shape[-1], 1)) < 0.8
+    shifts = draw(st.lists(st.integers(0, source.format.width + 1), min_size=shape[-1], max_size=shape[-1]))
+    node = LutDense(
+        name="y", inputs=("x",), tables=Tensor(tables.codes * live, tables.format),
+        shifts=Tensor(np.array(shifts), FixedPoint(5, 0, signed=False)),
+    )  # fmt: skip
+    return _graph(source, node)
 
 
 _FACTORS = [
@@ -331,6 +347,7 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     Mul: broadcast(Mul),
     Table: table(),
     Lookup: lookup(),
+    LutDense: lut_dense(),
     MatMul: matmul(),
     MaxPool2d: pooling(MaxPool2d),
     AvgPool2d: pooling(AvgPool2d),

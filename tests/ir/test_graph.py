@@ -20,6 +20,7 @@ from flow.ir import (
     Graph,
     Input,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -254,6 +255,16 @@ REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
         replace(X, format=fmt("u4.1")), Lookup, {"rows": ones(16, 2)},
         "the input of format u4.1 holds no integers; cast it to no fractional bits",
     ),
+    (
+        X, LutDense, {"tables": ones(3, 5, 4), "shifts": ones(5)},
+        "tables of shape (3, 5, 4) do not match input (4,); they are [outputs, inputs, 2**w]",
+    ),
+    (X, LutDense, {"tables": ones(3, 4, 6), "shifts": ones(4)}, "a table has 2**w entries for w of 1..8 bits, not 6"),
+    (X, LutDense, {"tables": ones(3, 4, 1), "shifts": ones(4)}, "a table has 2**w entries for w of 1..8 bits, not 1"),
+    (
+        X, LutDense, {"tables": ones(3, 4, 2), "shifts": Tensor([0, 1, -1, 0], fmt("s4.0"))},
+        "shifts are 4 numbers of bits in 0..62, not s4.0[4] of [0, 1, -1, 0]",
+    ),
     (X, ReduceMax, {"axis": 1}, "axis 1 is none of the input's 1 axes (4,)"),
     (IMAGE, ReduceSum, {"axis": -1}, "axis -1 is none of the input's 3 axes (2, 5, 5)"),
     (X, Reshape, {"shape": (2, 3)}, "the 4 codes of (4,) do not fill the shape (2, 3)"),
@@ -348,3 +359,15 @@ def test_a_graph_answers_for_its_nodes():
     assert (len(graph), graph.renamed("other").name, graph.renamed("other").nodes) == (19, "other", graph.nodes)
     assert set(graph["stem"].tensors()) == {"weight"}
     assert {node.op for node in graph} <= set(OPERATORS)
+
+
+def test_a_proved_type_lies_within_the_inferred_one():
+    source, relu = replace(X, format=fmt("s4.0")), Relu(name="y", inputs=("x",))
+    proved = Value((4,), fmt("u3.0"), 2, 5)
+    graph = Graph("g", (source, relu), ("y",), {"y": proved})
+    assert (graph.values["y"], graph) == (proved, Graph("g", (source, relu), ("y",)))
+    for other, text in ((Value((4,), fmt("s4.0"), 0, 7), "s4.0 [0, 7]"), (Value((3,), fmt("u3.0"), 0, 7), None)):
+        shown = f"[4] {text}" if text else "[3] u3.0 [0, 7]"
+        with pytest.raises(GraphError) as caught:
+            Graph("g", (source, relu), ("y",), {"y": other})
+        assert str(caught.value) == f"Node 'y' makes [4] u3.0 [0, 7], which cannot be proved to be {shown}."

@@ -18,6 +18,7 @@ from tests.ir.every_operator import (
     move_operators,
     softmax_operators,
     spatial_operators,
+    truth_table_operators,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -61,6 +62,7 @@ def stored(folder: Path) -> dict[str, bytes]:
         ("v1_spatial", spatial_operators, 5),
         ("v1_moves", move_operators, 7),
         ("v1_attention", attention_operators, 7),
+        ("v1_truth_tables", truth_table_operators, 4),
     ],
 )
 def test_version_1_stays_readable(folder: str, make: Callable[[], Graph], nodes: int):

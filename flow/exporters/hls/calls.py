@@ -24,6 +24,7 @@ from flow.ir import (
     Conv2d,
     Dense,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -115,6 +116,16 @@ def _lookup(node: Lookup, operands: tuple[Value, ...], result: Value, choice: La
     return Call(
         "flow_lookup.h", "lookup", constants=(rows,), sizes={"SIZE": x.size, "ROWS": x.high + 1, "WIDTH": width}
     )
+
+
+def _lut_dense(node: LutDense, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
+    """The tables of one output side by side: what is read at once lies in memories of its own."""
+    outputs, inputs, _ = node.tables.shape
+    tables = Constant("tables", "E", node.tables.codes, node.tables.format, "outputs, inputs, addresses")
+    bits = np.minimum(node.shifts.codes, operands[0].format.width)
+    shifts = Constant("shifts", "N", bits, FixedPoint.holding(0, int(bits.max()), 0), "inputs")
+    sizes = {"ROWS": operands[0].size // inputs, "INPUTS": inputs, "OUTPUTS": outputs, "ADDRESS": node.address}
+    return Call("flow_lut_dense.h", "lut_dense", constants=(tables, shifts), sizes=sizes)
 
 
 def _matmul(node: MatMul, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
@@ -215,6 +226,7 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     Mul: _pair("flow_mul.h", "mul"),
     Table: _table,
     Lookup: _lookup,
+    LutDense: _lut_dense,
     MatMul: _matmul,
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,

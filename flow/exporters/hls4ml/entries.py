@@ -8,7 +8,7 @@ from typing import Any
 from flow.exporters.hls.types import fixed_type
 from flow.ir import Graph, Node, Value
 
-__all__ = ["Layer", "Nodes", "Plan", "is_image", "layer_shape", "part_name", "value_type"]
+__all__ = ["Layer", "Nodes", "Plan", "is_image", "layer_shape", "value_type"]
 
 Nodes = list[Node]
 
@@ -81,8 +81,3 @@ def is_image(value: Value) -> bool:
 def layer_shape(value: Value) -> list[int]:
     """The value's shape as hls4ml has it."""
     return [*value.shape[1:], value.shape[0]] if is_image(value) else list(value.shape)
-
-
-def part_name(node: Node, part: str) -> str:
-    """The name of a new node that serves `node`."""
-    return f"{node.name}#{part}"

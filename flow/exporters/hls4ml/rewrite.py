@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.exporters.hls4ml import rewrite_moves
-from flow.exporters.hls4ml.entries import Nodes, part_name
+from flow.exporters.hls4ml.entries import Nodes
 from flow.exporters.hls4ml.rewrite_spatial import pad, upsample
+from flow.exporters.lut_rows import lut_rows
+from flow.exporters.names import part_name
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import (
     Add,
@@ -25,6 +27,7 @@ from flow.ir import (
     Flatten,
     Graph,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -269,6 +272,7 @@ REWRITES: dict[type[Node], Callable[..., Nodes]] = {
     Mul: _broadcast,
     MatMul: _matmul,
     Lookup: _lookup,
+    LutDense: lut_rows,
     Concat: rewrite_moves.concat,
     Slice: rewrite_moves.slice_axes,
     Transpose: rewrite_moves.transpose,
@@ -301,5 +305,8 @@ def rewrite(graph: Graph) -> Graph:
         graph: one that `flow.exporters.hls4ml.exact` has no reason against.
     """
     values: dict[str, Value] = {}
-    nodes = tuple(part for node in graph for part in _expand(node, values))
-    return Graph(graph.name, nodes, graph.outputs)
+    nodes: list[Node] = []
+    for node in graph:
+        nodes += _expand(node, values)
+        values[node.name] = graph.values[node.name]
+    return Graph(graph.name, tuple(nodes), graph.outputs, {node.name: graph.values[node.name] for node in graph})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from flow.exporters.hls4ml.entries import Nodes, part_name
+from flow.exporters.hls4ml.entries import Nodes
+from flow.exporters.names import part_name
 from flow.ir import Concat, Node, Reshape, Slice, Transpose, Value
 from flow.ir.ops import keeps_order
 

@@ -60,4 +60,4 @@ def alive(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if node.name in needed:
             needed.update(node.inputs)
-    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs)
+    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs, graph.proved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from flow.exporters.lut_rows import with_rows
 from flow.exporters.names import identifier, identifiers
 from flow.exporters.verilog.check import check_graph
 from flow.exporters.verilog.files import alive
@@ -255,11 +256,11 @@ def draft_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     Raises:
         ExportError: an operator without streaming RTL, or a folding that does not fit.
     """
-    kept = alive(graph)
+    kept = alive(with_rows(graph))
     check_graph(kept)
     layout = layout_of(kept)
     chosen = choose_folding(kept) if folding is None else {n: Folding(*pair) for n, pair in folding.items()}
-    lanes, names = stream_lanes(kept, chosen, layout), identifiers(graph)
+    lanes, names = stream_lanes(kept, chosen, layout), identifiers(kept)
     readers: dict[str, list[str]] = {name: [OUTSIDE] if name in graph.outputs else [] for name in lanes}
     for node in kept:
         for name in node.inputs:

@@ -1,14 +1,15 @@
 """The operators: one frozen dataclass each. Attributes are data; `infer` is the type rule and gives exact ranges.
 
-Every operator is exact: results are as wide as they need, and only those of `casts` ever lose a bit, and `Table` and
-`Lookup`, whose entries are what their maker rounded. In the formulas `F` is the number of fractional bits of a value
-and all letters stand for integer codes.
+Every operator is exact: results are as wide as they need, and only those of `casts` ever lose a bit, and `Table`,
+`Lookup` and `LutDense`, whose entries are what their maker rounded. In the formulas `F` is the number of fractional
+bits of a value and all letters stand for integer codes.
 """
 
 from flow.ir.ops.casts import Requantize, RequantizeEach, RequantizeMinifloat
 from flow.ir.ops.elementwise import Add, Mul, Relu, Sub, Table
 from flow.ir.ops.linear import Conv2d, Dense, Linear, ScaleShift
 from flow.ir.ops.lookup import Lookup
+from flow.ir.ops.lut_dense import LutDense
 from flow.ir.ops.matmul import MatMul
 from flow.ir.ops.node import Input, Node
 from flow.ir.ops.reductions import ArgMax, ReduceMax, ReduceSum
@@ -28,6 +29,7 @@ __all__ = [
     "Input",
     "Linear",
     "Lookup",
+    "LutDense",
     "MatMul",
     "MaxPool2d",
     "Mul",
@@ -54,8 +56,8 @@ __all__ = [
 OPERATORS: dict[str, type[Node]] = {
     cls.op: cls
     for cls in (
-        Input, Dense, Conv2d, ScaleShift, Relu, Table, Lookup, Add, Sub, Mul, MatMul, MaxPool2d, AvgPool2d, ReduceMax,
-        ReduceSum, Flatten, Reshape, Concat, Slice, Transpose, Pad, Upsample, Requantize, RequantizeEach,
+        Input, Dense, Conv2d, ScaleShift, Relu, Table, Lookup, LutDense, Add, Sub, Mul, MatMul, MaxPool2d, AvgPool2d,
+        ReduceMax, ReduceSum, Flatten, Reshape, Concat, Slice, Transpose, Pad, Upsample, Requantize, RequantizeEach,
         RequantizeMinifloat, ArgMax,
     )
 }  # fmt: skip

@@ -12,10 +12,10 @@ from flow.ir.ops.node import Node, Pair
 from flow.ir.ops.windows import pooled_shape, window_fault
 from flow.ir.value import Tensor, Value
 
-__all__ = ["Conv2d", "Dense", "Linear", "ScaleShift"]
+__all__ = ["Conv2d", "Dense", "Linear", "ScaleShift", "row_sums"]
 
 
-def _row_sums(codes: NDArray[np.int64]) -> list[int]:
+def row_sums(codes: NDArray[np.int64]) -> list[int]:
     """Sums of the rows of int64[O, K], of any width: both halves of a code apart, since int64 would wrap."""
     halves = zip((codes >> 32).sum(axis=1).tolist(), (codes & 0xFFFFFFFF).sum(axis=1).tolist(), strict=True)
     return [(high << 32) + low for high, low in halves]
@@ -24,7 +24,7 @@ def _row_sums(codes: NDArray[np.int64]) -> list[int]:
 def _dot_range(weight: NDArray[np.int64], x: Value, padded: bool) -> tuple[list[int], list[int]]:
     """Exact lowest and highest sum per output row of `weight` (int64[O, K]) over inputs anywhere in their range."""
     low, high = (min(x.low, 0), max(x.high, 0)) if padded else (x.low, x.high)
-    positive, negative = _row_sums(np.maximum(weight, 0)), _row_sums(np.minimum(weight, 0))
+    positive, negative = row_sums(np.maximum(weight, 0)), row_sums(np.minimum(weight, 0))
     lows = [p * low + n * high for p, n in zip(positive, negative, strict=True)]
     highs = [p * high + n * low for p, n in zip(positive, negative, strict=True)]
     return lows, highs
@@ -71,7 +71,7 @@ class Linear(Node):
     def partial_bound(self, *inputs: Value) -> int:
         """A magnitude that no partial sum exceeds, in whatever order the terms are added, bias included."""
         (x,) = inputs
-        rows = _row_sums(np.abs(self.weight.codes.reshape(self.weight.shape[0], -1)))
+        rows = row_sums(np.abs(self.weight.codes.reshape(self.weight.shape[0], -1)))
         lift = self.product_shift(x)
         return max((row * x.magnitude << lift) + abs(bias) for row, bias in zip(rows, self._biases(x), strict=True))
 

@@ -124,6 +124,11 @@ def _chosen(word: Word, op: Op, names: Sequence[str]) -> str:
     return f"{names[0]} ? {width}'({names[1]}) : {width}'({names[2]})"
 
 
+def _bits(word: Word, op: Op, names: Sequence[str]) -> str:
+    picked = [f"{name}[{place}]" for name, place in zip(names, op.numbers, strict=True)]
+    return f"{{{', '.join(reversed(picked))}}}"
+
+
 _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
     "input": lambda word, op, names: f"data_i[{op.numbers[0]}+:{_width(word)}]",
     "lift": lambda word, op, names: f"{{{_width(op.reads[0])}'({names[0]}), {op.numbers[0]}'b0}}",
@@ -140,6 +145,7 @@ _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
     "wrapped": lambda word, op, names: f"{op.numbers[0]}'({names[0]})",
     "larger": _larger,
     "above": _above,
+    "bits": _bits,
     "chosen": _chosen,
 }
 

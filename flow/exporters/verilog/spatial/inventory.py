@@ -17,7 +17,7 @@ __all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "Registers", "inventory", "
 ADDERS = ("sum", "minus", "plus", "less")
 CASTS = ("saturated", "wrapped", "relu", "cell", "minifloat")
 COMPARISONS = ("larger", "above")
-_WIRES = ("input", "constant", "lift", "floor", "raised", "inverted")
+_WIRES = ("input", "constant", "lift", "floor", "raised", "inverted", "bits")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flow.errors import ExportError
 from flow.exporters.verilog.spatial.adder_graph import Ref, Sum, solve
+from flow.exporters.verilog.spatial.truth_tables import lut_dense
 from flow.exporters.verilog.spatial.words import Unit, Word
 from flow.formats import FixedPoint, FloatRounding, Overflow, Rounding
 from flow.ir import (
@@ -21,6 +22,7 @@ from flow.ir import (
     Conv2d,
     Dense,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -354,6 +356,7 @@ OPERATORS: dict[type[Node], Callable[..., Words]] = {
     Sub: _sub,
     Table: _table,
     Lookup: _lookup,
+    LutDense: lut_dense,
     MatMul: _matmul,
     Mul: _mul,
     ReduceMax: _reduce_max,

@@ -230,6 +230,11 @@ class Unit:
         reached = tuple(int(e) for e in entries[x.low - first : x.high - first + 1])
         return self._make(Op("entry", (x,), reached), min(reached), max(reached), 1)
 
+    def bits(self, picked: Sequence[tuple[Word, int]]) -> Word:
+        """A word without a sign made of single bits of others, the lowest first; none of them is the number 0."""
+        reads, places = tuple(word for word, _ in picked), tuple(place for _, place in picked)
+        return self._make(Op("bits", reads, places), 0, (1 << len(picked)) - 1, 0) if picked else self.constant(0)
+
     def reachable(self, outputs: Sequence[Word]) -> list[Word]:
         """The words that the outputs depend on, in the order of computation."""
         needed = {word.index for word in outputs}
