@@ -4,13 +4,14 @@ BIN := .venv/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help peers setup demo test test-all lint wheel clean
+.PHONY: help peers setup demo test test-all lint icarus wheel clean
 
 help:
 	@echo "make demo      train two nets on real digits, export, simulate on every rung, estimate, report"
 	@echo "make test      all tests but the long campaigns"
 	@echo "make test-all  the long campaigns too"
 	@echo "make lint      ruff and mypy"
+	@echo "make icarus    Icarus Verilog reads every cell and whole designs (Debian: apt-get install iverilog)"
 	@echo "make peers     the frameworks that benchmarks compare with, into .venv-peers"
 	@echo "make wheel     build the wheel into dist/"
 	@echo "make clean     remove .venv, build and dist"
@@ -37,6 +38,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+icarus: setup
+	$(BIN)/python -m tests.rtl.icarus
 
 peers: .venv-peers/.ready
 

@@ -52,6 +52,11 @@ module flow_axi_control #(
   logic [31:0] count_q, cycles_q, data;
   logic known;
 
+  // The register of an access. Named, because in a process Icarus 11 watches all of a sliced bus.
+  logic [2:0] written, wanted;
+  assign written = s_axil_awaddr_i[4:2];
+  assign wanted = s_axil_araddr_i[4:2];
+
   // Address and data of a write are taken together.
   assign write = s_axil_awvalid_i & s_axil_wvalid_i & (~s_axil_bvalid_o | s_axil_bready_i);
   assign s_axil_awready_o = write;
@@ -62,7 +67,7 @@ module flow_axi_control #(
   always_comb begin
     data = '0;
     known = 1'b1;
-    case (s_axil_araddr_i[4:2])
+    case (wanted)
       CONTROL: data = '0;
       STATUS: data[1:0] = {error_q, busy_i};
       COUNT: data = count_q;
@@ -84,7 +89,7 @@ module flow_axi_control #(
     end else begin
       if (write) begin
         s_axil_bvalid_o <= 1'b1;
-        s_axil_bresp_o <= (s_axil_awaddr_i[4:2] <= VERSION) ? OKAY : SLVERR;
+        s_axil_bresp_o <= (written <= VERSION) ? OKAY : SLVERR;
       end else if (s_axil_bready_i) begin
         s_axil_bvalid_o <= 1'b0;
       end
@@ -95,8 +100,8 @@ module flow_axi_control #(
       end else if (s_axil_rready_i) begin
         s_axil_rvalid_o <= 1'b0;
       end
-      start_o <= write && s_axil_awaddr_i[4:2] == CONTROL && s_axil_wstrb_i[0] && s_axil_wdata_i[0];
-      clear <= write && s_axil_awaddr_i[4:2] == CONTROL && s_axil_wstrb_i[0] && s_axil_wdata_i[1];
+      start_o <= write && written == CONTROL && s_axil_wstrb_i[0] && s_axil_wdata_i[0];
+      clear <= write && written == CONTROL && s_axil_wstrb_i[0] && s_axil_wdata_i[1];
     end
   end
 

@@ -22,22 +22,26 @@ module flow_compressor #(
     output logic [   OutWidth-1:0] y_o
 );
 
-  // Words behind a level of counters that has `count` in front.
-  function automatic int behind(input int count);
-    behind = (count / 6) * 3;
-    if ((count % 6) >= 3) behind = behind + 2 + (count % 6) % 3;
-    else behind = behind + count % 6;
+  localparam int MAX_LEVELS = 32;  // a level halves the words
+
+  // Words in front of every level: six become three, three of the rest two. One function that calls
+  // no other, because Icarus 11 evaluates no call inside a constant function.
+  function automatic logic [32*MAX_LEVELS-1:0] counts();
+    int count, rest;
+    count = Terms;
+    for (int level = 0; level < MAX_LEVELS; level++) begin
+      counts[32*level+:32] = count;
+      rest = count % 6;
+      count = (count / 6) * 3 + ((rest >= 3) ? rest - 1 : rest);
+    end
   endfunction
 
-  // Words in front of a level.
-  function automatic int words(input int level);
-    words = Terms;
-    for (int i = 0; i < level; i++) words = behind(words);
-  endfunction
+  localparam logic [32*MAX_LEVELS-1:0] COUNTS = counts();
 
+  // Levels until two words are left.
   function automatic int depth();
     depth = 0;
-    while (words(depth) > 2) depth = depth + 1;
+    while (COUNTS[32*depth+:32] > 2) depth = depth + 1;
   endfunction
 
   // Bit `place` of the number of ones among six bits.
@@ -56,7 +60,7 @@ module flow_compressor #(
   localparam logic [63:0] ONES_2 = ones(2);
 
   for (genvar l = 0; l <= Levels; l++) begin : gen_level
-    localparam int Words = words(l);
+    localparam int Words = int'(COUNTS[32*l+:32]);
     logic [Words*OutWidth-1:0] word;
 
     if (l == 0) begin : gen_terms
@@ -68,7 +72,7 @@ module flow_compressor #(
         end
       end
     end else begin : gen_counters
-      localparam int Before = words(l - 1);
+      localparam int Before = int'(COUNTS[32*(l-1)+:32]);
       localparam int Sixes = Before / 6;
       localparam int Threes = (Before % 6) / 3;
       localparam int Rest = Before - 6 * Sixes - 3 * Threes;

@@ -114,7 +114,7 @@ module flow_dense #(
 
   if (Packed > 1) begin : gen_packed
     // The last group has the lanes that are left.
-    for (genvar p = 0; p < Pe; p += Packed) begin : gen_groups
+    for (genvar p = 0; p < Pe; p = p + Packed) begin : gen_groups
       localparam int Lanes = (Pe - p < Packed) ? Pe - p : Packed;
       if (Lanes > 1) begin : gen_lanes
         flow_dot_packed #(
