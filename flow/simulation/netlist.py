@@ -68,6 +68,7 @@ def simulate_netlist(
         "top.sv": top_text([design]),
     }
     hexadecimal = "".join(f"{beat:x}\n" for beat in beats)
-    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed, plusargs=plusargs(Pauses.SOME, seed))
+    given = plusargs(Pauses.SOME, seed)
+    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed, in_parts=True, plusargs=given)
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_netlist_") as folder:
         return read_streams(design, run_program(job, Path(folder)), len(codes), inner=False).codes

