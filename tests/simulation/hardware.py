@@ -3,8 +3,9 @@
     python -m tests.simulation.hardware --kept hardware.jsonl                    # goes on where it stopped
     python -m tests.simulation.hardware --nets digits_mlp --ways cocotb netlist --architectures spatial
 
-`cocotb` drives as many samples as take it about ten seconds with random pauses, `program` all of them, with random
-pauses and without any, `netlist` the first sixteen. Exit status 1 on any mismatch, and on any cycle not predicted.
+`cocotb` drives as many samples as take it half a minute with random pauses, through layers folded less than by default;
+`program` all of them, with random pauses and without any; `netlist` the first sixteen. Exit status 1 on any mismatch,
+and on any cycle not predicted.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from flow.exporters.verilog import export_architecture
+from flow.exporters.verilog import alive, choose_folding, export_architecture, folding_range
 from flow.exporters.writer import write_tree
-from flow.ir import trace
+from flow.ir import Graph, trace
 from flow.simulation.compare import compare
 from flow.simulation.netlist import simulate_netlist
 from flow.simulation.rtl import run_streams
@@ -34,7 +36,8 @@ from flow.studies.rows import machine
 from tests.full_nets import FULL, full_design
 from tests.nets import Design
 
-COCOTB_CYCLES = 40_000  # about ten seconds with a monitor on every stream
+COCOTB_CYCLES = 250_000  # half a minute with a monitor on every stream
+COCOTB_INTERVAL = 512  # cycles a sample, where a design can be that fast
 COCOTB_SAMPLES = 600
 NETLIST_SAMPLES = 16
 # Samples of a net; of the others, as many as the digits have.
@@ -135,10 +138,19 @@ def computed() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
+def options_of(graph: Graph, architecture: str, way: str) -> dict[str, Any]:
+    """Of the exporter: cocotb gets designs that take few cycles a sample, so that it drives many."""
+    if architecture == "spatial" or way != "cocotb":
+        return {}
+    target = max(COCOTB_INTERVAL, folding_range(alive(graph))[0])
+    return {"folding": {name: (fold.pe, fold.simd) for name, fold in choose_folding(alive(graph), target).items()}}
+
+
 def ran(name: str, made: Design, architecture: str, way: str) -> Ran:
     """Export a net and run it one way."""
+    options = options_of(made.graph, architecture, way)
     with tempfile.TemporaryDirectory(prefix="flow_") as folder:
-        write_tree(Path(folder) / "rtl", export_architecture(made.graph, architecture))
+        write_tree(Path(folder) / "rtl", export_architecture(made.graph, architecture, **options))
         bench, start = Bench(made, Path(folder)), computed()
         project = bench.project
         vectors, codes, mismatches, cycles = WAYS[way](bench)
