@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import torch
 from common import Row, arguments, publish
 from emulated import MLPS
 from emulation import HERE, ONE_THREAD, PEERS, constants, kif, layers
+from star import star
+from synthesised import Design, Figures, measured
 
 import flow
 from flow.datasets import load
@@ -27,13 +30,18 @@ from flow.errors import FlowError
 from flow.exporters.verilog.spatial import export_spatial
 from flow.exporters.writer import write_file
 from flow.ir import Dense, Graph
-from flow.synthesis import Area, Family, synthesise
+from flow.synthesis import Family
 from flow.tools import run
 from flow.training import NETS, accuracy, fit
 
-FLOWS = {"flow": 0, "flow, a register every 4 additions": 4}
-RIVALS = ("da4ml", "alkaid")
 TIMEOUT = 3600.0
+UNITS: dict[str, Callable[[Figures], float]] = {
+    "LUT": lambda figures: figures.area.lut,
+    "FF": lambda figures: figures.area.ff,
+    "carry": lambda figures: figures.area.carry,
+    "DSP": lambda figures: figures.area.dsp,
+    "s of Yosys, CPU": lambda figures: figures.seconds,
+}
 # Weights of the trained layer; the first are what the others are compared with.
 KINDS: dict[str, dict[str, Any]] = {
     "6 bits": {"weights": "s6"},
@@ -44,15 +52,18 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def own(graph: Graph, depth: int, family: Family) -> Area:
+def own(graph: Graph, depth: int) -> Design:
     """flow's design, ports and registers included."""
     files = export_spatial(graph, depth)
-    sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
-    return synthesise(sources, f"{graph.name}_top", family).area
+    return Design({name: str(text) for name, text in files.items() if name.endswith(".sv")}, f"{graph.name}_top")
 
 
-def rival(library: str, graph: Graph, family: Family) -> Area:
-    """A peer's Verilog of the same integers."""
+def rival(library: str, graph: Graph) -> Design:
+    """A peer's Verilog of the same integers.
+
+    Raises:
+        FlowError: the peer is not there, or does not make it.
+    """
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
         folder = Path(name)
         np.savez(folder / "mlp.npz", **constants(graph))
@@ -61,25 +72,37 @@ def rival(library: str, graph: Graph, family: Family) -> Area:
         top = json.loads(run(command, env={**os.environ, **ONE_THREAD}, timeout=TIMEOUT).splitlines()[-1])
         sources = {path.name: path.read_text() for path in sorted((folder / library / "src").rglob("*.v"))}
     sources.pop(f"{top}_wrapper.v", None)
-    return synthesise(sources, top, family).area
+    return Design(sources, top)
 
 
-def rows(case: str, graph: Graph, family: Family, peers: bool) -> list[Row]:
-    found: dict[str, Area] = {who: own(graph, depth, family) for who, depth in FLOWS.items()}
-    missing: dict[str, str] = {}
-    for library in RIVALS if peers else ():
+# Who, how its design is made, and whether Yosys flattens it.
+CONTENDERS: dict[str, tuple[Callable[[Graph], Design], bool]] = {
+    "flow": (partial(own, depth=0), True),
+    "flow, hierarchical": (partial(own, depth=0), False),
+    "da4ml": (partial(rival, "da4ml"), True),
+    "alkaid": (partial(rival, "alkaid"), True),
+    "flow, a register every 4 additions": (partial(own, depth=4), True),
+    "naive *": (star, True),
+}
+
+
+def rows(case: str, graph: Graph, family: Family, whom: Sequence[str], kept: Path | None) -> list[Row]:
+    case, found, missing = f"{case}, {family.value}", dict[str, Figures](), list[Row]()
+    for who in whom:
+        make, flatten = CONTENDERS[who]
         try:
-            found[library] = rival(library, graph, family)
+            found[who] = measured(make(graph), family, flatten, kept)
         except FlowError as error:
-            missing[library] = str(error).splitlines()[-1]
-    least = found["flow"].lut
-    made = [Row(f"{case}, {family.value}", who, area.lut, "LUT", area.lut / least) for who, area in found.items()]
-    made += [
-        Row(f"{case}, {family.value}", who, value, unit)
-        for who, area in found.items()
-        for unit, value in (("FF", area.ff), ("carry", area.carry), ("DSP", area.dsp))
-    ]
-    return made + [Row(case, f"{who}: {why}", float("nan"), "missing") for who, why in missing.items()]
+            missing.append(Row(case, f"{who}: {str(error).splitlines()[-1]}", float("nan"), "missing"))
+            continue
+        print(f"{case}, {who}: {found[who]}", flush=True)
+    base = found.get("flow")
+    made = missing
+    for unit, value in UNITS.items():
+        values = {who: value(figures) for who, figures in found.items()}
+        least = value(base) if base else 0
+        made += [Row(case, who, each, unit, each / least if least else None) for who, each in values.items()]
+    return made
 
 
 def first_layer(graph: Graph) -> Graph:
@@ -100,11 +123,11 @@ def trained() -> Iterator[tuple[str, float, Graph]]:
         yield kind, 100 * accuracy(qmodel, data.test), flow.lower(qmodel, example)
 
 
-def trained_rows(family: Family) -> list[Row]:
+def trained_rows(family: Family, kept: Path | None) -> list[Row]:
     """The first layer of each, the cast behind it and the ports included."""
     case, found, least = f"digits_mlp fc1, {family.value}", list[Row](), 0
     for kind, share, graph in trained():
-        area = own(first_layer(graph), 0, family)
+        area = measured(own(first_layer(graph), 0), family, True, kept).area
         least = least or area.lut
         found += [Row(case, kind, area.lut, "LUT", area.lut / least), Row(case, kind, area.dsp, "DSP")]
         found.append(Row(case, kind, share, "% of the test images"))
@@ -113,15 +136,16 @@ def trained_rows(family: Family) -> list[Row]:
 
 def main() -> None:
     parser = arguments(__doc__ or "")
-    parser.add_argument("--cases", nargs="*", default=["jets, half the weights 0"], choices=list(MLPS))
+    parser.add_argument("--cases", nargs="*", default=["jets, half the weights 0", "jets"], choices=list(MLPS))
     parser.add_argument("--family", default="xc7", choices=[family.value for family in Family])
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--whom", nargs="*", default=list(CONTENDERS), choices=list(CONTENDERS))
+    parser.add_argument("--kept", type=Path, metavar="FOLDER", help="figures by what was synthesised; a run resumes")
     parser.add_argument("--trained", action="store_true", help="the trained layer too")
     given = parser.parse_args()
-    peers = not given.no_peers and PEERS.exists()
-    found = [row for case in given.cases for row in rows(case, MLPS[case](), Family(given.family), peers)]
+    family, kept = Family(given.family), given.kept
+    found = [row for case in given.cases for row in rows(case, MLPS[case](), family, given.whom, kept)]
     if given.trained:
-        found += trained_rows(Family(given.family))
+        found += trained_rows(family, kept)
     publish("Area as shifts and additions", found, ["alkaid", "pyosys", "qfx-flow"], given.json)
 
 

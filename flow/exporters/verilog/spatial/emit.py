@@ -45,10 +45,20 @@ def _joined(word: Word, high: str, low: str, copied: int) -> str:
 
 
 def _sum(word: Word, op: Op, names: Sequence[str]) -> str:
-    (a, b), (shift_a, shift_b) = names, op.numbers
-    if shift_a > shift_b:
-        (a, b), (shift_a, shift_b) = (b, a), (shift_b, shift_a)
-    return _carried(_width(word), a, b, shift_b, "+")
+    """The places below the higher shift are those of the other summand.
+
+    The lowest place of the rest is written out, which costs nothing, as it is the LUT that the carry chain has there
+    anyway. A sum that reads another one as it stands becomes a tree of compressors in Yosys, two LUTs a place instead
+    of one.
+    """
+    (a, b), (shift_a, shift), below = names, op.numbers, op.reads[0]
+    if shift_a > shift:
+        (a, b), shift, below = (b, a), shift_a, op.reads[1]
+    upper = _width(word) - shift
+    if upper < 2 or _width(below) <= shift:
+        return _carried(_width(word), a, b, shift, "+")
+    rest = f"{upper - 1}'(({upper}'({a} >>> {shift}) + {upper}'({b})) >> 1), {a}[{shift}] ^ {b}[0]"
+    return f"{{{rest}, {shift}'({a})}}" if shift else f"{{{rest}}}"
 
 
 def _minus(word: Word, op: Op, names: Sequence[str]) -> str:

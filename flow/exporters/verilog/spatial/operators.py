@@ -104,12 +104,17 @@ def _joined(unit: Unit, a: _Signless, b: _Signless, s: Sum, within: tuple[int, i
 
 
 def _cheaper(unit: Unit, words: Sequence[Word], shifts: tuple[int, int]) -> int:
-    """Which of two words to invert: the sum shall be short, and what is copied below a shift not be inverted."""
+    """Which of two words to invert.
 
-    def price(place: int) -> tuple[int, int]:
+    The one whose highest place is lower feeds the carries, where its inversion takes an inverter. Then the sum shall
+    be short, and what is copied below a shift not be inverted.
+    """
+    tops = [(word.form.width + shift, shift, i) for i, (word, shift) in enumerate(zip(words, shifts, strict=True))]
+
+    def price(place: int) -> tuple[bool, int, int]:
         held = [unit.inverted(word) if i == place else word for i, word in enumerate(words)]
         highest = sum(word.high << shift for word, shift in zip(held, shifts, strict=True))
-        return highest.bit_length(), -shifts[place]
+        return min(tops)[2] == place, highest.bit_length(), -shifts[place]
 
     return min((1, 0), key=price)
 
