@@ -14,7 +14,8 @@ __all__ = ["SPATIAL_FORMS", "spatial_counted"]
 def _spatial(p: Mapping[str, int], family: Family) -> dict[str, float]:
     """LUTs by kind of operation."""
     return {
-        "adders": p["Adders"], "casts": p["Casts"], "overflow": p["Cut"] / 5, "rectifiers": p["Rectified"],
+        "adders": p["Adders"], "lookups": p.get("LookedUp", 0),
+        "casts": p["Casts"], "overflow": p["Cut"] / 5, "rectifiers": p["Rectified"],
         "comparators": p["Compared"], "choices": p["Chosen"], "ports": p["Ports"], "control": p["Control"],
     }  # fmt: skip
 

@@ -10,7 +10,8 @@ from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, 
 __all__ = ["KEYS", "input_shares", "operation_features", "spatial_features"]
 
 Features = dict[str, int]
-_OPERATIONS = ("Adders", "Casts", "Cut", "Rectified", "Compared", "Chosen", "Entries", "Cells")
+_ONE_LUT = 64  # entries that a LUT holds for each bit of theirs
+_OPERATIONS = ("Adders", "LookedUp", "Casts", "Cut", "Rectified", "Compared", "Chosen", "Entries", "Cells")
 KEYS = (*_OPERATIONS, "Ports", "Waits", "Control")
 
 
@@ -40,7 +41,9 @@ def input_shares(plan: Spatial) -> dict[str, float]:
 
 def _sizes(item: Item) -> Features:
     if item.kind in ADDERS:
-        return {"Adders": item.carries}
+        return {"Adders": item.shared}
+    if item.kind == "looked_up":
+        return {"LookedUp": item.shared}
     if item.kind == "saturated":
         return {"Casts": item.bits, "Cut": max(item.reads[0] - item.bits, 0)}
     if item.kind == "relu":
@@ -49,6 +52,8 @@ def _sizes(item: Item) -> Features:
         return {"Compared": item.carries, "Chosen": item.bits if item.kind == "larger" else 0}
     if item.kind == "chosen":
         return {"Chosen": item.bits}
+    if item.kind == "entry" and len(item.numbers) <= _ONE_LUT:
+        return {"LookedUp": item.bits}
     if item.kind == "entry":
         return {"Entries": item.bits * len(item.numbers)}
     if item.kind in ("cell", "minifloat"):

@@ -28,6 +28,7 @@ MEANING: dict[str, Callable[..., Codes]] = {
     "less": lambda op, word, x: op.numbers[0] - x,
     "sum": lambda op, word, a, b: (a << op.numbers[0]) + (b << op.numbers[1]),
     "minus": lambda op, word, a, b: (a << op.numbers[0]) - (b << op.numbers[1]),
+    "looked_up": lambda op, word, x, at: x + (np.array(op.numbers[1:])[at] << op.numbers[0]),
     "raised": lambda op, word, x: x + (1 << (op.reads[0].form.width - 1)),
     "inverted": lambda op, word, x: (1 << op.reads[0].form.width) - 1 - x,
     "relu": lambda op, word, x: np.maximum(x, 0),

@@ -47,8 +47,9 @@ def test_every_operation_of_the_text_is_listed(graph: Graph):
 
     assert len(re.findall(r"^  flow_requantize ", text, re.M)) == count("cell")
     assert len(re.findall(r"^  flow_mul_array ", text, re.M)) == count("times")
-    assert len(re.findall(r"_entries = ", text)) == count("entry")
-    assert len(re.findall(r"^  assign w\d+ = .* [+-] ", text, re.M)) == count(*ADDERS)
+    assert len(re.findall(r" w\d+_at;", text)) == count("entry")
+    assert len(re.findall(r" w\d+_entry;", text)) == count("looked_up")
+    assert len(re.findall(r"^  assign w\d+ = .* [+-] ", text, re.M)) == count(*ADDERS, "looked_up")
 
 
 def instances(found: list[Item]) -> int:
@@ -73,14 +74,3 @@ def test_registers_are_those_of_the_netlist(depth: int, least: float):
     area = synthesise(sources, f"{graph.name}_top", Family.XC7).area
     assert held.waits == {}
     assert least * held.total <= area.ff - flags <= held.total
-
-
-def test_a_sum_of_many_takes_a_lut_for_each_place_of_its_additions():
-    """Left to itself Yosys makes compressors of it, a third larger."""
-    weight = Tensor(np.array([[3, 5, 9, 7, 11, 13, 6, 1]]), fmt("s5.0"))
-    source = Input(name="x", shape=(8,), format=fmt("u4.0"))
-    graph = Graph("chain", (source, Dense(name="y", inputs=("x",), weight=weight)), ("y",))
-    plan = plan_spatial(graph, 0)
-    block = {name: str(text) for name, text in export_spatial(graph, 0).items() if "_block_" in name}
-    area = synthesise(block, f"{plan.design}_block_y", Family.XC7).area
-    assert 0 < area.lut < 1.1 * sum(item.shared for item in inventory(plan))

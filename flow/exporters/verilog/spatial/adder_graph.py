@@ -94,9 +94,28 @@ class AdderGraph:
 
     def cost(self, inputs: Sequence[Range]) -> int:
         """Full adders without signs: of each sum, the places where both summands have a bit, which depends on spans."""
+        return sum(self._costs(inputs))
+
+    def shares(self, inputs: Sequence[Range]) -> list[float]:
+        """The cost by output; those that read a sum bear the same part of it."""
+        readers = [0] * (self.inputs + len(self.sums))  # a bit for each output
+        for output, ref in enumerate(self.outputs):
+            if ref is not None:
+                readers[ref.index] |= 1 << output
+        for place in range(len(self.sums) - 1, -1, -1):
+            s, mask = self.sums[place], readers[self.inputs + place]
+            readers[s.a] |= mask
+            readers[s.b] |= mask
+        found = [0.0] * len(self.outputs)
+        for mask, cost in zip(readers[self.inputs :], self._costs(inputs), strict=True):
+            for output in (o for o in range(len(found)) if mask >> o & 1):
+                found[output] += cost / mask.bit_count()
+        return found
+
+    def _costs(self, inputs: Sequence[Range]) -> list[int]:
         bits = [(high - low).bit_length() for low, high in self.ranges(inputs)]
         pairs = (((bits[s.a], s.shift_a), (bits[s.b], s.shift_b)) for s in self.sums)
-        return sum(max(min(m + i, n + j) - max(i, j), 0) for (m, i), (n, j) in pairs)
+        return [max(min(m + i, n + j) - max(i, j), 0) for (m, i), (n, j) in pairs]
 
 
 def _scaled(rows: list[list[int]], ref: Ref | None, count: int) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from flow.exporters.verilog.spatial.emit import Emitted, emit
 from flow.exporters.verilog.spatial.moves import MOVES, Move, make_move
 from flow.exporters.verilog.spatial.operators import OPERATORS
-from flow.exporters.verilog.spatial.words import Unit, Word
+from flow.exporters.verilog.spatial.words import Choice, Unit, Word
 from flow.ir import (
     Conv2d,
     Dense,
@@ -65,6 +67,11 @@ class Block:
     def name(self) -> str:
         """Its result."""
         return self.nodes[-1].name
+
+    @property
+    def choice(self) -> Choice | None:
+        """The forms of all its products with constants; None where it has none."""
+        return reduce(add, self.unit.choices) if self.unit.choices else None
 
 
 def _chains(graph: Graph) -> list[tuple[Node, ...]]:

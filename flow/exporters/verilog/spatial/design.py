@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from flow.exporters.names import identifier, identifiers
@@ -211,6 +211,7 @@ def _block_context(plan: Spatial, block: Block) -> dict[str, Any]:
     return {
         "module": module_of(plan, block),
         "title": _title(block),
+        "choice": block.choice,
         "cycles": block.body.cycles,
         "width_in": width_in,
         "width_out": lanes * values[block.name].format.width,
@@ -272,6 +273,7 @@ def _metadata(plan: Spatial) -> str:
         "outputs": {name: plan.axis(name) for name in plan.graph.outputs},
         "ii_cycles": 1,
         "latency_cycles": plan.latency_cycles,
+        "choices": {block.name: asdict(block.choice) for block in plan.blocks if block.choice},
         "streams": [_stream_entry(plan, name) for name in plan.times],
     }
     return json.dumps(content, indent=1) + "\n"

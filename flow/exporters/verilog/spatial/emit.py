@@ -9,6 +9,8 @@ from flow.exporters.verilog.spatial.words import Op, Unit, Word
 
 __all__ = ["Emitted", "emit"]
 
+_CHOSEN = 6  # bits of an address, up to which a table is written as choices: a LUT for each bit of an entry
+
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
@@ -54,9 +56,14 @@ def _sum(word: Word, op: Op, names: Sequence[str]) -> str:
     (a, b), (shift_a, shift), below = names, op.numbers, op.reads[0]
     if shift_a > shift:
         (a, b), shift, below = (b, a), shift_a, op.reads[1]
-    upper = _width(word) - shift
-    if upper < 2 or _width(below) <= shift:
+    if _width(word) < shift + 2 or _width(below) <= shift:
         return _carried(_width(word), a, b, shift, "+")
+    return _chained(_width(word), a, b, shift)
+
+
+def _chained(width: int, a: str, b: str, shift: int) -> str:
+    """`a + (b << shift)` as `_sum` has it."""
+    upper = width - shift
     rest = f"{upper - 1}'(({upper}'({a} >>> {shift}) + {upper}'({b})) >> 1), {a}[{shift}] ^ {b}[0]"
     return f"{{{rest}, {shift}'({a})}}" if shift else f"{{{rest}}}"
 
@@ -211,23 +218,58 @@ def _minifloat(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]
 
 
 def _entry(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
-    """All entries side by side, the first in the lowest bits, and the one that the code points at."""
-    (x,), width, entries = op.reads, _width(word), op.numbers
+    """The entry that the code points at: a choice between few of them, or a place in all of them side by side."""
+    (x,), width, entries = op.reads, _width(word), list(op.numbers)
     address = max(1, (len(entries) - 1).bit_length())
-    lines = ", ".join(_literal(entry, width) for entry in reversed(entries))
     place = f"{address}'({names[0]})" + (f" - {_literal(x.low, address)}" if x.low else "")
+    lines = [f"logic [{address - 1}:0] {name}_at;", f"assign {name}_at = {place};"]
+    if address <= _CHOSEN:
+        entries += [entries[-1]] * ((1 << address) - len(entries))
+        return [*lines, f"assign {name} = {_selected(f'{name}_at', entries, width)};"]
+    held = ", ".join(_literal(entry, width) for entry in reversed(entries))
     return [
-        f"logic [{address - 1}:0] {name}_at;",
-        f"localparam logic [{len(entries) * width - 1}:0] {name}_entries = {{{lines}}};",
-        f"assign {name}_at = {place};",
+        *lines,
+        f"localparam logic [{len(entries) * width - 1}:0] {name}_entries = {{{held}}};",
         f"assign {name} = {name}_entries[{name}_at*{width}+:{width}];",
     ]
+
+
+def _looked_up(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    """A chain of carries whose LUTs hold the table, which is so only where the sum so far feeds the carries.
+
+    Yosys feeds them from the shorter summand, else from the first. So the table is as long as the sum: its highest
+    place is a zero that only the mapping to LUTs sees, and takes nothing.
+    """
+    (x, address), (shift, *entries) = names, op.numbers
+    width, bits = _width(word) - shift, max(entries).bit_length()
+    table = _selected(address, entries, bits)
+    if bits < width:
+        zero = f"{address}[0] & {address}[1] & ~{address}[0]" if len(entries) > 2 else "1'd0"
+        zeros = f"{width - bits - 1}'d0, " if width - bits > 1 else ""
+        table = f"{{{zero}, {zeros}{table}}}"
+    return [
+        f"logic [{width - 1}:0] {name}_entry;",
+        f"assign {name}_entry = {table};",
+        f"assign {name} = {_chained(_width(word), x, f'{name}_entry', shift)};",
+    ]
+
+
+def _selected(address: str, entries: Sequence[int], bits: int) -> str:
+    """The entry at an address, as choices between two: Yosys takes an indexed constant for a memory, and moves the
+    registers of its address behind it.
+    """
+    if len(set(entries)) == 1:
+        return _literal(entries[0], bits)
+    half = len(entries) // 2
+    low, high = (_selected(address, part, bits) for part in (entries[:half], entries[half:]))
+    return f"({address}[{half.bit_length() - 1}] ? {high} : {low})"
 
 
 # What takes more than one assignment.
 _LINES: dict[str, Callable[[Word, Op, Sequence[str], str], list[str]]] = {
     "cell": _cell,
     "entry": _entry,
+    "looked_up": _looked_up,
     "times": _times,
     "minifloat": _minifloat,
 }

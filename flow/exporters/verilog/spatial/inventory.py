@@ -27,16 +27,17 @@ class Item:
     Attributes:
         block: name of the node that the block ends with.
         kind: what it is, a kind of `words.Op`: one of `ADDERS`, `CASTS`, `COMPARISONS`, or `chosen`, `entry`
-            (a table) and `times` (a product of two words).
+            (a table), `looked_up` (a table inside an addition) and `times` (a product of two words).
         bits: of its result.
         carries: of an adder, the length of its carry chain; of a comparison the bits that are compared; 0 for
             anything else.
         shared: of a `sum`, the places at which both summands have a bit, which are its LUTs; 0 of `plus` and `less`,
-            whose constant only inverts bits; else as `carries`.
+            whose constant only inverts bits; of `looked_up` the bits of its table; else as `carries`.
         reads: bits of what it reads.
         signed: whether each of those is signed.
         numbers: as of the `words.Op`: shifts of `sum` and `minus`, the constant of `plus` and `less`, the ends of
-            `saturated`, the parameters of the cells, all entries of a table.
+            `saturated`, the parameters of the cells, all entries of a table, its shift before them where it is inside
+            an addition.
         instances: how many of it there are.
     """
 
@@ -105,6 +106,8 @@ def _carries(word: Word, op: Op) -> int:
     if op.kind in ("sum", "minus"):
         shift_a, shift_b = op.numbers
         return max(width - (shift_b if op.kind == "minus" else max(shift_a, shift_b)), 0)
+    if op.kind == "looked_up":
+        return width - op.numbers[0]
     if op.kind == "plus":
         (value,) = op.numbers
         return max(width - ((value & -value).bit_length() - 1), 0)
@@ -119,6 +122,8 @@ def _shared(widths: tuple[int, ...], signs: tuple[bool, ...], op: Op, carries: i
     """The places of both words at which neither is known to be 0."""
     if op.kind in ("plus", "less"):
         return 0
+    if op.kind == "looked_up":
+        return max(op.numbers[1:]).bit_length()
     if op.kind != "sum" or any(signs):
         return carries
     tops = [width + shift for width, shift in zip(widths, op.numbers, strict=True)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flow.errors import ExportError
-from flow.exporters.verilog.spatial.adder_graph import Ref, Sum, solve
+from flow.exporters.verilog.spatial.products import product
 from flow.exporters.verilog.spatial.truth_tables import lut_dense
 from flow.exporters.verilog.spatial.words import Unit, Word
 from flow.formats import FixedPoint, FloatRounding, Overflow, Rounding
@@ -39,7 +39,7 @@ from flow.ir import (
     Value,
 )
 
-__all__ = ["OPERATORS", "product"]
+__all__ = ["OPERATORS"]
 
 Words = list[Word]
 Types = tuple[Value, ...]
@@ -57,74 +57,6 @@ _FIXED_ROUNDINGS = {
 }
 _EXPONENT_BITS = 5  # at most, in rtl/flow_minifloat_encode.sv
 _FEW = 64  # codes that a table of one LUT6 a bit serves
-
-
-@dataclass(frozen=True, slots=True)
-class _Signless:
-    """A number as `offset + word`, or `offset - word`, of a word without a sign."""
-
-    word: Word
-    offset: int
-    minus: bool
-
-
-def product(unit: Unit, x: Sequence[Word], matrix: NDArray[np.int64], levels: int = -1) -> Words:
-    """`x @ matrix` as shifts and additions.
-
-    No sum on the way has a sign: a difference adds the inverted bits, and what that makes too much is subtracted once
-    at the end. A sum of words without signs takes a LUT only where both have a bit, as its highest bit is a carry.
-    """
-    ends = [(word.low, word.high) for word in x]
-    graph, values = solve(matrix, ends, levels), [_signless(unit, word) for word in x]
-    for s, within in zip(graph.sums, graph.ranges(ends)[graph.inputs :], strict=True):
-        values.append(_joined(unit, values[s.a], values[s.b], s, within))
-    return [_scaled(unit, values, ref) for ref in graph.outputs]
-
-
-def _signless(unit: Unit, word: Word) -> _Signless:
-    if word.low >= 0:
-        return _Signless(word, 0, minus=False)
-    raised = unit.raised(word)
-    return _Signless(raised, word.low - raised.low, minus=False)
-
-
-def _joined(unit: Unit, a: _Signless, b: _Signless, s: Sum, within: tuple[int, int]) -> _Signless:
-    """The sum of both, of which one is inverted where they point in opposite directions."""
-    minus_b = b.minus != s.minus
-    offset = (a.offset << s.shift_a) + (-1 if s.minus else 1) * (b.offset << s.shift_b)
-    words, minus = [a.word, b.word], a.minus
-    if a.minus != minus_b:
-        place = _cheaper(unit, words, (s.shift_a, s.shift_b))
-        ones = ((1 << words[place].form.width) - 1) << (s.shift_b if place else s.shift_a)
-        words[place] = unit.inverted(words[place])
-        minus = minus_b if not place else a.minus
-        offset += ones if minus else -ones
-    low, high = (offset - within[1], offset - within[0]) if minus else (within[0] - offset, within[1] - offset)
-    return _Signless(unit.sum(*words, s.shift_a, s.shift_b, within=(low, high)), offset, minus)
-
-
-def _cheaper(unit: Unit, words: Sequence[Word], shifts: tuple[int, int]) -> int:
-    """Which of two words to invert.
-
-    The one whose highest place is lower feeds the carries, where its inversion takes an inverter. Then the sum shall
-    be short, and what is copied below a shift not be inverted.
-    """
-    tops = [(word.form.width + shift, shift, i) for i, (word, shift) in enumerate(zip(words, shifts, strict=True))]
-
-    def price(place: int) -> tuple[bool, int, int]:
-        held = [unit.inverted(word) if i == place else word for i, word in enumerate(words)]
-        highest = sum(word.high << shift for word, shift in zip(held, shifts, strict=True))
-        return min(tops)[2] == place, highest.bit_length(), -shifts[place]
-
-    return min((1, 0), key=price)
-
-
-def _scaled(unit: Unit, values: Sequence[_Signless], ref: Ref | None) -> Word:
-    if ref is None:
-        return unit.constant(0)
-    value = values[ref.index]
-    word, offset = unit.lift(value.word, ref.shift), (-1 if ref.minus else 1) * (value.offset << ref.shift)
-    return unit.less(offset, word) if value.minus != ref.minus else unit.plus(word, offset)
 
 
 def _dense(unit: Unit, node: Dense, types: Types, x: Words) -> Words:

@@ -7,11 +7,11 @@ its offset, a rectifier before a saturation is its lower end, and what a range m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from flow.formats import FixedPoint
 
-__all__ = ["Op", "Unit", "Word"]
+__all__ = ["Choice", "Op", "Unit", "Word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,44 @@ class Op:
     numbers: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The forms that a product with a constant matrix has taken, and LUTs as estimated for each alternative.
+
+    Attributes:
+        added: results that are shifts and additions.
+        looked_up: results that are tables.
+        additions: LUTs of all results as shifts and additions.
+        tables: LUTs of all results as tables.
+        luts: LUTs of what was chosen.
+    """
+
+    added: int
+    looked_up: int
+    additions: int
+    tables: int
+    luts: int
+
+    def __add__(self, other: Choice) -> Choice:
+        """Both, as one."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Choice(*(a + b for a, b in pairs))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.looked_up} of {self.looked_up + self.added} sums of products are tables inside additions, the rest "
+            f"shifts and additions: {self.luts} LUTs as estimated, {self.additions} without tables, "
+            f"{self.tables} with tables only"
+        )
+
+
 @dataclass(slots=True)
 class Unit:
-    """The operations of a unit in the order of computation; equal ones are made once."""
+    """The operations of a unit in the order of computation, equal ones made once, and the choices behind them."""
 
     ops: list[Op] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
     known: dict[tuple[Op, int, int], Word] = field(default_factory=dict)
 
     def _make(self, op: Op, low: int, high: int, levels: int) -> Word:
@@ -122,6 +154,13 @@ class Unit:
         if within is not None:
             ends = max(ends[0], within[0]), min(ends[1], within[1])
         return self._make(Op("minus" if minus else "sum", (a, b), (shift_a, shift_b)), *ends, 1)
+
+    def looked_up(self, x: Word, address: Word, entries: Sequence[int], shift: int) -> Word:
+        """`x + (entries[address] << shift)`, none of which is negative: one addition, the table inside its LUTs."""
+        if x.form.width <= shift or self.is_constant(x):
+            return self.sum(x, self.entry(address, entries, 0), 0, shift)
+        low, high = min(entries) << shift, max(entries) << shift
+        return self._make(Op("looked_up", (x, address), (shift, *entries)), x.low + low, x.high + high, 1)
 
     def raised(self, x: Word) -> Word:
         """`x + 2**(width - 1)` of a signed word, which is the word with its sign inverted: no addition."""
