@@ -23,6 +23,7 @@ from flow.ir import (
     Graph,
     Input,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -57,6 +58,7 @@ from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation
 from flow.training.rung import simulate_torch
 from flow.training.tables import FixedTable
+from flow.training.truth_tables import AddressCast, FixedLutDense
 
 __all__ = ["encode_input", "lower", "simulate_torch"]
 
@@ -109,6 +111,7 @@ _CASTS: dict[type[Quantizer], Callable[[Any, Common], Node]] = {
     MinifloatQuantizer: _minifloat_cast,
     BlockQuantizer: _block_cast,
     GroupedCast: _grouped_cast,
+    AddressCast: _grouped_cast,
 }
 
 
@@ -168,6 +171,11 @@ def _scale(layer: FixedScale, frac: int, common: Common) -> Node:
     return ScaleShift(scale=scale, shift=shift, **common)
 
 
+def _lut_dense(layer: FixedLutDense, model: QuantizedModel, common: Common) -> Node:
+    tables = Tensor(layer.codes(), layer.quantizer.format)
+    return LutDense(tables=tables, shifts=_whole(layer.address.shifts()), **common)
+
+
 def _accumulator(layer: FixedAccumulator, frac: int, common: Common) -> Node:
     return Requantize(format=layer.format(frac), rounding=Rounding.TRN, overflow=layer.overflow, **common)
 
@@ -193,6 +201,7 @@ _HANDLERS: dict[type[nn.Module], Callable[[Any, QuantizedModel, Common], Node]] 
     operators.FixedSlice: _slice,
     operators.FixedTranspose: lambda layer, model, common: Transpose(order=layer.order, **common),
     FixedLookup: lambda layer, model, common: Lookup(rows=Tensor(layer.codes(), layer.quantizer.format), **common),
+    FixedLutDense: _lut_dense,
     operators.FixedMatMul: lambda layer, model, common: MatMul(**common),
     operators.FixedSub: lambda layer, model, common: Sub(**common),
     operators.FixedMul: lambda layer, model, common: Mul(**common),

@@ -3,6 +3,7 @@
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded, torch_threads
+from flow.training.lut_layer import LutDense
 from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
 from flow.training.nets import (
@@ -11,6 +12,7 @@ from flow.training.nets import (
     digits_autoencoder,
     digits_branches,
     digits_conv1d,
+    digits_luts,
     digits_mlp,
     digits_resnet,
     jet_mlp,
@@ -35,6 +37,7 @@ __all__ = [
     "FitResult",
     "Granularity",
     "Lengths",
+    "LutDense",
     "Market",
     "Oscillation",
     "Pricing",
@@ -57,6 +60,7 @@ __all__ = [
     "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",
+    "digits_luts",
     "digits_mlp",
     "digits_resnet",
     "fit",

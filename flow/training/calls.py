@@ -24,6 +24,7 @@ __all__ = [
     "Dense",
     "Flatten",
     "Lookup",
+    "LutDense",
     "MatMul",
     "MaxPool2d",
     "Mul",
@@ -167,6 +168,13 @@ class Lookup(Call):
     """Rows of `weight`, a key in the network's state, by their number."""
 
     weight: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LutDense(Call):
+    """Sums of functions of single inputs; `functions` are keys in the network's state, as `edges` takes them."""
+
+    functions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

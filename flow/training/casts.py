@@ -3,8 +3,8 @@
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
 own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape, a slice, a transposition,
 a sum or a table, and where it leaves the design: exact sums leave, and what else reads such a value reads a cast of it.
-What addresses a table is cast right before it, to the word `tables`. MaxPool, Flatten, padding, upsampling and Concat
-lose nothing and are not cast: what is concatenated keeps the casts of its own.
+What addresses a table is cast right before it, to the word `tables`, or `addresses` for truth tables. MaxPool, Flatten,
+padding, upsampling and Concat lose nothing and are not cast: what is concatenated keeps the casts of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from flow.training.calls import (
     Dense,
     Flatten,
     Lookup,
+    LutDense,
     MatMul,
     MaxPool2d,
     Mul,
@@ -48,16 +49,18 @@ from flow.training.overrides import LayerSpecs
 from flow.training.rotation import Rotate
 from flow.training.words import AnyWord, Word
 
-__all__ = ["INDEX", "index_word", "place_casts"]
+__all__ = ["ADDRESSES", "INDEX", "index_word", "place_casts"]
 
+ADDRESSES = "addresses"  # the role of a cast before truth tables
 INDEX = "index"  # the role of a cast of integers, which no option changes
 
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
-_WIDENING = (Dense, Conv2d, BatchNorm, Scale, Add, Sub, Mul, MatMul, AvgPool2d, ReduceSum)
+_WIDENING = (Dense, Conv2d, LutDense, BatchNorm, Scale, Add, Sub, Mul, MatMul, AvgPool2d, ReduceSum)
 _MOVING = (Flatten, Reshape, Slice, Transpose, Pad, Upsample, Concat)  # a result behind them is one before them
 _PASSING = (Relu, *_MOVING)  # exact on what has not been cast yet
-_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table, ReduceSum)  # the cast follows them, or is theirs
+_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table, LutDense, ReduceSum)  # the cast follows them, or is theirs
+_ADDRESSED = {Table: "tables", LutDense: ADDRESSES}  # what has a cast of its own right before it, and its role
 _KEEPING_SIGN = (Add, Mul, MatMul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Cast, *_MOVING)
 _ADDING = (BatchNorm, Scale, Add, Sub)
 
@@ -100,7 +103,11 @@ class _Placement:
         narrow = isinstance(call, Sub) and call.narrow
         self.wide[call.name] = (isinstance(call, (*_WIDENING, Rotate)) and not narrow) or bool(passed)
         self.paths[call.name] = (*(path for name in passed for path in self.paths[name]), *call.paths)
-        inputs = (self._address(call),) if isinstance(call, Table) else tuple(self.now[name] for name in call.inputs)
+        inputs = (
+            (self._address(call),)
+            if isinstance(call, Table | LutDense)
+            else tuple(self.now[name] for name in call.inputs)
+        )
         self.calls.append(replace(call, inputs=inputs))
         self.now[call.name] = call.name
         if isinstance(call, Weighted):
@@ -137,13 +144,19 @@ class _Placement:
         made = self._made(Cast, f"{call.stem}.out", call.name, call, paths=paths, word=word, role=role)
         self.now[call.name], self.wide[call.name] = made.name, False
 
-    def _address(self, table: Table) -> str:
-        """Append the cast before a table; its name."""
-        (source,) = table.inputs
-        word = self.specs.of(table).word("tables").fitted(self.positive[source])
-        overflow = Overflow.SAT if table.saturates else None
-        made = self._made(Cast, f"{table.name}.in", source, table, word=word, role="tables", overflow=overflow)
+    def _address(self, call: Table | LutDense) -> str:
+        """Append the cast before one table or many; its name."""
+        (source,), role = call.inputs, _ADDRESSED[type(call)]
+        word = self.specs.of(call).word(role).fitted(self.positive[source])
+        overflow = Overflow.SAT if isinstance(call, Table) and call.saturates else None
+        shape = self._row_shape(call) if isinstance(call, LutDense) else call.shape
+        fields = {"word": word, "role": role, "overflow": overflow, "shape": shape}
+        made = self._made(Cast, f"{call.name}.in", source, call, **fields)
         return made.name
+
+    def _row_shape(self, call: LutDense) -> tuple[int, ...]:
+        """Of one sample of what it reads."""
+        return (*call.shape[:-1], self.network.state[call.functions[0]].shape[1])
 
     def _bound(self, call: Weighted) -> None:
         """The accumulator's width, where one is given."""

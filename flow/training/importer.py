@@ -22,9 +22,13 @@ from flow.training.attention import OTHERWISE, batch_first_attention
 from flow.training.calls import SOURCE, Call, Conv2d, Network, Relu, Scale, Weighted, distinct
 from flow.training.casts import index_word
 from flow.training.checks import FAILURES, check_example, check_forward, check_model
+from flow.training.lut_layer import LutDense
 from flow.training.source_lines import line_of_error, line_of_trace
 
 __all__ = ["import_network"]
+
+
+_OWN = f"{LutDense.__module__}.{LutDense.__qualname__}"
 
 
 @contextmanager
@@ -65,13 +69,14 @@ def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:
 
 
 def _module_path(node: fx.Node) -> tuple[str, bool]:
-    """The deepest module a node comes from, and whether that is one of torch.nn's own layers."""
+    """The deepest module a node comes from, and whether that is a layer of torch.nn's or of ours."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return "", False
     path, kind = stack[-1]
     kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-    return re.sub(r"@\d+", "", path), kind.startswith("torch.nn.modules.") and ".container." not in kind
+    own = kind.startswith("torch.nn.modules.") and ".container." not in kind
+    return re.sub(r"@\d+", "", path), own or kind == _OWN
 
 
 def _is_attention(node: fx.Node) -> bool:

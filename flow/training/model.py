@@ -15,7 +15,7 @@ from flow.training import calls, layers
 from flow.training.accumulators import FixedAccumulator
 from flow.training.affine import FixedScale
 from flow.training.calls import Call, Network, distinct
-from flow.training.casts import INDEX
+from flow.training.casts import ADDRESSES, INDEX
 from flow.training.chosen import address_quantizer, cast_quantizer, constant_quantizer, entry_quantizer
 from flow.training.fold import scale_and_shift
 from flow.training.fracs import AtPoint, Constant, Frac
@@ -41,6 +41,7 @@ from flow.training.rotation import FixedRotation, Rotate
 from flow.training.shortcuts import Ways
 from flow.training.spec import Spec
 from flow.training.tables import FixedTable
+from flow.training.truth_tables import FixedLutDense, address_cast, table_quantizer
 from flow.training.words import AnyWord, MinifloatWord
 
 __all__ = ["QuantizedModel", "Step"]
@@ -202,6 +203,8 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
         spec = replace(spec, overflow=call.overflow)
     if call.role == INDEX:
         return kind(IndexQuantizer(call.word, call.name))
+    if call.role == ADDRESSES:
+        return kind(address_cast(spec, call.word, call.name, call.shape))
     if call.role == "tables":
         return kind(address_quantizer(spec, call.word, call.name))
     return kind(cast_quantizer(spec, call.word, call.name, call.shape))
@@ -210,6 +213,15 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
 def _table(builder: _Builder, call: calls.Table) -> nn.Module:
     entries = entry_quantizer(builder.specs.of(call), call.role, call.function.positive, call.name)
     return FixedTable(call.function, builder.words[call.inputs[0]], entries)
+
+
+def _lut_dense(builder: _Builder, call: calls.LutDense) -> nn.Module:
+    """The functions are trained on; what is quantised is their values at the codes of the inputs."""
+    functions = tuple(nn.Parameter(builder.state[key].detach().clone()) for key in call.functions)
+    (outputs, inputs), size = functions[0].shape, 1 << builder.words[call.inputs[0]].width
+    cast: Any = builder.layers[builder.steps[builder.index[call.inputs[0]]].layer]
+    made, groups = table_quantizer(builder.specs.of(call), (outputs, inputs, size), f"{call.name}.tables")
+    return FixedLutDense(functions, cast.quantizer, made, groups)
 
 
 _Constants = tuple[nn.Parameter, nn.Parameter | None, Quantizer, Quantizer | None]
@@ -282,6 +294,7 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.BatchNorm: _scale_shift,
     calls.Scale: _scale,
     calls.Lookup: _lookup,
+    calls.LutDense: _lut_dense,
     calls.MatMul: lambda builder, call: FixedMatMul(),
     calls.AvgPool2d: _avg_pool,
     Rotate: _rotation,

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from flow.errors import RecipeError
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Lookup, Network, Scale, Table
+from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Lookup, LutDense, Network, Scale, Table
 from flow.training.spec import Lengths, Spec
 from flow.training.words import Word
 
@@ -50,10 +50,17 @@ def _of_constant(spec: Spec) -> tuple[str, ...]:
     return ("granularity", *_of_digits(spec), "lengths", *(("overflow",) if spec.lengths is Lengths.LEARNED else ()))
 
 
+def _of_tables(spec: Spec) -> tuple[str, ...]:
+    """What holds for constants, but for digits, which say nothing of a table."""
+    return tuple(option for option in _of_constant(spec) if option not in _of_digits(spec))
+
+
 def _of_cast(call: Any, spec: Spec) -> tuple[str, ...]:
     """What addresses a table has one word of given length, and what is no fixed point has one point of its own."""
     if call.role == "index":  # integers, as they come
         return ()
+    if call.role == "addresses":  # always by element
+        return (call.role, "rounding", "overflow", "stochastic")
     single = call.role == "tables" or not isinstance(call.word, Word)
     return (call.role, "rounding", "overflow", "stochastic", *(() if single else ("lengths", "cast_granularity")))
 
@@ -70,6 +77,7 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     BatchNorm: lambda call, spec: ("scales", "shifts", *_of_constant(spec)),
     Scale: _of_scale,
     Lookup: lambda call, spec: ("weights", *_of_constant(spec), "stochastic"),
+    LutDense: lambda call, spec: ("weights", *_of_tables(spec)),
     AvgPool2d: _of_average,
     Table: lambda call, spec: (call.role, "lengths"),
     Cast: _of_cast,

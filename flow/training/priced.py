@@ -24,13 +24,13 @@ from flow.training.khot import nearest_of_halves
 from flow.training.quantizer import Quantizer
 from flow.training.spec import Word
 
-__all__ = ["DEFAULT_DIGITS", "PricedConstant"]
+__all__ = ["DEFAULT_DIGITS", "Bought", "PricedConstant", "covering_point"]
 
 DEFAULT_DIGITS = 3
 _HEADROOM = 1  # bits above the largest value at the start: what stays grows as others are pruned
 
 
-class _Bought(torch.autograd.Function):
+class Bought(torch.autograd.Function):
     """Passes `y` on, the cast of `x`; the gradient goes straight through wherever `x` lies within the word."""
 
     @staticmethod
@@ -42,6 +42,13 @@ class _Bought(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (inside,) = ctx.saved_tensors
         return upstream * inside, None, None, None
+
+
+def covering_point(x: Tensor, word: Word) -> int:
+    """Fractional bits of a word that leave a bit above the largest value."""
+    largest = float(x.detach().abs().max()) if x.numel() else 0.0
+    whole = math.frexp(largest)[1] if largest else 0
+    return word.width - word.signed - whole - _HEADROOM
 
 
 class PricedConstant(Quantizer):
@@ -86,9 +93,7 @@ class PricedConstant(Quantizer):
 
     def move_to_best(self, x: Tensor) -> None:
         """The point that leaves a bit above the largest value."""
-        largest = float(x.detach().abs().max()) if x.numel() else 0.0
-        whole = math.frexp(largest)[1] if largest else 0
-        self.frac.fill_(self.word.width - self.word.signed - whole - _HEADROOM)
+        self.frac.fill_(covering_point(x, self.word))
 
     def follow(self, x: Tensor) -> None:
         """Count the digits that the present values buy."""
@@ -113,7 +118,7 @@ class PricedConstant(Quantizer):
         codes, _ = self.encoded(x)
         form = self.format
         step = math.ldexp(1.0, -form.frac)
-        result: Tensor = _Bought.apply(x, codes * step, form.low * step, form.high * step)
+        result: Tensor = Bought.apply(x, codes * step, form.low * step, form.high * step)
         return result
 
     def codes(self, x: Tensor) -> NDArray[np.int64]:

@@ -27,6 +27,8 @@ from torch import Tensor
 from flow.training.layers import Cast, FixedConv2d, FixedDense, FixedFlatten, FixedMaxPool2d, FixedRelu
 from flow.training.model import QuantizedModel
 from flow.training.priced import PricedConstant
+from flow.training.priced_tables import PricedTables
+from flow.training.truth_tables import FixedLutDense
 
 __all__ = ["Calibration", "Charge", "SpatialCost", "calibration"]
 
@@ -62,7 +64,7 @@ class Charge:
     """
 
     values: Tensor
-    held: PricedConstant
+    held: PricedConstant | PricedTables
     bits: Tensor
 
 
@@ -96,6 +98,9 @@ class SpatialCost:
             if isinstance(layer, (FixedDense, FixedConv2d)):
                 total = total + self._products(layer, given[0], math.prod(shape[1:]))
                 widths.append(torch.zeros(()))  # sums are cast before anything multiplies them
+            elif isinstance(layer, FixedLutDense):
+                total = total + self._tables(layer, math.prod(shape[:-1]))
+                widths.append(torch.zeros(()))
             elif isinstance(layer, Cast):
                 widths.append(layer.quantizer.bits())
                 # The host casts the input.
@@ -122,8 +127,13 @@ class SpatialCost:
             total = total + (_digits(layer.bias_quantizer, layer.bias) > 0).sum() * wide
         return total * positions
 
+    def _tables(self, layer: FixedLutDense, positions: int) -> Tensor:
+        values = layer.tables().detach() if layer.seen is None else layer.seen
+        self._charge(layer.quantizer, values, torch.tensor(float(positions)))
+        return layer.adder_bits().sum() * positions
+
     def _charge(self, held: Any, values: Tensor, bits: Tensor) -> None:
-        if isinstance(held, PricedConstant):
+        if isinstance(held, PricedConstant | PricedTables):
             self.charges.append(Charge(values, held, bits))
 
 

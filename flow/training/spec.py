@@ -11,10 +11,11 @@ from flow.errors import RecipeError, did_you_mean
 from flow.formats import Overflow, Rounding
 from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord, Word, parse_word
 
-__all__ = ["BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
+__all__ = ["MOST_ADDRESS_BITS", "BatchNormMode", "Granularity", "Lengths", "Spec", "Word", "spec_with"]
 
 _MAX_KHOT_WORD = 16
 _MAX_TABLE_WORD = 12
+MOST_ADDRESS_BITS = 6  # inputs of a LUT
 _WHOLE = ("input", "batchnorm", "layers", "priced")  # options that no layer has of its own
 _LAYERS = "layers maps module paths to options, such as {'fc1': {'weights': 's4'}}, not"
 
@@ -41,7 +42,9 @@ class Lengths(Enum):
     LEARNED = "learned"
 
 
-_WORDS = ("weights", "activations", "biases", "sums", "scales", "shifts", "input", "tables", "accumulators")
+_WORDS = (
+    "weights", "activations", "biases", "sums", "scales", "shifts", "input", "tables", "addresses", "accumulators"
+)  # fmt: skip
 _CASTS = ("activations", "sums", "input")
 _BLOCKED = ("weights", "activations", "input")
 _SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
@@ -82,6 +85,9 @@ class Spec:
         tables: of what addresses the table of an activation such as a sigmoid, at most 12 bits, its length never
             learned; and of the powers and the reciprocal inside a softmax, the root inside a LayerNorm. Other entries
             are as `activations`.
+        addresses: of the inputs of a `LutDense`, at most 6 bits, with a binary point for each input of a row whatever
+            `cast_granularity` says, its length never learned; its functions are `weights`, whose "channel" is an
+            output and whose "element" is a connection.
         accumulators: of the sums of Linear and convolutions at their exact binary point, such as "s16"; None for as
             many bits as they need.
         accumulator_overflow: "WRAP" as an adder of that width, or "SAT" of the finished sum.
@@ -119,6 +125,7 @@ class Spec:
     shifts: str = "s8"
     input: str | None = None
     tables: str = "u8"
+    addresses: str = "u3"
     accumulators: str | None = None
     accumulator_overflow: Overflow = Overflow.WRAP
     rounding: Rounding = Rounding.RND
@@ -149,6 +156,7 @@ class Spec:
         if self.hadamard not in _HADAMARD or type(self.hadamard) is bool:
             raise RecipeError(f"hadamard is 4, 16, 64, or None for no turn, not {self.hadamard!r}.")
         _check_tables(self)
+        _check_addresses(self)
         _check_accumulators(self)
         if type(self.signed_digits) is not bool:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
@@ -202,6 +210,15 @@ def _check_tables(spec: Spec) -> None:
         raise RecipeError(
             f"A table is addressed by a fixed-point word of at most {_MAX_TABLE_WORD} bits like u8, not "
             f"tables={spec.tables!r}."
+        )
+
+
+def _check_addresses(spec: Spec) -> None:
+    word = spec.word("addresses")
+    if not isinstance(word, Word) or word.width > MOST_ADDRESS_BITS:
+        raise RecipeError(
+            f"A truth table is addressed by a fixed-point word of at most {MOST_ADDRESS_BITS} bits like u3, not "
+            f"addresses={spec.addresses!r}."
         )
 
 

@@ -13,6 +13,7 @@ from flow.training import (
     digits_autoencoder,
     digits_branches,
     digits_conv1d,
+    digits_luts,
     jet_mlp,
     lenet,
     mobilenet,
@@ -45,6 +46,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
         (lambda: resnet8(channels=3), 78042, (3, 32, 32)),
         (mobilenet, 2858, (1, 8, 8)),
         (digits_conv1d, 1530, (1, 8, 8)),
+        (digits_luts, (1 + 3 * 4) * (640 + 100), (1, 8, 8)),
         (digits_attention, 144 + 128 + 816 + 272 + 544 + 528 + 64 + 170, (1, 8, 8)),
     ],
 )

@@ -21,6 +21,7 @@ from flow.training.aten import (
     scaling,
     shapes,
     softmax,
+    truth_tables,
 )
 from flow.training.aten.arguments import Arguments, RefusedError, shape_of
 from flow.training.aten.draft import Draft, Part
@@ -38,7 +39,7 @@ SUPPORTED = (
     "mean, sum and amax, MaxPool, AvgPool and AdaptiveAvgPool in one and two dimensions (whole windows), Flatten "
     "and views of other shapes, cat and stack, slices, chunk and split, GLU, transpose and permute, PixelShuffle and "
     "ChannelShuffle, padding with zeros, nearest upsampling by whole factors, LSTM, GRU and RNN (cells, and sequences "
-    "from zeros), Dropout and Identity"
+    "from zeros), flow.training.LutDense, Dropout and Identity"
 )
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
@@ -53,4 +54,5 @@ HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {
     **shapes.HANDLERS,
     **moves.HANDLERS,
     **recurrent.HANDLERS,
+    **truth_tables.HANDLERS,
 }

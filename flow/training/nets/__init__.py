@@ -11,7 +11,7 @@ from flow.training.nets.attention import digits_attention
 from flow.training.nets.branches import digits_branches
 from flow.training.nets.convolutional import digits_conv1d, lenet, mobilenet
 from flow.training.nets.decoders import digits_autoencoder
-from flow.training.nets.dense import digits_mlp, jet_mlp
+from flow.training.nets.dense import digits_luts, digits_mlp, jet_mlp
 from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet20
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "digits_autoencoder",
     "digits_branches",
     "digits_conv1d",
+    "digits_luts",
     "digits_mlp",
     "digits_resnet",
     "jet_mlp",
@@ -33,6 +34,7 @@ __all__ = [
 # What a recipe may name as its model: classifiers that need no arguments.
 NETS: dict[str, Callable[[], nn.Module]] = {
     "digits_mlp": digits_mlp,
+    "digits_luts": digits_luts,
     "digits_resnet": digits_resnet,
     "digits_resnet8": partial(resnet8, width=8),
     "digits_mobilenet": mobilenet,

@@ -7,7 +7,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["digits_mlp", "jet_mlp"]
+from flow.training.lut_layer import LutDense
+
+__all__ = ["digits_luts", "digits_mlp", "jet_mlp"]
 
 
 class _DigitsMlp(nn.Module):
@@ -22,6 +24,14 @@ class _DigitsMlp(nn.Module):
 def digits_mlp() -> nn.Module:
     """64-32-32-10 with ReLU; takes float[B, 64] or float[B, 1, 8, 8]."""
     return _DigitsMlp()
+
+
+def digits_luts(sizes: tuple[int, ...] = (64, 10, 10), hidden: int = 4) -> nn.Module:
+    """Sums of functions that become truth tables, 64-10-10; takes float[B, 64] or float[B, 1, 8, 8]."""
+    layers = nn.Sequential(nn.Flatten())
+    for number, pair in enumerate(pairwise(sizes), start=1):
+        layers.add_module(f"lut{number}", LutDense(*pair, hidden))
+    return layers
 
 
 def jet_mlp() -> nn.Module:
