@@ -107,6 +107,15 @@ def test_the_form_of_a_sum_is_told_where_there_was_a_choice():
     assert "where there was a choice" not in findings(CONTENT)
 
 
+def test_what_is_missing_is_seen():
+    page = findings(CONTENT)
+    assert "| formats | xcup |\n| --- | ---: |\n| multiplier | 0 of 65 |\n| MAC | 8 of 65 |\n" in page
+    assert "| dot-8 and back | 2 of 62 |\n" in page
+    assert "| n | PTQ | 1, seeds: 1 | – | – |\n| n | QAT | 5, seeds: 1 | – | – |\n" in page
+    more = {**CONTENT, "accuracies": [*SHARES, share("s8", 0.9, seeds=3)]}
+    assert "| n | QAT | 6, seeds: 1..3 | – | – |\n" in findings(more)
+
+
 def test_means_say_how_many_seeds_they_have():
     more = [share("s8", 0.9, seeds=3, spread=0.01, bits=8), share("e4m3", 0.9, seeds=3, spread=0.03, bits=8)]
     page = findings({**CONTENT, "accuracies": [*SHARES, *more]})

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from flow.studies.compare.accuracy_tables import same_bits, scopes
 from flow.studies.compare.area_tables import area_table, families, identity, khot, lmul, won
 from flow.studies.compare.claims import anchor_lines, pareto
+from flow.studies.compare.coverage import areas_held, trials_held
 from flow.studies.compare.evidence import Row, Rows
 
 __all__ = ["findings"]
@@ -40,6 +41,7 @@ def findings(content: Row, plots: Sequence[str] = ()) -> str:
     """Markdown of `compare.json`; `plots` are names of pictures to show."""
     held = Rows(content)
     pages = [_INTRODUCTION.format(tool=content["tool"], date=content["date"])]
+    pages.append(_section("What was measured", areas_held(held) + "".join(trials_held(held))))
     pages.append(_section("What the published ranges say", anchor_lines(held)))
     pages.append(_section("Which formats are worth their area", pareto(held)))
     pages.append("".join(f"\n![{_words(name)}]({name})\n" for name in plots))
