@@ -97,6 +97,10 @@ def test_the_smallest_form_counts(measured):
         assert row["sites"] > 0 or (row["with_dsp"] and row["dsp"])
     by_name = {(r["format"], r["unit"]): r["sites"] for r in rows if not r["with_dsp"]}
     assert by_name["e1m1", "dot8_back"] == by_name["sm3", "dot8_back"]
+    assert all(r["sites"] <= by_name[r["format"], r["unit"]] for r in rows if r["with_dsp"])
+    competed = [set(r["forms"]) for r in rows if (r["format"], r["unit"], r["with_dsp"]) == ("e1m1", "mul", True)]
+    assert len(competed) == 1
+    assert {"dsp", "decoded", "array"} <= competed[0]
 
 
 def test_stored_points_are_taken_and_changed_ones_are_not(measured, monkeypatch):

@@ -28,8 +28,9 @@ product have the format, signed. A MAC has an accumulator that holds 1,024 produ
 carry chains, and `and back` rounds the sum to the format again, saturating. Each unit was measured in several forms,
 and the smallest counts: products of integers by Booth rows on carry chains or by table, in sums also two products that
 share their rows; minifloats by the same array over the significands or by table. Signs of minifloats and of
-sign-magnitude integers go through the adders as additions or subtractions, so that no product is negated. Where DSPs
-are allowed every product has its own; that narrow integers can share one is left out. Nothing is pipelined.
+sign-magnitude integers go through the adders as additions or subtractions, so that no product is negated. Nothing is
+pipelined. Where DSPs are allowed a product has one DSP or none; that narrow integers can share one is left out. Yosys
+puts the adder behind a product into the DSP of xc7, and not into that of xcup or ecp5: for DSPs xc7 tells.
 """
 
 

@@ -123,16 +123,23 @@ def measure(areas: Areas, sweep: Sweep) -> None:
         areas.measure(sums, f"area: {target}, dot products")
 
 
+def _ranked(areas: Areas, entry: Entry, unit: Unit, target: Target) -> dict[str, tuple[tuple[int, int, int], Point]]:
+    """Rank and point of every form that was measured on a target."""
+    points = [Point(entry, product, unit, target) for product in forms(entry, unit, target)]
+    ranks = [(point, _rank(areas, point)) for point in points]
+    return {point.product.name: (rank, point) for point, rank in ranks if rank is not None}
+
+
 def best(areas: Areas, entry: Entry, unit: Unit, target: Target) -> Best | None:
-    """The smallest measured form of a unit, of equals that with fewer DSPs and carry cells; None where none is."""
-    ranked = {}
-    for product in forms(entry, unit, target):
-        point = Point(entry, product, unit, target)
-        rank = _rank(areas, point)
-        if rank is not None:
-            ranked[product.name] = (rank, point)
+    """The smallest measured form of a unit, of equals that with fewer DSPs and carry cells; None where none is.
+
+    Where DSPs are allowed the forms without compete too: products too narrow for a DSP block are smallest as those.
+    """
+    ranked = _ranked(areas, entry, unit, target)
     if not ranked:
         return None
+    if target.dsp:
+        ranked |= _ranked(areas, entry, unit, Target(target.family, False))
     form = min(ranked, key=lambda name: ranked[name][0])
     area = areas.find(ranked[form][1])
     return None if area is None else Best(form, area, {name: rank[0] for name, (rank, _) in ranked.items()})
