@@ -113,7 +113,7 @@ def export(
         float | None, typer.Option(help="Verilog, stream: samples a second at the board's clock.")
     ] = None,
     fit: Annotated[bool | None, typer.Option("--fit", help="Verilog, stream: the fastest that fits the board.")] = None,
-    board: Annotated[str | None, typer.Option(help="Of --target-fps and --fit. Default: the recipe's first.")] = None,
+    board: Annotated[str | None, typer.Option(help="Verilog: what the design must fit. Default: the recipe's.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Write the graph, the projects for other tools, and golden vectors."""

@@ -3,7 +3,7 @@
 from flow.estimation.boards import Board, list_boards, load_board
 from flow.estimation.cost import Cost, LayerCost, LayerUsage, Measured, Usage
 from flow.estimation.estimate import estimate
-from flow.estimation.fitting import fastest_folding, folding_for_pace
+from flow.estimation.fitting import check_fits, fastest_folding, folding_for_pace
 from flow.estimation.measure import exported_folding, exported_options, measure
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "LayerUsage",
     "Measured",
     "Usage",
+    "check_fits",
     "estimate",
     "exported_folding",
     "exported_options",

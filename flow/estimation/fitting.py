@@ -12,7 +12,7 @@ from flow.estimation.estimate import estimate
 from flow.exporters.verilog import alive, choose_folding, folding_range
 from flow.ir import Graph
 
-__all__ = ["fastest_folding", "folding_for_pace"]
+__all__ = ["check_fits", "fastest_folding", "folding_for_pace"]
 
 Chosen = dict[str, tuple[int, int]]
 
@@ -98,6 +98,34 @@ def _nearest(search: _Search) -> str:
         return "no folding fits; take a larger board or fewer bits"
     cycles = found[1].ii_cycles
     return f"the fastest folding that fits makes {math.floor(_pace(search.board, cycles)):,} ({_cycles(cycles)})"
+
+
+def check_fits(cost: Cost, graph: Graph, *, dsp: bool = False) -> None:
+    """Refuse a design that is larger than its board.
+
+    Args:
+        cost: of the design, on the board.
+        graph: with one input.
+        dsp: whether products of the folding that is proposed instead may become DSPs.
+
+    Raises:
+        ExportError: a resource is above its ceiling; says by how much, and which folding fits.
+    """
+    if not cost.over:
+        return
+    found = _Search(graph, cost.board, dsp).fastest()
+    if found is None:
+        raise ExportError(
+            f"The {cost.architecture} design of {cost.design!r} takes {_excess(cost)}; no folding of the stream "
+            "architecture fits either; take a larger board or fewer bits."
+        )
+    folding, fitting = found
+    layers = ", ".join(f"{name} {pe} x {simd}" for name, (pe, simd) in folding.items())
+    raise ExportError(
+        f"The {cost.architecture} design of {cost.design!r} takes {_excess(cost)}; the fastest that fits is of the "
+        f"stream architecture, {round(fitting.total.lut):,} LUT and {fitting.ii_cycles:,} cycles a sample with PE x "
+        f"SIMD of {layers}: ask for --architecture stream --fit, or take a larger board."
+    )
 
 
 def fastest_folding(graph: Graph, board: Board, *, dsp: bool = False) -> Chosen:

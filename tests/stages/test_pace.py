@@ -34,6 +34,34 @@ def test_a_board_is_filled_and_other_options_stay():
     assert with_folding(GRAPH, {"dsp": True, "board": "pynq_z2"}) == {"dsp": True}
 
 
+def test_a_design_that_is_larger_than_its_board_is_told_what_fits():
+    graph, board = mlp_graph(sizes=(24, 24, 10)), "icebreaker"
+    with pytest.raises(ExportError) as caught:
+        with_folding(graph, {"architecture": "spatial", "depth": 2, "board": board})
+    cost = estimate(graph, load_board(board), architecture="spatial", depth=2)
+    folding = fastest_folding(graph, load_board(board))
+    fitting = estimate(graph, load_board(board), folding=folding)
+    layers = ", ".join(f"{name} {pe} x {simd}" for name, (pe, simd) in folding.items())
+    lut, limit = cost.total.lut, cost.capacity["lut"] * cost.ceilings["lut"] / 100
+    assert str(caught.value).startswith(
+        f"The spatial design of 'mlp' takes {lut:,.0f} LUT, {lut / limit:.2f} times the {limit:,.0f} that {board} "
+        "should fill at most"
+    )
+    assert str(caught.value).endswith(
+        f"the fastest that fits is of the stream architecture, {fitting.total.lut:,.0f} LUT and {fitting.ii_cycles:,} "
+        f"cycles a sample with PE x SIMD of {layers}: ask for --architecture stream --fit, or take a larger board."
+    )
+    assert with_folding(GRAPH, {"architecture": "spatial", "board": "pynq_z2"}) == {"architecture": "spatial"}
+
+
+def test_a_design_that_fits_in_no_folding_is_told_so():
+    graph = mlp_graph(sizes=(300, 200, 10))
+    with pytest.raises(
+        ExportError, match=r"^The stream design of 'mlp' takes .*; no folding of the stream architecture "
+    ):
+        with_folding(graph, {"folding": {"fc1": (1, 1), "fc2": (1, 1)}, "board": "icebreaker"})
+
+
 def test_without_an_export_there_is_no_folding(tmp_path: Path):
     assert exported_folding(tmp_path) is None
     write_tree(tmp_path / "rtl", flow.export(GRAPH, "verilog", architecture="spatial"))

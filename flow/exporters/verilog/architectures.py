@@ -19,7 +19,7 @@ PACE_OPTIONS = ("target_fps", "fit", "board")
 # What makes the files, and its options.
 ARCHITECTURES: Mapping[str, tuple[Callable[..., Files], tuple[str, ...]]] = {
     "stream": (export_verilog, ("folding", "dsp", *PACE_OPTIONS)),
-    "spatial": (export_spatial, ("depth",)),
+    "spatial": (export_spatial, ("depth", "board")),
 }
 
 
@@ -71,7 +71,8 @@ def export_architecture(graph: Graph, architecture: str = "stream", **options: A
         graph: with one input.
         architecture: `stream`, folded dataflow, or `spatial`, shifts and additions with a sample a cycle.
         options: `folding` and `dsp` of `stream`, see `export_verilog`; `depth` of `spatial`, see `export_spatial`.
-            Those of `PACE_OPTIONS` are for `flow.export`, which makes a folding of them.
+            Those of `PACE_OPTIONS` are for `flow.export`, which makes a folding of them or checks that the board holds
+            the design.
 
     Raises:
         ExportError: as `check_options`, or a graph that the architecture cannot express.
