@@ -25,7 +25,8 @@ Written by `flow compare` from the measured rows; every number here is computed 
 Tool: {tool}, {date}; the recipe of each target stands in `compare.json`. Areas are LUT places: LUT6 on Xilinx, LUT4
 on ECP5, where a carry cell is two places. Yosys does not pair LUT5s in one LUT6, on either side. Both operands of a
 product have the format, signed. A MAC has an accumulator that holds 1,024 products exactly; a dot product is a tree of
-carry chains, and `and back` rounds the sum to the format again, saturating. Each unit was measured in several forms,
+carry chains, and `and back` rounds the sum to the format again, saturating. The sum of a block stands beside its scale:
+to add blocks of different scales is in no figure. Each unit was measured in several forms,
 and the smallest counts: products of integers by Booth rows on carry chains or by table, in sums also two products that
 share their rows; minifloats by the same array over the significands or by table. Signs of minifloats and of
 sign-magnitude integers go through the adders as additions or subtractions, so that no product is negated. Nothing is
