@@ -81,7 +81,8 @@ def run(recipe: RecipeArgument, build: Build = _BUILD) -> None:
 def train(
     recipe: RecipeArgument,
     budget: Annotated[
-        str | None, typer.Option(help="What the spatial design may take: 'lut<=8000'. Default: the recipe's.")
+        str | None,
+        typer.Option(help="What the design may take: 'lut<=8000', 'dsp<=16' or 'latency<=300'. Default: the recipe's."),
     ] = None,
     build: Build = _BUILD,
 ) -> None:

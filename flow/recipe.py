@@ -16,13 +16,14 @@ import yaml
 from flow.errors import RecipeError, did_you_mean
 from flow.estimation.budget import Budget
 from flow.exporters.hls.options import Options
-from flow.exporters.verilog import check_options
+from flow.exporters.verilog import PACE_OPTIONS, check_options
 
 __all__ = ["EXPORTS", "RUNGS", "Recipe", "Training", "built_in_recipes", "load_recipe"]
 
 _EXPORTS = ("onnx", "hls", "verilog")
 _RUNGS = ("torch", "interpreter", "onnxruntime", "csim", "rtl", "netlist")
 EXPORTS, RUNGS = (*_EXPORTS, "hls4ml"), (*_RUNGS, "hls4ml")  # the last ones only where a recipe asks for them
+_CHOSEN = {"dsp": ("dsp",), "latency": ("folding", "depth", *PACE_OPTIONS)}  # options that a budget leaves open
 _FOLDER = Path(__file__).parent / "recipes"
 _EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
 
@@ -38,8 +39,9 @@ class Training:
         lr: Adam's step size for weights.
         point_lr: the same for binary points and learned lengths.
         cost: what a bit operation adds to the loss, where `quantize.lengths` is learned; see `bit_operations`.
-        budget: what the spatial design may take, as `lut<=8000`: weights then buy their digits and casts learn their
-            lengths until the design meets it, see `flow.stages.budget`; None for no budget.
+        budget: what the design may take; None for no budget. With `lut<=8000` weights buy their digits and casts learn
+            their lengths until the spatial design meets it, see `flow.stages.budget`; with `dsp<=16` and `latency<=300`
+            (cycles) the trained net is built to meet it, see `flow.stages.built`.
         taught: whether the quantised net learns the float net's answers instead of the labels.
         oscillation: `flips` and `window` of `flow.training.Oscillation`, which stops binary points that swing; an empty
             mapping for its defaults, None for never.
@@ -110,18 +112,40 @@ class Recipe:
         Options.parse(self.hls)
         check_options(self.verilog)
         if self.train.budget is not None:
-            self._be_spatial(self.train.budget)
+            self._check_budget(self.train.budget)
         if not self.boards:
             raise RecipeError("Recipe key 'boards' must name at least one board; see `flow boards`.")
 
+    def _check_budget(self, text: str) -> None:
+        """A budget of LUTs is one of the spatial design, of DSPs one of the streaming design; both are chosen by it."""
+        resource = Budget.parse(text).resource
+        if resource == "lut":
+            self._be_spatial(text)
+        elif resource == "dsp" and self.verilog.get("architecture", "stream") != "stream":
+            raise RecipeError(
+                f"Recipe key 'train.budget'={text!r} is for streaming designs, not for verilog.architecture: "
+                f"{self.verilog['architecture']}, which has no DSP; give stream, or leave the budget out."
+            )
+        for key in _CHOSEN.get(resource, ()):
+            if self.verilog.get(key):
+                raise RecipeError(
+                    f"Recipe key 'train.budget'={text!r} chooses verilog.{key} itself, not {self.verilog[key]!r}; "
+                    "leave one of them out."
+                )
+
     def _be_spatial(self, budget: str) -> None:
-        """A budget is one of the spatial design, which a recipe that names none then makes."""
+        """A design of shifts and additions where the recipe does not say otherwise."""
         if self.verilog.get("architecture", "spatial") != "spatial":
             raise RecipeError(
                 f"Recipe key 'train.budget'={budget!r} is for shifts and additions, not for verilog.architecture: "
                 f"{self.verilog['architecture']}; give spatial, or leave the budget out."
             )
         object.__setattr__(self, "verilog", {**self.verilog, "architecture": "spatial"})
+
+    @property
+    def priced(self) -> bool:
+        """Whether there is a budget that training itself meets."""
+        return self.train.budget is not None and Budget.parse(self.train.budget).trained
 
     def with_budget(self, budget: str | None) -> Recipe:
         """The same recipe under another budget, or as it is where None."""

@@ -22,6 +22,7 @@ from flow.estimation.rom import RomShape
 from flow.estimation.sketch import Sketch, matrix_shape
 from flow.estimation.stream import Parts, dense_parts, rom_luts
 from flow.exporters.verilog import Folding
+from flow.exporters.verilog.products import dsp_of
 from flow.formats import Overflow, Rounding
 from flow.ir import (
     Add,
@@ -85,7 +86,8 @@ def _linear(plan: Sketch, node: Linear, family: Family) -> Found:
     shape = {
         "Inputs": inputs, "Outputs": outputs, "Pe": fold.pe, "Simd": fold.simd, "XWidth": source.format.width,
         "XSigned": int(source.format.signed), "WWidth": node.weight.format.width,
-        "WSigned": int(node.weight.format.signed), "AccWidth": value.format.width, "UseDsp": int(plan.dsp),
+        "WSigned": int(node.weight.format.signed), "AccWidth": value.format.width,
+        "UseDsp": int(bool(dsp_of(plan.dsp, node.name))),
     }  # fmt: skip
     lines = outputs // fold.pe
     bias_bits = 0 if node.bias is None else node.bias.format.width

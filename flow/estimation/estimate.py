@@ -13,6 +13,7 @@ from flow.estimation.sketch import sketch
 from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
 from flow.exporters.verilog import ARCHITECTURES, has_rtl, timed_plan
+from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.spatial import DEFAULT_DEPTH, plan_spatial
 from flow.ir import Graph
 
@@ -40,7 +41,7 @@ def estimate(
     *,
     architecture: str = "stream",
     folding: Mapping[str, tuple[int, int]] | None = None,
-    dsp: bool = False,
+    dsp: Dsp = False,
     depth: int = DEFAULT_DEPTH,
 ) -> Cost:
     """What a design takes on a board.
@@ -50,7 +51,7 @@ def estimate(
         board: from `load_board`.
         architecture: `stream` or `spatial`.
         folding: of `stream`: (PE, SIMD) of every Dense and Conv2d by name; chosen where None.
-        dsp: of `stream`: whether products may become DSPs, as in `export_verilog`.
+        dsp: of `stream`: whether products may become DSPs, for all nodes or by name, as in `export_verilog`.
         depth: of `spatial`: carry chains between two registers, as in `export_spatial`.
 
     Raises:

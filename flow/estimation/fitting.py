@@ -10,20 +10,21 @@ from flow.estimation.boards import Board
 from flow.estimation.cost import Cost
 from flow.estimation.estimate import estimate
 from flow.exporters.verilog import alive, choose_folding, folding_range
+from flow.exporters.verilog.products import Dsp
 from flow.ir import Graph
 
-__all__ = ["check_fits", "fastest_folding", "folding_for_pace"]
+__all__ = ["Chosen", "Search", "check_fits", "fastest_folding", "folding_for_pace"]
 
 Chosen = dict[str, tuple[int, int]]
 
 
 @dataclass(slots=True)
-class _Search:
+class Search:
     """The cheapest foldings of a graph by target, each with its estimate, found once."""
 
     graph: Graph
     board: Board
-    dsp: bool
+    dsp: Dsp
     found: dict[int, tuple[Chosen, Cost]] = field(default_factory=dict)
 
     def at(self, target: int) -> tuple[Chosen, Cost]:
@@ -63,7 +64,7 @@ def _excess(cost: Cost) -> str:
     return "; ".join(parts)
 
 
-def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, dsp: bool = False) -> Chosen:
+def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, dsp: Dsp = False) -> Chosen:
     """(PE, SIMD) of every layer: the fewest multipliers and accumulators with which a board's clock gives the pace.
 
     Args:
@@ -82,7 +83,7 @@ def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, d
             f"{board.clock_mhz:g} MHz of {board.name}, {_cycles(least)}, not {samples_per_second:,.0f}; ask for "
             "fewer, or take a board with a faster clock."
         )
-    search = _Search(graph, board, dsp)
+    search = Search(graph, board, dsp)
     folding, cost = search.at(min(target, most))
     if cost.over:
         raise ExportError(
@@ -92,7 +93,7 @@ def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, d
     return folding
 
 
-def _nearest(search: _Search) -> str:
+def _nearest(search: Search) -> str:
     found = search.fastest()
     if found is None:
         return "no folding fits; take a larger board or fewer bits"
@@ -100,7 +101,7 @@ def _nearest(search: _Search) -> str:
     return f"the fastest folding that fits makes {math.floor(_pace(search.board, cycles)):,} ({_cycles(cycles)})"
 
 
-def check_fits(cost: Cost, graph: Graph, *, dsp: bool = False) -> None:
+def check_fits(cost: Cost, graph: Graph, *, dsp: Dsp = False) -> None:
     """Refuse a design that is larger than its board.
 
     Args:
@@ -113,7 +114,7 @@ def check_fits(cost: Cost, graph: Graph, *, dsp: bool = False) -> None:
     """
     if not cost.over:
         return
-    found = _Search(graph, cost.board, dsp).fastest()
+    found = Search(graph, cost.board, dsp).fastest()
     if found is None:
         raise ExportError(
             f"The {cost.architecture} design of {cost.design!r} takes {_excess(cost)}; no folding of the stream "
@@ -128,7 +129,7 @@ def check_fits(cost: Cost, graph: Graph, *, dsp: bool = False) -> None:
     )
 
 
-def fastest_folding(graph: Graph, board: Board, *, dsp: bool = False) -> Chosen:
+def fastest_folding(graph: Graph, board: Board, *, dsp: Dsp = False) -> Chosen:
     """(PE, SIMD) of every layer: the fastest folding whose estimate stays below every ceiling of a board.
 
     Args:
@@ -139,7 +140,7 @@ def fastest_folding(graph: Graph, board: Board, *, dsp: bool = False) -> Chosen:
     Raises:
         ExportError: not even the slowest folding fits; says by how much it does not.
     """
-    search = _Search(graph, board, dsp)
+    search = Search(graph, board, dsp)
     found = search.fastest()
     if found is None:
         raise ExportError(

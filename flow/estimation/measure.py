@@ -45,13 +45,13 @@ def _folding(written: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def exported_options(project: Path) -> dict[str, Any]:
-    """What `estimate` must be told of an exported design: architecture, folding, depth; nothing where there is none."""
+    """What `estimate` must be told of an exported design: architecture and options; nothing where there is none."""
     if not (project / METADATA).is_file():
         return {}
     written = json.loads((project / METADATA).read_text())
     if written.get("architecture") == "spatial":
         return {"architecture": "spatial", "depth": written["depth"]}
-    return {"folding": _folding(written)}
+    return {"folding": _folding(written), "dsp": written.get("dsp", False)}
 
 
 def exported_folding(project: Path) -> dict[str, tuple[int, int]] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flow.errors import ExportError
 from flow.exporters.verilog import DEFAULT_TARGET_CYCLES, Folding
+from flow.exporters.verilog.products import Dsp
 from flow.ir import ArgMax, AvgPool2d, Conv2d, Graph, Input, Linear, MatMul, MaxPool2d, Node, ScaleShift, Transpose
 
 __all__ = ["Sketch", "matrix_shape", "sketch"]
@@ -24,14 +25,14 @@ class Sketch:
         folding: of every Dense and Conv2d.
         lanes: codes a beat, by node name.
         cycles: cycles a sample, by node name.
-        dsp: whether products may become DSPs.
+        dsp: whether products may become DSPs, for all nodes or by name.
     """
 
     graph: Graph
     folding: dict[str, Folding]
     lanes: dict[str, int]
     cycles: dict[str, int]
-    dsp: bool = False
+    dsp: Dsp = False
 
     @property
     def ii_cycles(self) -> int:
@@ -80,7 +81,7 @@ def _given(node: Linear, pair: tuple[int, int] | None) -> Folding:
     return Folding(*pair)
 
 
-def sketch(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, dsp: bool = False) -> Sketch:
+def sketch(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, dsp: Dsp = False) -> Sketch:
     """Fold a graph: a position of the largest convolution takes as long as a vector of a Dense may.
 
     Raises:

@@ -19,6 +19,7 @@ from flow.exporters.verilog import Plan, Timing
 from flow.exporters.verilog.constants import lookup_context, scale_shift_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
+from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.windows import is_depthwise
 from flow.formats import Overflow, Rounding
 from flow.ir import Concat, Graph, Linear, Lookup, Relu, Requantize, RequantizeEach, ScaleShift, Table
@@ -97,7 +98,7 @@ def _dropped_bits(plan: Plan, name: str) -> int:
     return min(dropped, default=0)
 
 
-def _layer(plan: Plan, node: Linear, family: Family, dsp: bool) -> Found:
+def _layer(plan: Plan, node: Linear, family: Family, dsp: Dsp) -> Found:
     context: dict[str, Any] = layer_context(plan, node, dsp=dsp)
     roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
     shape = context["parameters"]
@@ -137,7 +138,7 @@ _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
 }
 
 
-def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: bool) -> Found:
+def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: Dsp) -> Found:
     context = scale_shift_context(plan, node, dsp)
     constants = sum(
         rom_luts(rom_shape(context[name].lines, context[name].width), family) for name in ("scale", "shift")
@@ -165,7 +166,7 @@ def _relu(plan: Plan, instance: Instance) -> Found:
     return {"gates": 0.0 if free else float(plan.streams[name].width)}, Usage()
 
 
-def _found(plan: Plan, instance: Instance, family: Family, dsp: bool) -> Found:
+def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:
     node = plan.graph[instance_node(plan, instance)]
     for name, number in plan.moves:
         if instance.module == plan.move_module(name, number):
@@ -199,7 +200,7 @@ def _basis(plan: Plan, instance: Instance) -> Basis:
     return Basis.UNCALIBRATED if moved or (new and instance.module not in _CELLS) else Basis.RTL
 
 
-def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: bool = False) -> tuple[LayerCost, ...]:
+def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: Dsp = False) -> tuple[LayerCost, ...]:
     """The cost of every node of `graph`; those that no output depends on cost nothing."""
     parts: dict[str, Parts] = {node.name: {} for node in graph}
     others = {node.name: Usage() for node in graph}

@@ -66,7 +66,7 @@ def pricing_of(recipe: Recipe) -> Any:
     """The course of prices for a recipe's budget, None without one."""
     from flow.training import Pricing, calibration
 
-    if recipe.train.budget is None:
+    if not recipe.priced:
         return None
     return Pricing(Budget.parse(recipe.train.budget).limit * _AIM / calibration().lut)
 

@@ -47,5 +47,5 @@ def quantized_of(recipe: Recipe, data: Dataset, network: Any) -> Any:
     """The network's trainable fixed-point form, calibrated on the first training samples."""
     from flow.training import quantize
 
-    needed = {} if recipe.train.budget is None else QUANTIZE
+    needed = QUANTIZE if recipe.priced else {}
     return quantize(network, data.train_x[:_CALIBRATION], **{**needed, **recipe.quantize})

@@ -71,7 +71,8 @@ class _Trained:
 
     @property
     def options(self) -> Mapping[str, Mapping[str, Any]]:
-        return {"hls": self.recipe.hls, "verilog": self.recipe.verilog}
+        budget = (self.project.find_json("train.json") or {}).get("budget") or {}
+        return {"hls": self.recipe.hls, "verilog": budget.get("verilog", self.recipe.verilog)}
 
     @property
     def boards(self) -> Sequence[str]:

@@ -102,7 +102,7 @@ def _check(recipe: Recipe, model: Any) -> None:
             f"Recipe key 'train.cost'={recipe.train.cost} needs epochs to work in, not 'train.epochs'=0; give "
             "some, or leave it out."
         )
-    if recipe.train.budget and not recipe.train.epochs:
+    if recipe.priced and not recipe.train.epochs:
         raise RecipeError(
             f"Recipe key 'train.budget'={recipe.train.budget!r} needs epochs to work in, not 'train.epochs'=0; give "
             "some, or leave it out."
@@ -145,9 +145,11 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     if not recipe.train.epochs:
         checkpoint.keep(learned={"model": model.state_dict(), "epochs": []})
     budget = None
-    if recipe.train.budget is not None:
+    if recipe.priced:
         budget = _corrected(model, data, taught, recipe, checkpoint, report)
         learned = budget["rounds"][-1]["accuracy"]
+    elif recipe.train.budget is not None:
+        budget = _built(model, data, recipe, report)
     project.write_json(
         "train.json",
         {
@@ -177,6 +179,18 @@ def _corrected(
         rounds = correct(model, data, train, recipe, learned["market"], report)
         checkpoint.keep(learned={**learned, "model": model.state_dict(), "budget": report_of(recipe, rounds)})
     found: dict[str, Any] = checkpoint.state["learned"]["budget"]
+    return found
+
+
+def _built(model: Any, data: Dataset, recipe: Recipe, report: Report) -> dict[str, Any]:
+    """Choose the design of the trained model that meets a budget, and measure it."""
+    from flow.lowering import encode_input, lower
+    from flow.stages.built import built
+
+    report("train: budget", 0, 1)
+    graph = lower(model.eval(), name=recipe.name, argmax=recipe.argmax)
+    found = built(graph, recipe, encode_input(model, data.test_x[:1]))
+    report("train: budget", 1, 1)
     return found
 
 

@@ -15,6 +15,11 @@ def test_a_budget_is_met_from_97_to_100_percent_of_it():
     assert [n for n in range(900, 1100) if Budget("lut", 1000).met(n)] == list(range(970, 1001))
 
 
+def test_what_a_design_is_built_for_is_met_by_all_that_is_not_more():
+    assert [n for n in range(6) if Budget.parse("dsp<=3").met(n)] == [0, 1, 2, 3]
+    assert [Budget.parse(text).trained for text in ("lut<=900", "dsp<=0", "latency<=9")] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -22,18 +27,9 @@ def test_a_budget_is_met_from_97_to_100_percent_of_it():
         ("lut<8000", "A budget is a resource and its limit such as 'lut<=8000', not 'lut<8000'."),
         ("lut<=-3", "A budget is a resource and its limit such as 'lut<=8000', not 'lut<=-3'."),
         ("lut<=8e3", "A budget is a resource and its limit such as 'lut<=8000', not 'lut<=8e3'."),
-        ("lut<=7", "A budget of LUTs starts at 50, which ports alone take, not 7; give more."),
-        ("ff<=900", "Training lowers LUTs only, not 'ff' as in 'ff<=900'; give 'lut<=900'."),
-        (
-            "dsp<=4",
-            "Training lowers LUTs only, not 'dsp' as in 'dsp<=4': a design of shifts and additions has none, and in "
-            "the streaming one folding sets them: verilog.folding.",
-        ),
-        (
-            "latency<=9",
-            "Training lowers LUTs only, not 'latency' as in 'latency<=9': registers set it, not word lengths: "
-            "verilog.depth.",
-        ),
+        ("lut<=7", "A budget of lut starts at 50, what any design takes, not 7; give more."),
+        ("latency<=0", "A budget of latency starts at 1, what any design takes, not 0; give more."),
+        ("ff<=900", "A budget is of lut, dsp, latency, not of 'ff' as in 'ff<=900'; give 'lut<=900'."),
     ],
 )
 def test_wrong_budgets_are_told_why(text, message):

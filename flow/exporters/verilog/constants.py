@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flow.exporters.verilog.layer import origin, pack, rom
 from flow.exporters.verilog.network import turn_beats
 from flow.exporters.verilog.plan import Plan
-from flow.exporters.verilog.products import dsp_parameters
+from flow.exporters.verilog.products import Dsp, dsp_of, dsp_parameters
 from flow.exporters.verilog.routes import lines_of
 from flow.exporters.verilog.walk import ZERO, Axis
 from flow.formats import FixedPoint
@@ -27,7 +27,7 @@ def _in_order(plan: Plan, name: str, codes: NDArray[np.int64]) -> NDArray[np.int
     return lines_of(stream.order, whole, stream.lanes)
 
 
-def scale_shift_context(plan: Plan, node: ScaleShift, dsp: bool | str) -> dict[str, Any]:
+def scale_shift_context(plan: Plan, node: ScaleShift, dsp: Dsp) -> dict[str, Any]:
     """What the template of a scale and shift is filled with."""
     source, stream = plan.operand(node.name), plan.streams[node.name]
     x, out = source.value.format, stream.value.format
@@ -50,7 +50,7 @@ def scale_shift_context(plan: Plan, node: ScaleShift, dsp: bool | str) -> dict[s
             "SSigned": int(node.scale.format.signed),
             "OutWidth": out.width,
             "ProductShift": node.product_shift(source.value),
-            **dsp_parameters(dsp, packs=False),
+            **dsp_parameters(dsp_of(dsp, node.name), packs=False),
         },
     }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flow.exporters.verilog.folding import layer_cycles, matrix_shape
 from flow.exporters.verilog.plan import Plan
-from flow.exporters.verilog.products import dsp_parameters
+from flow.exporters.verilog.products import Dsp, dsp_of, dsp_parameters
 from flow.exporters.verilog.windows import is_depthwise
 from flow.ir import Conv2d, Linear, Node
 
@@ -85,7 +85,7 @@ def _depthwise_lines(layer: Linear, lanes: int) -> NDArray[np.int64]:
     return layer.weight.codes.reshape(channels // lanes, lanes, -1).transpose(0, 2, 1).reshape(-1, lanes)
 
 
-def _formats(plan: Plan, layer: Linear, dsp: bool | str) -> dict[str, int]:
+def _formats(plan: Plan, layer: Linear, dsp: Dsp) -> dict[str, int]:
     """Parameters that flow_dense and flow_depthwise share."""
     source = plan.operand(layer.name).value
     x, weight, sums = source.format, layer.weight.format, plan.streams[layer.name].value.format
@@ -96,7 +96,7 @@ def _formats(plan: Plan, layer: Linear, dsp: bool | str) -> dict[str, int]:
         "WSigned": int(weight.signed),
         "AccWidth": sums.width,
         "ProductShift": layer.product_shift(source),
-        **dsp_parameters(dsp, packs=not is_depthwise(layer)),
+        **dsp_parameters(dsp_of(dsp, layer.name), packs=not is_depthwise(layer)),
     }
 
 
@@ -105,7 +105,7 @@ def origin(node: Node) -> str:
     return f"{node.op} {node.name!r}" + (f", from {node.origin!r}" if node.origin else "")
 
 
-def layer_context(plan: Plan, layer: Linear, dsp: bool | str) -> dict[str, Any]:
+def layer_context(plan: Plan, layer: Linear, dsp: Dsp) -> dict[str, Any]:
     """What the template of a layer is filled with."""
     source, stream, fold = plan.operand(layer.name), plan.streams[layer.name], plan.folding[layer.name]
     outputs, inputs = matrix_shape(layer)

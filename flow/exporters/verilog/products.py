@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flow.errors import ExportError
 
-__all__ = ["dsp_parameters"]
+__all__ = ["Dsp", "dsp_of", "dsp_parameters"]
+
+Choice = bool | str  # see `_CHOICES`
+Dsp = Choice | Mapping[str, Choice]  # for all nodes, or by name; in logic where a name is missing
 
 # Parameters of flow_dense. The wide port of a DSP48E1 (7 series) has 25 bits, that of a DSP48E2 (UltraScale) 27.
 _CHOICES = {
@@ -15,7 +20,16 @@ _CHOICES = {
 }
 
 
-def dsp_parameters(dsp: bool | str, *, packs: bool = True) -> dict[str, int]:
+def dsp_of(dsp: Dsp, node: str) -> Choice:
+    """How one node multiplies.
+
+    >>> dsp_of({"fc1": True}, "fc1"), dsp_of({"fc1": True}, "fc2"), dsp_of("dsp48e2", "fc2")
+    (True, False, 'dsp48e2')
+    """
+    return dsp.get(node, False) if isinstance(dsp, Mapping) else dsp
+
+
+def dsp_parameters(dsp: Choice, *, packs: bool = True) -> dict[str, int]:
     """Parameters of a cell for a choice of `dsp`.
 
     Args:

@@ -20,6 +20,7 @@ from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan
+from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.timing import Timing
 from flow.exporters.writer import Files
 from flow.ir import Concat, Graph, Linear, Lookup, RequantizeEach, ScaleShift, Table, to_text
@@ -77,7 +78,7 @@ def _stream_entry(plan: Plan, name: str, timing: Timing) -> dict[str, Any]:
     return entry
 
 
-def _metadata(plan: Plan, timing: Timing) -> str:
+def _metadata(plan: Plan, timing: Timing, dsp: Dsp) -> str:
     content = {
         "design": plan.design,
         "top": plan.top,
@@ -85,12 +86,13 @@ def _metadata(plan: Plan, timing: Timing) -> str:
         "outputs": {name: plan.axis(name) for name in plan.outputs},
         "ii_cycles": timing.ii_cycles,
         "latency_cycles": timing.latency_cycles,
+        "dsp": dict(dsp) if isinstance(dsp, Mapping) else dsp,
         "streams": [_stream_entry(plan, name, timing) for name in plan.streams],
     }
     return json.dumps(content, indent=1) + "\n"
 
 
-def _modules(plan: Plan, dsp: bool | str) -> Files:
+def _modules(plan: Plan, dsp: Dsp) -> Files:
     """The modules that hold the constants of the graph."""
     known, made = templates("flow.exporters.verilog"), dict[str, str]()
     for name, stream in plan.streams.items():
@@ -120,16 +122,15 @@ def _modules(plan: Plan, dsp: bool | str) -> Files:
     return dict(made)
 
 
-def export_verilog(
-    graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, *, dsp: bool | str = False
-) -> Files:
+def export_verilog(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = None, *, dsp: Dsp = False) -> Files:
     """The streaming design of a graph as SystemVerilog.
 
     Args:
         graph: with one input.
         folding: (PE, SIMD) of every Dense and Conv2d by node name; the cheapest for the default target where None.
-        dsp: whether multipliers may become DSPs; `dsp48e1` or `dsp48e2` puts as many products of a layer into one as
-            its wide port holds: two of 8 bits into either, three of 4 bits into the first, four into the second.
+        dsp: whether multipliers may become DSPs, for all nodes or by name, where a node without an entry has none;
+            `dsp48e1` or `dsp48e2` puts as many products of a layer into one as its wide port holds: two of 8 bits into
+            either, three of 4 bits into the first, four into the second.
 
     Returns:
         `cells/*.sv`, one module for every node with constants, the top, `filelist.f` (relative, in compile order),
@@ -144,5 +145,5 @@ def export_verilog(
     made[f"{plan.top}.sv"] = top.render(_top_context(plan, timing))
     files: Files = {**needed_cells(str(text) for text in made.values()), **made}
     files["filelist.f"] = "".join(f"{name}\n" for name in files)
-    files[METADATA] = _metadata(plan, timing)
+    files[METADATA] = _metadata(plan, timing, dsp)
     return files
