@@ -3,11 +3,13 @@
 The same net (64-32-32-10), split and Yosys recipe for all, and about the same processor time of training, which is
 shown; the peers' Verilog is combinational, the smallest that they make, flow's has its AXI-Stream ports and registers.
 Accuracy is that of the very design on the 360 test samples, nothing is chosen by it. Finished points are kept in
---folder and not computed again, so that several processes may share the seeds.
+--folder and not computed again, so that several processes may share the seeds; --points docs/frontier.json --finished
+--plot docs/plots/frontier.svg draws what is stored there, and whatever else somebody has added to that file.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -17,20 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Row, arguments, publish
+from common import Row, arguments, machine, publish
 from emulation import HERE, ONE_THREAD, PEERS
 
 from flow.datasets import load
 from flow.exporters.writer import write_file
 from flow.progress import silent
 from flow.recipe import Recipe, Training
+from flow.reporting.scatter import Mark, draw_scatter, standalone
 from flow.stages.train import train_stage
 from flow.synthesis import Family, synthesise, tool
 from flow.tools import run
 
 SIZES = (64, 32, 32, 10)
 SECONDS = 30.0  # of HGQ2's processor time; flow's epochs take about as much, float training included
-TRAINING = Training(float_epochs=30, epochs=150, batch=64, lr=3e-3, taught=True)
+TRAINING = Training(float_epochs=30, epochs=250, batch=64, lr=3e-3, taught=True)
 QUANTIZE = {"activations": "u2", "input": "u2"}  # where learned lengths start
 BETAS = (3e-5, 1e-4, 3e-4)
 BUDGETS = (1000, 1500, 2500, 4000)
@@ -81,18 +84,44 @@ def kept(folder: Path, who: str, price: float, seed: int) -> Point:
     return found
 
 
-def curve(points: list[Point], lut: str, accuracy: str) -> list[tuple[float, float]]:
-    """(LUTs, percent) of each price, means over its seeds, by LUTs."""
+def flattened(who: str, price: float, point: Point) -> list[Point]:
+    """A point as `docs/frontier.json` holds it, one for each Verilog that was made."""
+    same = {key: point[key] for key in ("seed", "seconds", "yosys")}
+    if who == "flow":
+        return [{"who": who, "price": f"lut<={price:g}", "lut": point["lut"], "accuracy": point["accuracy"], **same}]
+    return [
+        {
+            "who": f"HGQ2, {name}",
+            "price": f"beta {price:g}",
+            "lut": point[f"{name}_lut"],
+            "accuracy": point[name],
+            **same,
+        }
+        for name in LIBRARIES
+    ]
+
+
+def merged(place: Path, points: list[Point]) -> list[Point]:
+    """These points and those of the file that are none of them, such as other helpers' architectures."""
+    stored: list[Point] = json.loads(place.read_text())["points"] if place.is_file() else []
+    found = {(point["who"], point["price"], point["seed"]): point for point in (*stored, *points)}
+    return [found[key] for key in sorted(found)]
+
+
+def curve(points: list[Point]) -> list[tuple[str, float, float]]:
+    """(price, LUTs, percent) of each price, means over its seeds, by LUTs."""
     prices = dict.fromkeys(point["price"] for point in points)
-    groups = [[point for point in points if point["price"] == price] for price in prices]
-    means = ([statistics.mean(p[key] for p in group) for key in (lut, accuracy)] for group in groups)
-    return sorted((luts, 100 * share) for luts, share in means)
+    groups = {price: [point for point in points if point["price"] == price] for price in prices}
+    means = (
+        (price, *(statistics.mean(p[k] for p in held) for k in ("lut", "accuracy"))) for price, held in groups.items()
+    )
+    return sorted(((price, luts, 100 * share) for price, luts, share in means), key=lambda entry: entry[1])
 
 
-def luts_at(line: list[tuple[float, float]], accuracy: float) -> float | None:
+def luts_at(line: list[tuple[str, float, float]], accuracy: float) -> float | None:
     """LUTs at which a curve reaches an accuracy, straight lines between its points; None beyond its ends."""
     best: list[tuple[float, float]] = []
-    for luts, percent in line:  # what more LUTs do worse is left out
+    for _, luts, percent in line:  # what more LUTs do worse is left out
         if not best or percent > best[-1][1]:
             best.append((luts, percent))
     if not best or not best[0][1] <= accuracy <= best[-1][1]:
@@ -100,21 +129,42 @@ def luts_at(line: list[tuple[float, float]], accuracy: float) -> float | None:
     return float(np.interp(accuracy, [percent for _, percent in best], [luts for luts, _ in best]))
 
 
-def rows(points: dict[str, list[Point]]) -> list[Row]:
-    """Every curve, and the peers' LUTs over those at which flow is as accurate."""
-    own = curve(points["flow"], "lut", "accuracy")
-    lines = {"flow": own, **{f"HGQ2, {name}": curve(points["hgq2"], f"{name}_lut", name) for name in LIBRARIES}}
-    found = []
+def lines_of(points: list[Point]) -> dict[str, list[tuple[str, float, float]]]:
+    """The curve of everyone."""
+    names = dict.fromkeys(point["who"] for point in points)
+    return {who: curve([point for point in points if point["who"] == who]) for who in names}
+
+
+def rows(points: list[Point]) -> list[Row]:
+    """Every curve, the LUTs over those at which flow is as accurate, and what the trainings took."""
+    lines, found = lines_of(points), list[Row]()
     for who, line in lines.items():
-        for luts, percent in line:
-            equal = luts_at(own, percent)
-            ratio = luts / equal if equal else None
-            found.append(Row(f"{percent:.2f} % accurate", who, luts, "LUT", ratio))
-    for who, held in points.items():
-        if held:
-            seeds = len({point["seed"] for point in held})
-            found.append(Row(f"training, {seeds} seeds", who, statistics.mean(p["seconds"] for p in held), "CPU s"))
+        for price, luts, percent in line:
+            equal = luts_at(lines.get("flow", []), percent)
+            found.append(Row(f"{price}: {percent:.2f} % accurate", who, luts, "LUT", luts / equal if equal else None))
+    for who in lines:
+        held = [point for point in points if point["who"] == who]
+        seeds = len({point["seed"] for point in held})
+        found.append(Row(f"training, {seeds} seeds", who, statistics.mean(p["seconds"] for p in held), "CPU s"))
     return found
+
+
+def plot(points: list[Point]) -> str:
+    """The curves, means over seeds, as a drawing of its own."""
+    marks = [Mark(price, who, luts, share) for who, line in lines_of(points).items() for price, luts, share in line]
+    title = "Accuracy against LUTs, digits 64-32-32-10, Yosys for xcup, means over seeds"
+    return standalone(draw_scatter(marks, title, "LUT", "test accuracy, %", unit=" %"))
+
+
+def computed(given: argparse.Namespace) -> list[Point]:
+    """All points that were asked for, seed by seed, so that what an interruption leaves is a fair comparison."""
+    points: list[Point] = []
+    for seed in given.seeds:
+        for who in given.who:
+            for price in given.budgets if who == "flow" else given.betas:
+                if not given.finished or (given.folder / f"{who}_{price:g}_{seed}.json").is_file():
+                    points += flattened(who, price, kept(given.folder, who, price, seed))
+    return points
 
 
 def main() -> None:
@@ -125,13 +175,15 @@ def main() -> None:
     parser.add_argument("--betas", type=float, nargs="*", default=list(BETAS))
     parser.add_argument("--folder", type=Path, default=Path("build") / "frontier")
     parser.add_argument("--finished", action="store_true", help="show what is stored and compute nothing")
+    parser.add_argument("--points", type=Path, metavar="FILE", help="every point; those of others in it are shown too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there, as SVG")
     given = parser.parse_args()
-    points: dict[str, list[Point]] = {"flow": [], "hgq2": []}
-    for seed in given.seeds:
-        for who in given.who:
-            for price in given.budgets if who == "flow" else given.betas:
-                if not given.finished or (given.folder / f"{who}_{price:g}_{seed}.json").is_file():
-                    points[who].append({**kept(given.folder, who, price, seed), "price": price})
+    points = computed(given)
+    if given.points is not None:
+        points = merged(given.points, points)
+        write_file(given.points, json.dumps({"machine": machine(), "points": points}, indent=1) + "\n")
+    if given.plot is not None:
+        write_file(given.plot, plot(points))
     publish("Accuracy against LUTs, digits 64-32-32-10", rows(points), ["pyosys", "qfx-flow"], given.json)
 
 
