@@ -110,10 +110,11 @@ def _difference(pictures: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 NETS: dict[str, Net] = {
-    "jet_mlp": Net(
-        lambda: _probable(jet_mlp()), lambda: _probable(jet_mlp()), sixteen_features, {"khot": 2}, loss=_log_loss
+    "jet_mlp": Net(jet_mlp, jet_mlp, sixteen_features, {"khot": 2}),
+    "lenet": Net(
+        lambda: _probable(lenet((2, 4), (12, 10))), lambda: _probable(lenet()), glyphs,
+        {"granularity": "channel", "activations": "s6"}, loss=_log_loss,
     ),
-    "lenet": Net(lambda: lenet((2, 4), (12, 10)), lenet, glyphs, {"granularity": "channel", "activations": "s6"}),
     "resnet8": Net(lambda: resnet8(4), lambda: resnet8(16), digits, {"lengths": "learned"}),
     "mobilenet": Net(
         lambda: mobilenet(4), mobilenet, digits,

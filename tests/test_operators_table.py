@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flow.estimation.analytic import _CASES as _COSTS
+from flow.exporters.hls4ml.exact import ABSENT
 from flow.exporters.hls4ml.layers import HANDLERS as HLS4ML_HANDLERS
 from flow.exporters.hls4ml.rewrite import REWRITES
 from flow.exporters.onnx_integer import HANDLERS
@@ -22,7 +23,7 @@ TABLES = {
     "a formula in flow/ir/formulas.py": set(FORMULAS),
     "a handler in flow/exporters/onnx_integer.py": set(HANDLERS),
     "a handler in flow/exporters/onnx_qonnx.py": set(QONNX_HANDLERS),
-    "a layer or a rewriting in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES},
+    "a layer, a rewriting or a refusal in flow/exporters/hls4ml": {*HLS4ML_HANDLERS, *REWRITES, *ABSENT},
     "words or wires in flow/exporters/verilog/spatial": {*SPATIAL, *MOVES},
     "a cost in flow/estimation/analytic.py": set(_COSTS),
     "a formula on fractions in tests/ir/reference.py": set(REFERENCE),

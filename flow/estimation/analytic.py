@@ -20,6 +20,7 @@ from flow.estimation.cost import Basis, LayerCost, Usage
 from flow.estimation.forms import form_for_dot, memory_luts
 from flow.estimation.rom import RomShape
 from flow.estimation.sketch import Sketch, matrix_shape
+from flow.estimation.softmax import softmax
 from flow.estimation.stream import Parts, dense_parts, rom_luts
 from flow.exporters.verilog import Folding
 from flow.exporters.verilog.products import dsp_of
@@ -50,6 +51,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Transpose,
@@ -262,6 +264,17 @@ def _requantize_minifloat(plan: Sketch, node: RequantizeMinifloat, family: Famil
     return {"casts": float(lanes * bits)}, Usage(ff=lanes * value.format.width)
 
 
+def _softmax(plan: Sketch, node: Softmax, family: Family) -> Found:
+    """The cell of the streaming design, one a lane."""
+    (x,), lanes = plan.graph.operands(node), plan.lanes[node.name]
+    shape = {
+        "Count": node.length(x), "Width": x.format.width, "Frac": x.format.frac, "Mantissa": node.mantissa,
+        "ExpWidth": node.exponent(x).width, "UseDsp": int(plan.dsp),
+    }  # fmt: skip
+    parts, usage = softmax(shape, family)
+    return {part: lanes * found for part, found in parts.items()}, sum([usage] * lanes, Usage())
+
+
 def _argmax(plan: Sketch, node: ArgMax, family: Family) -> Found:
     source, value = plan.graph.values[node.inputs[0]], plan.graph.values[node.name]
     shape = {"Count": source.size, "Lanes": plan.lanes[node.inputs[0]], "Width": source.format.width,
@@ -308,6 +321,7 @@ _CASES: Mapping[type[Node], Callable[[Sketch, Any, Family], Found]] = {
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }
 
 

@@ -54,6 +54,8 @@ def _sizes(item: Item) -> Features:
         return {"Chosen": item.bits}
     if item.kind == "entry" and len(item.numbers) <= _ONE_LUT:
         return {"LookedUp": item.bits}
+    if item.kind == "shifted":  # a choice of two for every bit of the distance
+        return {"Chosen": item.reads[0] * item.reads[1]}
     if item.kind == "entry":
         return {"Entries": item.bits * len(item.numbers)}
     if item.kind in ("cell", "minifloat"):

@@ -14,15 +14,16 @@ from flow.estimation.images import IMAGES, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
+from flow.estimation.softmax import softmax
 from flow.exporters.names import owner
 from flow.exporters.verilog import Plan, Timing
-from flow.exporters.verilog.constants import lookup_context, scale_shift_context, table_context
+from flow.exporters.verilog.constants import lookup_context, scale_shift_context, softmax_context, table_context
 from flow.exporters.verilog.instances import Instance, instances
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.windows import is_depthwise
 from flow.formats import Overflow, Rounding
-from flow.ir import Concat, Graph, Linear, Lookup, Relu, Requantize, RequantizeEach, ScaleShift, Table
+from flow.ir import Concat, Graph, Linear, Lookup, Relu, Requantize, RequantizeEach, ScaleShift, Softmax, Table
 from flow.synthesis import Family
 
 __all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
@@ -185,6 +186,8 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:
         return _table(plan, node, family)
     if isinstance(node, Lookup):
         return _lookup(plan, node, family)
+    if isinstance(node, Softmax):
+        return softmax(softmax_context(plan, node, dsp)["parameters"], family)
     if isinstance(node, Concat):
         return moves.concat(plan, node, family)
     if isinstance(node, RequantizeEach):
@@ -193,10 +196,10 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:
 
 
 def _basis(plan: Plan, instance: Instance) -> Basis:
-    """Whether an instance's cell has been measured; what moves, joins and casts by place has not."""
+    """Whether an instance's cell has been measured; what moves, joins, shares and casts by place has not."""
     node = plan.graph[instance_node(plan, instance)]
     moved = instance.module in {plan.move_module(*place) for place in plan.moves}
-    new = instance.module == "flow_minifloat_stream" or isinstance(node, Concat | RequantizeEach)
+    new = instance.module == "flow_minifloat_stream" or isinstance(node, Concat | RequantizeEach | Softmax)
     return Basis.UNCALIBRATED if moved or (new and instance.module not in _CELLS) else Basis.RTL
 
 

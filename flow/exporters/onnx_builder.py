@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from flow.ir import Node
 
-__all__ = ["IR_VERSION", "OPSET", "Builder"]
+__all__ = ["IR_VERSION", "OPSET", "Builder", "Operand"]
 
 OPSET = 18  # the first whose ReduceSum and ReduceMax take their axes alike; every tool of the last years reads it
 IR_VERSION = 8
@@ -31,6 +31,7 @@ class Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self.shapes: dict[str, tuple[int, ...]] = {}  # of a sample, for results shaped unlike their node's
+        self.integers: set[str] = set()  # results that are int64 in a graph of floats
 
     def enter(self, node: Node) -> None:
         """What follows belongs to `node`: names start with its name, doc strings with its origin."""
@@ -55,11 +56,29 @@ class Builder:
 
     def op(self, kind: str, *operands: Operand, domain: str = "", **attributes: Any) -> str:
         """Append one node and return the name of its result; integers become int64 constants."""
+        (result,) = self.several(kind, 1, *operands, domain=domain, **attributes)
+        return result
+
+    def several(
+        self, kind: str, count: int, *operands: Operand, domain: str = "", **attributes: Any
+    ) -> tuple[str, ...]:
+        """As `op`, for so many results."""
         inputs = [self._named(operand) for operand in operands]
-        result = self.fresh(f"{self._place}/{kind.lower()}")
-        node = helper.make_node(kind, inputs, [result], name=result, domain=domain or None, **attributes)
+        results = tuple(self.fresh(f"{self._place}/{kind.lower()}") for _ in range(count))
+        node = helper.make_node(kind, inputs, results, name=results[0], domain=domain or None, **attributes)
         node.doc_string = self._origin
         self.nodes.append(node)
+        return results
+
+    def inner(self) -> Builder:
+        """The builder of a graph inside a node, whose names differ from all others of this one."""
+        body = Builder(())
+        body._taken, body._place, body._origin = self._taken, self._place, self._origin
+        return body
+
+    def integer(self, result: str) -> str:
+        """`result`, noted as int64."""
+        self.integers.add(result)
         return result
 
     def shaped(self, kind: str, shape: tuple[int, ...], *operands: Operand, **attributes: Any) -> str:

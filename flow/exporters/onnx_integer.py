@@ -22,6 +22,7 @@ from flow.exporters import onnx_moves
 from flow.exporters.onnx_builder import Builder
 from flow.exporters.onnx_cast import lift, requantize, requantize_each
 from flow.exporters.onnx_minifloat import look_up, requantize_minifloat
+from flow.exporters.onnx_softmax import softmax
 from flow.exporters.onnx_spatial import pad
 from flow.exporters.writer import Files
 from flow.formats import INT64_BITS
@@ -52,6 +53,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Transpose,
@@ -263,6 +265,7 @@ HANDLERS: dict[type[Node], Callable[..., str]] = {
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: softmax,
 }
 
 

@@ -24,6 +24,7 @@ from flow.exporters.onnx_qonnx_cast import (
     requantize_each,
     requantize_minifloat,
 )
+from flow.exporters.onnx_softmax import softmax_of_values
 from flow.exporters.onnx_spatial import pad
 from flow.exporters.writer import Files
 from flow.formats import FixedPoint
@@ -54,6 +55,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -214,6 +216,7 @@ QONNX_HANDLERS: dict[type[Node], Callable[..., str]] = {
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: softmax_of_values,
 }
 
 
@@ -295,11 +298,13 @@ def _shapes(b: Builder, start: int, value: Value, batch: int) -> list[onnx.Value
     constants = {tensor.name: list(tensor.dims) for tensor in b.initialisers}
     infos = []
     for node in b.nodes[start:]:
-        sample = b.shapes.get(node.output[0], value.shape)
-        shape = constants.get(node.input[0], [batch, *sample])
         to_index = any(a.name == "to" and a.i == TensorProto.INT64 for a in node.attribute)
-        kind = TensorProto.INT64 if to_index or node.op_type == "ArgMax" else TensorProto.FLOAT
-        infos.append(helper.make_tensor_value_info(node.output[0], kind, shape))
+        for name in node.output:
+            known = None if name in b.shapes else constants.get(node.input[0])
+            shape = [batch, *b.shapes.get(name, value.shape)] if known is None else known
+            integer = to_index or node.op_type == "ArgMax" or name in b.integers
+            kind = TensorProto.INT64 if integer else TensorProto.FLOAT
+            infos.append(helper.make_tensor_value_info(name, kind, shape))
     return infos
 
 

@@ -1,7 +1,8 @@
 """What each operator computes, as a formula on a batch that is made from the operator's constants.
 
 The arrays of one formula have one number type, its carrier: int64, or a float type of which `flow.ir.plan` proves that
-it holds every number on the way. One formula serves all of them; only casts round in their own way in floats.
+it holds every number on the way. One formula serves all of them; only casts round in their own way in floats,
+and a softmax works on integers whatever carries them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from flow.ir.ops import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Transpose,
@@ -236,6 +238,16 @@ def _reduce_sum(node: ReduceSum, types: Types, carrier: Carrier) -> Formula:
     return lambda x: x.sum(axis=node.axis + 1, keepdims=True)
 
 
+def _softmax(node: Softmax, types: Types, carrier: Carrier) -> Formula:
+    held = node.arithmetic(types[0])
+
+    def formula(x: Codes) -> Codes:
+        rows = held(np.moveaxis(x, node.axis + 1, -1))
+        return np.moveaxis(rows, -1, node.axis + 1).astype(carrier)
+
+    return formula
+
+
 def _argmax(node: ArgMax, types: Types, carrier: Carrier) -> Formula:
     return lambda x: x.argmax(axis=1)[:, None].astype(carrier)
 
@@ -267,6 +279,7 @@ FORMULAS: dict[type[Node], Callable[..., Formula]] = {
     RequantizeEach: requantize_each,
     RequantizeMinifloat: requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }
 
 # These may overwrite their input; whoever calls them hands over an array that nobody else reads.

@@ -38,6 +38,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -57,6 +58,7 @@ from flow.training.model import QuantizedModel
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation
 from flow.training.rung import simulate_torch
+from flow.training.shares import FixedSoftmax
 from flow.training.tables import FixedTable
 from flow.training.truth_tables import AddressCast, FixedLutDense
 
@@ -213,6 +215,7 @@ _AT_POINT: dict[type[nn.Module], Callable[[Any, Any, Common], Node]] = {
     FixedTable: _table,
     FixedScale: _scale,
     FixedAccumulator: _accumulator,
+    FixedSoftmax: lambda layer, frac, common: Softmax(axis=layer.axis, mantissa=layer.mantissa, **common),
 }
 
 

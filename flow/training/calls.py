@@ -36,6 +36,7 @@ __all__ = [
     "Reshape",
     "Scale",
     "Slice",
+    "Softmax",
     "Sub",
     "Table",
     "Transpose",
@@ -126,11 +127,9 @@ class Sub(Call):
     """The difference of two values.
 
     Attributes:
-        positive: whether the first is known to be the larger one.
         narrow: whether the difference is known to be no larger than the values, so that no cast need follow it.
     """
 
-    positive: bool = False
     narrow: bool = False
 
 
@@ -155,12 +154,14 @@ class Scale(Call):
         scale: key in the network's state; None for 1.
         shift: key in the network's state; None for 0.
         trained: whether training may move them: not where they are numbers in the user's source.
+        role: the field of `Spec` that holds the word of the scale.
     """
 
     sample: tuple[int, ...]
     scale: str | None = None
     shift: str | None = None
     trained: bool = True
+    role: str = "scales"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +208,13 @@ class ReduceMax(Reduction):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReduceSum(Reduction):
     """The sum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Softmax(Call):
+    """`2**x / sum(2**x)` along `axis`, counted from 0 without the batch."""
+
+    axis: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,12 +286,13 @@ class Transpose(Call):
 class Cast(Call):
     """A value brought to a word, with a binary point of its own; `role` is the field of `Spec` that holds the word.
 
-    `overflow` is the mode where it is not that of the spec.
+    `overflow` is the mode where it is not that of the spec; `most` limits the fractional bits to 0 and so many.
     """
 
     word: AnyWord
     role: str = "activations"
     overflow: Overflow | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

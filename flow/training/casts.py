@@ -3,8 +3,9 @@
 The result of every Linear, Conv2d, BatchNorm, sum, difference, product and average is cast with a binary point of its
 own, except where its only reader is a ReLU (the cast follows the ReLU, unsigned), a reshape, a slice, a transposition,
 a sum or a table, and where it leaves the design: exact sums leave, and what else reads such a value reads a cast of it.
-What addresses a table is cast right before it, to the word `tables`, or `addresses` for truth tables. MaxPool, Flatten,
-padding, upsampling and Concat lose nothing and are not cast: what is concatenated keeps the casts of its own.
+What addresses a table, or the powers of a softmax, is cast right before it, to the word `tables`, or `addresses` for
+truth tables. MaxPool, Flatten, padding, upsampling and Concat lose nothing and are not cast: what is concatenated keeps
+the casts of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from flow.training.calls import (
     Reshape,
     Scale,
     Slice,
+    Softmax,
     Sub,
     Table,
     Transpose,
@@ -47,6 +49,7 @@ from flow.training.calls import (
 )
 from flow.training.overrides import LayerSpecs
 from flow.training.rotation import Rotate
+from flow.training.shares import power_word
 from flow.training.words import AnyWord, Word
 
 __all__ = ["ADDRESSES", "INDEX", "index_word", "place_casts"]
@@ -56,11 +59,13 @@ INDEX = "index"  # the role of a cast of integers, which no option changes
 
 _HOST_WORD = Word(16, signed=False)  # what the host sends where the design makes another word of its input
 
-_WIDENING = (Dense, Conv2d, LutDense, BatchNorm, Scale, Add, Sub, Mul, MatMul, AvgPool2d, ReduceSum)
+_WIDENING = (Dense, Conv2d, LutDense, BatchNorm, Scale, Add, Sub, Mul, MatMul, AvgPool2d, ReduceSum, Softmax)
 _MOVING = (Flatten, Reshape, Slice, Transpose, Pad, Upsample, Concat)  # a result behind them is one before them
 _PASSING = (Relu, *_MOVING)  # exact on what has not been cast yet
-_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table, LutDense, ReduceSum)  # the cast follows them, or is theirs
-_ADDRESSED = {Table: "tables", LutDense: ADDRESSES}  # what has a cast of its own right before it, and its role
+# The cast follows them, or is theirs.
+_READING_WIDE = (Relu, Reshape, Slice, Transpose, Table, LutDense, Softmax, ReduceSum)
+# What has a cast of its own right before it, and its role.
+_ADDRESSED = {Table: "tables", Softmax: "tables", LutDense: ADDRESSES}
 _KEEPING_SIGN = (Add, Mul, MatMul, AvgPool2d, MaxPool2d, ReduceMax, ReduceSum, Cast, *_MOVING)
 _ADDING = (BatchNorm, Scale, Add, Sub)
 
@@ -105,7 +110,7 @@ class _Placement:
         self.paths[call.name] = (*(path for name in passed for path in self.paths[name]), *call.paths)
         inputs = (
             (self._address(call),)
-            if isinstance(call, Table | LutDense)
+            if isinstance(call, Table | Softmax | LutDense)
             else tuple(self.now[name] for name in call.inputs)
         )
         self.calls.append(replace(call, inputs=inputs))
@@ -144,14 +149,16 @@ class _Placement:
         made = self._made(Cast, f"{call.stem}.out", call.name, call, paths=paths, word=word, role=role)
         self.now[call.name], self.wide[call.name] = made.name, False
 
-    def _address(self, call: Table | LutDense) -> str:
-        """Append the cast before one table or many; its name."""
-        (source,), role = call.inputs, _ADDRESSED[type(call)]
+    def _address(self, call: Table | Softmax | LutDense) -> str:
+        """Append the cast before one table or many, or the powers of a softmax; its name."""
+        (source,), role, most = call.inputs, _ADDRESSED[type(call)], None
         word = self.specs.of(call).word(role).fitted(self.positive[source])
-        overflow = Overflow.SAT if isinstance(call, Table) and call.saturates else None
+        if isinstance(call, Softmax):
+            word, most = power_word(word)
+        saturates = isinstance(call, Softmax) or (isinstance(call, Table) and call.saturates)
         shape = self._row_shape(call) if isinstance(call, LutDense) else call.shape
-        fields = {"word": word, "role": role, "overflow": overflow, "shape": shape}
-        made = self._made(Cast, f"{call.name}.in", source, call, **fields)
+        fields = {"word": word, "role": role, "overflow": Overflow.SAT if saturates else None, "most": most}
+        made = self._made(Cast, f"{call.name}.in", source, call, shape=shape, **fields)
         return made.name
 
     def _row_shape(self, call: LutDense) -> tuple[int, ...]:
@@ -179,7 +186,7 @@ def _is_positive(call: Call) -> bool:
     """Whether no result is negative, whatever the inputs are."""
     if isinstance(call, Table):
         return call.function.positive
-    return isinstance(call, Relu) or (isinstance(call, Sub | Mul) and call.positive)
+    return isinstance(call, Relu | Softmax) or (isinstance(call, Mul) and call.positive)
 
 
 def index_word(network: Network) -> Word | None:

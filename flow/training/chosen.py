@@ -14,11 +14,12 @@ from flow.training.khot import digit_projection
 from flow.training.minifloats import MinifloatQuantizer
 from flow.training.priced import DEFAULT_DIGITS, PricedConstant
 from flow.training.quantizer import Quantizer
+from flow.training.shares import PowerQuantizer
 from flow.training.spec import Granularity, Lengths, Spec, Word
 from flow.training.widths import SATURATING, LearnedCast, LearnedConstant
 from flow.training.words import FLOAT_ROUNDING, AnyWord, BlockWord, MinifloatWord
 
-__all__ = ["address_quantizer", "cast_quantizer", "constant_quantizer", "entry_quantizer"]
+__all__ = ["address_quantizer", "cast_quantizer", "constant_quantizer", "entry_quantizer", "factor_quantizer"]
 
 _PRICED = ("weights", "biases")  # roles whose digits may have a price
 
@@ -89,9 +90,25 @@ _CASTS: dict[type[Any], Callable[[Spec, Any, str], Quantizer]] = {
 }
 
 
-def address_quantizer(spec: Spec, word: Word, place: str) -> Quantizer:
-    """The quantiser of a cast whose codes address a table: one word of given length."""
-    return cast_quantizer(replace(spec, lengths=Lengths.FIXED), word, place)
+def address_quantizer(spec: Spec, word: Word, place: str, most: int | None = None) -> Quantizer:
+    """The quantiser of a cast whose codes address a table: one word of given length.
+
+    Args:
+        spec: words and options.
+        word: of the cast.
+        place: the cast, for messages.
+        most: fractional bits at most, where they alone are the address.
+    """
+    if most is None:
+        return cast_quantizer(replace(spec, lengths=Lengths.FIXED), word, place)
+    made = PowerQuantizer(word, spec.rounding, spec.overflow, place, most)
+    made.stochastic = spec.stochastic
+    return made
+
+
+def factor_quantizer(spec: Spec, word: Word, place: str) -> Quantizer:
+    """The quantiser of one factor of the word `tables`, which is encoded as other constants are."""
+    return address_quantizer(replace(spec, rounding=Rounding.RND, overflow=Overflow.SAT, stochastic=False), word, place)
 
 
 def entry_quantizer(spec: Spec, role: str, positive: bool, place: str) -> Quantizer:

@@ -46,10 +46,6 @@ def _inverse_root(x: Tensor, terms: float, eps: float) -> Tensor:
     return torch.where(x > 0, x / terms + eps, 1.0).rsqrt()
 
 
-def _reciprocal(x: Tensor) -> Tensor:
-    return torch.where(x > 0, x, 1.0).reciprocal()
-
-
 @dataclass(frozen=True, slots=True)
 class _Formula:
     """A function in float64 for one number, in torch for tensors, and whether it is never negative."""
@@ -77,17 +73,12 @@ _FORMULAS: dict[str, _Formula] = {
     "celu": _Formula(lambda x, alpha: x if x > 0 else alpha * math.expm1(x / alpha), functional.celu),
     "selu": _Formula(lambda x: _elu(x, *_SELU), functional.selu),
     "softplus": _Formula(_softplus, functional.softplus, True),
-    # Those of a softmax: of the distance to the maximum, and of the sum, which is no smaller than its largest term.
-    "decay": _Formula(
-        lambda x, scale=1.0: math.exp(-max(x, 0.0) * scale), lambda x, scale=1.0: torch.exp(-x * scale), True
-    ),
-    "reciprocal": _Formula(lambda x: 1.0 / x, _reciprocal, True),
     # That of a LayerNorm: of a sum of so many squares.
     "rsqrt": _Formula(lambda x, terms, eps: 1.0 / math.sqrt(x / terms + eps), _inverse_root, True),
 }
 
 
-_ABOVE_ZERO = ("reciprocal", "rsqrt")  # of sums that are never 0, but whose codes may be
+_ABOVE_ZERO = ("rsqrt",)  # of sums that are never 0, but whose codes may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +106,7 @@ class Function:
     def values(self, form: FixedPoint) -> NDArray[np.float64]:
         """float64[2**width]: the function of every value of `form`, lowest first, read-only.
 
-        Where a reciprocal has no value, at 0, it takes that of the next code; so does that of a root.
+        Where the reciprocal of a root has no value, at 0, it takes that of the next code.
         """
         return _values(self, form)
 

@@ -16,7 +16,13 @@ from flow.training.accumulators import FixedAccumulator
 from flow.training.affine import FixedScale
 from flow.training.calls import Call, Network, distinct
 from flow.training.casts import ADDRESSES, INDEX
-from flow.training.chosen import address_quantizer, cast_quantizer, constant_quantizer, entry_quantizer
+from flow.training.chosen import (
+    address_quantizer,
+    cast_quantizer,
+    constant_quantizer,
+    entry_quantizer,
+    factor_quantizer,
+)
 from flow.training.fold import scale_and_shift
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.khot import few_digits
@@ -38,6 +44,7 @@ from flow.training.overrides import LayerSpecs, constant_options
 from flow.training.program import Shortcuts, Step, run
 from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
+from flow.training.shares import FixedSoftmax, mantissa_of
 from flow.training.shortcuts import Ways
 from flow.training.spec import Spec
 from flow.training.tables import FixedTable
@@ -192,6 +199,8 @@ class _Builder:
         """
         spec = self.specs.of(call)
         word = spec.word(role).fitted(positive=bool((value >= 0).all()))
+        if role == "tables":
+            return nn.Parameter(value.detach().clone()), factor_quantizer(spec, word, place)
         spec = replace(spec, **{role: str(word)})
         return nn.Parameter(value.detach().clone()), constant_quantizer(spec, role, tuple(value.shape), place)
 
@@ -206,7 +215,7 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
     if call.role == ADDRESSES:
         return kind(address_cast(spec, call.word, call.name, call.shape))
     if call.role == "tables":
-        return kind(address_quantizer(spec, call.word, call.name))
+        return kind(address_quantizer(spec, call.word, call.name, call.most))
     return kind(cast_quantizer(spec, call.word, call.name, call.shape))
 
 
@@ -250,10 +259,16 @@ def _scale_shift(builder: _Builder, call: calls.BatchNorm) -> nn.Module:
     return layers.FixedScaleShift(scale, shift, scale_word, shift_word)
 
 
+def _softmax(builder: _Builder, call: calls.Softmax) -> nn.Module:
+    mantissa = mantissa_of(builder.specs.of(call).word("tables"), call.shape[call.axis])
+    return FixedSoftmax(call.axis, builder.words[call.inputs[0]], mantissa)
+
+
 def _scale(builder: _Builder, call: calls.Scale) -> nn.Module:
     held: list[tuple[nn.Parameter, Quantizer] | None] = []
-    for key, role in ((call.scale, "scales"), (call.shift, "shifts")):
-        made = None if key is None else builder.constant(call, key, role, f"{call.name}.{role.removesuffix('s')}")
+    for key, role in ((call.scale, call.role), (call.shift, "shifts")):
+        name = "shift" if role == "shifts" else "scale"
+        made = None if key is None else builder.constant(call, key, role, f"{call.name}.{name}")
         if made is not None and not call.trained:
             made[0].requires_grad_(False)
         held.append(made)
@@ -313,6 +328,7 @@ _LAYERS: dict[type[Call], Callable[[_Builder, Any], nn.Module]] = {
     calls.ReduceMax: lambda builder, call: FixedReduceMax(call.axis),
     calls.ReduceSum: lambda builder, call: FixedReduceSum(call.axis),
     calls.Table: _table,
+    calls.Softmax: _softmax,
     calls.Accumulate: lambda builder, call: FixedAccumulator(call.word, call.overflow),
 }
 _IDENTITIES: dict[type[Call], Callable[[Any], tuple[object, ...]]] = {

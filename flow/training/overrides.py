@@ -14,7 +14,20 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from flow.errors import RecipeError
-from flow.training.calls import AvgPool2d, BatchNorm, Call, Cast, Conv2d, Dense, Lookup, LutDense, Network, Scale, Table
+from flow.training.calls import (
+    AvgPool2d,
+    BatchNorm,
+    Call,
+    Cast,
+    Conv2d,
+    Dense,
+    Lookup,
+    LutDense,
+    Network,
+    Scale,
+    Softmax,
+    Table,
+)
 from flow.training.spec import Lengths, Spec
 from flow.training.words import Word
 
@@ -66,8 +79,8 @@ def _of_cast(call: Any, spec: Spec) -> tuple[str, ...]:
 
 
 def _of_scale(call: Any, spec: Spec) -> tuple[str, ...]:
-    constants = [role for role, key in (("scales", call.scale), ("shifts", call.shift)) if key is not None]
-    return (*constants, *_of_constant(spec))
+    constants = [role for role, key in ((call.role, call.scale), ("shifts", call.shift)) if key is not None]
+    return (*constants, *(() if constants == ["tables"] else _of_constant(spec)))
 
 
 # The fields of a spec that a call depends on.
@@ -80,6 +93,7 @@ _USED: dict[type[Call], Callable[[Any, Spec], tuple[str, ...]]] = {
     LutDense: lambda call, spec: ("weights", *_of_tables(spec)),
     AvgPool2d: _of_average,
     Table: lambda call, spec: (call.role, "lengths"),
+    Softmax: lambda call, spec: ("tables",),
     Cast: _of_cast,
 }
 

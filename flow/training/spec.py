@@ -83,8 +83,8 @@ class Spec:
         shifts: of BatchNorm's addition and other constants that are added.
         input: of the model's input; None means as `activations`.
         tables: of what addresses the table of an activation such as a sigmoid, at most 12 bits, its length never
-            learned; and of the powers and the reciprocal inside a softmax, the root inside a LayerNorm. Other entries
-            are as `activations`.
+            learned; of the root inside a LayerNorm; and of the factor that takes a softmax to base 2, whose exponents
+            have four bits more and its powers and sums at least as many. Other entries are as `activations`.
         addresses: of the inputs of a `LutDense`, at most 6 bits, with a binary point for each input of a row whatever
             `cast_granularity` says, its length never learned; its functions are `weights`, whose "channel" is an
             output and whose "element" is a connection.

@@ -47,6 +47,7 @@ MEANING: dict[str, Callable[..., Codes]] = {
     "above": lambda op, word, a, b: (a > b).astype(np.int64),
     "chosen": lambda op, word, bit, a, b: np.where(bit == 1, a, b),
     "bits": lambda op, word, *x: sum(((w >> at) & 1) << i for i, (w, at) in enumerate(zip(x, op.numbers, strict=True))),
+    "shifted": lambda op, word, x, bits: x >> bits,
     "entry": lambda op, word, x: np.array(op.numbers)[x - op.reads[0].low],
 }  # fmt: skip
 

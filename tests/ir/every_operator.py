@@ -31,6 +31,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -197,10 +198,30 @@ def _truth_tables() -> list[Node]:
     return [LutDense(name="tables", inputs=("grid.in",), tables=ramp((3, 4, 4), "s4.3"), shifts=bits, origin="fc1")]
 
 
+def two_pass_operators() -> Graph:
+    """What came with the softmax without a maximum: shares along either axis, of fractions and of integers."""
+    nodes: list[Node] = [
+        Input(name="input", shape=(2, 3), format=fmt("s6.3")),
+        Softmax(name="rows", inputs=("input",), axis=1, mantissa=9, origin="attend"),
+        Requantize(name="whole", inputs=("input",), format=fmt("s4.-1")),
+        Softmax(name="columns", inputs=("whole",), axis=0, mantissa=4),
+    ]
+    return Graph("two-pass operators", tuple(nodes), ("rows", "columns"))
+
+
+def _two_pass() -> list[Node]:
+    """The same, reading what the operators before made."""
+    return [
+        Softmax(name="shares", inputs=("grid.in",), axis=1, mantissa=9, origin="attend"),
+        Softmax(name="shares.turned", inputs=("scores",), axis=0, mantissa=5),
+    ]
+
+
 def every_operator() -> Graph:
-    """All that came before, what moves codes, what moves them apart, what attention needs, and truth tables."""
+    """All that came before, what moves codes, what moves them apart, what attention needs, truth tables, and shares."""
     before = softmax_operators()
     four = Reshape(name="top.four", inputs=("cast.TRN.WRAP",), shape=(2, 4))
-    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice", "scores", "mixed", "tables")
-    nodes = (*before.nodes, four, *_moves(), *_spatial(), *_attention(), *_truth_tables())
+    ends = ("rows", "cut.all", "turned", "turned.columns", "nearest", "twice", "scores", "mixed", "tables", "shares",
+            "shares.turned")  # fmt: skip
+    nodes = (*before.nodes, four, *_moves(), *_spatial(), *_attention(), *_truth_tables(), *_two_pass())
     return Graph("every operator", nodes, (*before.outputs, *ends))

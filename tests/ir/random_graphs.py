@@ -37,6 +37,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -253,6 +254,17 @@ def _argmax(g: Growing) -> Node:
     return ArgMax(name=g.free(), inputs=(g.any((1,)),))
 
 
+def _softmax(g: Growing) -> Node:
+    source = g.any()
+    if g.values[source].format.frac > _ADDRESS:
+        source = g.add(Requantize(name=g.free("c"), inputs=(source,), format=FixedPoint(8, _ADDRESS)))
+    axis = int(g.rng.integers(len(g.values[source].shape)))
+    return Softmax(name=g.free(), inputs=(source,), axis=axis, mantissa=int(g.rng.integers(2, 12)))
+
+
+_ADDRESS = 12  # fractional bits that a softmax reads at most
+
+
 DRAWS: dict[type[Node], Callable[[Growing], Node]] = {
     Dense: _dense,
     Conv2d: _conv2d,
@@ -280,6 +292,7 @@ DRAWS: dict[type[Node], Callable[[Growing], Node]] = {
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }
 
 

@@ -6,6 +6,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 
@@ -37,6 +38,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -288,6 +290,40 @@ def _requantize_minifloat(node: RequantizeMinifloat, x: Real) -> Real:
     return _each(x, lambda value, place: _neighbour(node.minifloat, node.rounding, value))
 
 
+def _power(fraction: Fraction, bits: int) -> Fraction:
+    """`2**fraction` in [1, 2) with so many fractional bits, rounded to nearest."""
+    with localcontext(prec=60):
+        scaled = Decimal(2) ** (bits + Decimal(fraction.numerator) / Decimal(fraction.denominator))
+        return min(Fraction(int(scaled.to_integral_value())), Fraction(2 ** (bits + 1) - 1)) / 2**bits
+
+
+def _shares(row: list[Fraction], bits: int) -> list[Fraction]:
+    """Two passes over pairs of a mantissa in [1, 2) and an exponent; every mantissa is cut after so many bits."""
+
+    def cut(value: Fraction, exponent: int) -> Fraction:
+        return Fraction(value * 2**bits / Fraction(2) ** exponent // 1) / 2**bits * Fraction(2) ** exponent
+
+    pairs = [(_power(x - x // 1, bits) * Fraction(2) ** (x // 1), x // 1) for x in row]
+    total, top = pairs[0]
+    for power, exponent in pairs[1:]:
+        top = max(top, exponent)
+        total = cut(total, top) + cut(power, top)
+        while total >= Fraction(2) ** (top + 1):
+            top += 1
+            total = cut(total, top)
+    mantissa = total / Fraction(2) ** top
+    reciprocal = Fraction(2 ** (bits + 1) / mantissa // 1) / 2 ** (bits + 1)
+    return [cut(power * reciprocal / Fraction(2) ** top, 0) for power, _ in pairs]
+
+
+def _softmax(node: Softmax, x: Real) -> Real:
+    lines = np.moveaxis(x, node.axis, -1)
+    result = np.empty(lines.shape, dtype=object)
+    for place in np.ndindex(lines.shape[:-1]):
+        result[place] = _shares(list(lines[place]), node.mantissa)
+    return np.moveaxis(result, -1, node.axis)
+
+
 def _argmax(node: ArgMax, x: Real) -> Real:
     values = list(x)
     return np.array([Fraction(values.index(max(values)))], dtype=object)
@@ -320,6 +356,7 @@ REFERENCE: dict[type[Node], Callable[..., Real]] = {
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }
 
 

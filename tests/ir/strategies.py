@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -32,6 +34,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -337,6 +340,16 @@ def argmax(draw: st.DrawFn) -> Graph:
     return _graph(draw(inputs((draw(st.integers(1, 6)),), 3)), ArgMax(name="y", inputs=("x",)))
 
 
+@st.composite
+def softmax(draw: st.DrawFn, most: int = 8) -> Graph:
+    """Rows along any axis, one code to seven, whose exponents may lie far apart."""
+    shape = draw(st.sampled_from([(6,), (3, 4), (2, 3, 2), (1, 7), (4, 1)]))
+    form = draw(formats(most))
+    source = Input(name="x", shape=shape, format=replace(form, frac=min(form.frac, 6)))
+    axis, mantissa = draw(st.integers(0, len(shape) - 1)), draw(st.integers(1, 12))
+    return _graph(source, Softmax(name="y", inputs=("x",), axis=axis, mantissa=mantissa))
+
+
 SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     Dense: dense(),
     Conv2d: conv2d(),
@@ -364,4 +377,5 @@ SINGLE: dict[type[Node], st.SearchStrategy[Graph]] = {
     RequantizeEach: requantize_each(),
     RequantizeMinifloat: requantize_minifloat(),
     ArgMax: argmax(),
+    Softmax: softmax(),
 }

@@ -34,6 +34,7 @@ from flow.ir import (
     Reshape,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -284,6 +285,16 @@ REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
     (
         X, RequantizeEach, {"fracs": ones(4), "widths": ones(4), "signed": False, "overflow": Overflow.WRAP_SM},
         "overflow mode WRAP_SM exists for signed formats only, not u1.1",
+    ),
+    (X, Softmax, {"axis": 1, "mantissa": 8}, "axis 1 is none of the input's 1 axes (4,)"),
+    (X, Softmax, {"axis": 0, "mantissa": 21}, "The mantissa of a softmax has 1..20 bits, not 21"),
+    (
+        replace(X, format=fmt("s16.13")), Softmax, {"axis": 0, "mantissa": 8},
+        "The inputs of a softmax have at most 12 fractional bits, not those of s16.13; cast them before",
+    ),
+    (
+        replace(X, format=fmt("u59.-2")), Softmax, {"axis": 0, "mantissa": 8},
+        "the exponents of u59.-2 have 61 bits, more than 60; cast the input before",
     ),
     (IMAGE, ArgMax, {}, "the input must have one axis, not (2, 5, 5); flatten it first"),
 ]  # fmt: skip

@@ -31,7 +31,18 @@ from flow.ir import (
 from flow.ir.formulas import FORMULAS, FRESH, IN_PLACE
 from flow.ir.plan import CARRIERS, carrier
 from tests.graphs import fmt, random_codes, random_graph
-from tests.ir.strategies import SINGLE, conv2d, dense, inputs, pooling, reduction, requantize, requantize_each, table
+from tests.ir.strategies import (
+    SINGLE,
+    conv2d,
+    dense,
+    inputs,
+    pooling,
+    reduction,
+    requantize,
+    requantize_each,
+    softmax,
+    table,
+)
 
 INT64 = np.dtype(np.int64)
 once = settings(derandomize=True, deadline=None, max_examples=60)
@@ -84,6 +95,7 @@ WIDE = {
     "requantize": st.one_of(requantize(20), requantize(40), requantize(60)),
     "requantize_each": st.one_of(requantize_each(20), requantize_each(40), requantize_each(52)),
     "table": st.one_of(table(8)),
+    "softmax": st.one_of(softmax(9), softmax(50), softmax(56)),
 }
 
 

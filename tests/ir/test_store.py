@@ -19,6 +19,7 @@ from tests.ir.every_operator import (
     softmax_operators,
     spatial_operators,
     truth_table_operators,
+    two_pass_operators,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -63,6 +64,7 @@ def stored(folder: Path) -> dict[str, bytes]:
         ("v1_moves", move_operators, 7),
         ("v1_attention", attention_operators, 7),
         ("v1_truth_tables", truth_table_operators, 4),
+        ("v1_two_pass", two_pass_operators, 4),
     ],
 )
 def test_version_1_stays_readable(folder: str, make: Callable[[], Graph], nodes: int):
@@ -92,8 +94,8 @@ def test_a_newer_spec_is_refused():
 
 
 def test_an_unknown_operator_is_refused():
-    nodes = [{"op": "softmax", "name": "y", "inputs": [], "origin": ""}]
-    message = "The stored graph uses operator 'softmax', which this version does not know."
+    nodes = [{"op": "sparsemax", "name": "y", "inputs": [], "origin": ""}]
+    message = "The stored graph uses operator 'sparsemax', which this version does not know."
     assert refusal(broken(mlp_graph(), nodes=nodes)) == message
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 from qonnx.custom_op.general.floatquant import float_quant
 from qonnx.custom_op.general.intquant import int_quant
 
-from flow.ir import Relu, Requantize, RequantizeEach, RequantizeMinifloat, Table, interpret
+from flow.errors import UnsupportedError
+from flow.ir import Relu, Requantize, RequantizeEach, RequantizeMinifloat, Softmax, Table, interpret
 from flow.lowering.from_onnx import HANDLERS, Scales, load_onnx, read_onnx
 from flow.lowering.from_onnx.constants import FOLDED
 from tests.lowering.onnx_models import Model, executed, interpreted
@@ -335,6 +337,37 @@ def test_functions_between_two_quants_are_tables(name: str):
     assert np.array_equal(found, np.clip(np.rint(FUNCTIONS[name](x) * 64), -128, 127) / 64)
     tables = [node for node in load_onnx(model.content((1,))) if isinstance(node, Table)]
     assert [table.entries.shape for table in tables] == [(256,)]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5,), None), ((3, 4), 1), ((2, 3, 4), -2)])
+@pytest.mark.parametrize(("scale", "scales"), [(2.0**-4, "error"), (0.07, "dyadic")])
+def test_a_softmax_is_the_real_one_away_from_ties(shape, axis, scale, scales):
+    """Of the codes behind a Quant, those whose real share lies no nearer to a tie than a tenth of a step: equal."""
+    model = Model(shape)
+    model.quant(scale)
+    model.op("Softmax", **({} if axis is None else {"axis": axis}))
+    model.quant(2.0**-8, 8.0, signed=0)
+    loaded = read_onnx(model.content(), Scales.named(scales))
+    codes = np.random.default_rng(0).integers(-128, 128, (200, *shape))
+    found = interpreted(loaded.graph, codes) * 256
+    powers = np.exp(codes * scale)
+    exact = 256 * powers / powers.sum(axis=-1 if axis is None else axis, keepdims=True)
+    clear = np.abs(exact - np.floor(exact) - 0.5) > 0.1
+    assert np.array_equal(found[clear], np.clip(np.rint(exact), 0, 255)[clear])
+    assert clear.mean() > 0.8 and np.abs(found - exact).max() < 1
+    assert sum(isinstance(node, Softmax) for node in loaded.graph) == 1
+
+
+def test_a_softmax_of_an_old_file_is_that_of_its_last_axis_or_none():
+    model = Model((3, 4))
+    model.quant(2.0**-4)
+    model.op("Softmax", axis=2)
+    proto = onnx.load_from_string(model.content())
+    proto.opset_import[0].version = 12
+    assert any(isinstance(node, Softmax) for node in load_onnx(proto.SerializeToString()))
+    del proto.graph.node[-1].attribute[:]
+    with pytest.raises(UnsupportedError, match="before opset 13 it shares the whole among all axes from 1 on; flatten"):
+        load_onnx(proto.SerializeToString())
 
 
 @pytest.mark.parametrize(("low", "high", "text"), [(0, 4 - 2**-4, "u6.4"), (-2, 2 - 2**-4, "s6.4"), (0, 100, None)])

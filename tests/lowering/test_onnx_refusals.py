@@ -35,11 +35,11 @@ def test_all_refusals_come_at_once_and_those_behind_them_too():
     model.quant(0.25)
     model.op("LpNormalization", axis=1)
     model.op("Relu")
-    model.op("Softmax", axis=1)
+    model.op("LogSoftmax", axis=1)
     model.quant(0.3, source="v0")
     model.op("Einsum", model.last, equation="bi,bi->bi")
     assert refused(model) == (
-        "ONNX graph 'hand' uses what has no fixed-point form: LpNormalization 'n1'; Softmax 'n3'; "
+        "ONNX graph 'hand' uses what has no fixed-point form: LpNormalization 'n1'; LogSoftmax 'n3'; "
         "qonnx.Quant 'n4' (its scale 0.300000012 is no power of two); Einsum 'n5'; "
         f"supported are {SUPPORTED}; train with scales that are powers of two, or load with scales='dyadic'."
     )
@@ -64,6 +64,12 @@ REFUSALS: dict[str, tuple[tuple[int, ...], Callable[[Model], Any], str]] = {
                 "ReduceMax 'n1' (it leaves no axis behind the batch; keep them by keepdims=1)"),
     "reduced_batch": ((2, 4), lambda m: m.op("ReduceSum", np.array([0])),
                       "ReduceSum 'n1' (it reduces the batch; name axes behind it)"),
+    "shared_batch": ((2, 4), lambda m: m.op("Softmax", axis=0),
+                     "Softmax 'n1' (it shares the whole among the batch; name an axis behind it)"),
+    "shared_channels": (
+        (2, 4), lambda m: (m.quant(np.array([[[0.5], [0.25]]]), 4.0), m.op("Softmax")),
+        "Softmax 'n2' (it compares values with a scale per channel; quantise per tensor)",
+    ),
     "axes": ((2, 4), lambda m: m.op("MatMul", WEIGHT),
              "MatMul 'n1' (it needs one axis behind the batch and a matrix, not [2, 4]; flatten before it)"),
     "auto_pad": ((1, 4, 4), lambda m: m.op("Conv", np.ones((1, 1, 3, 3)), auto_pad="SAME_UPPER"),

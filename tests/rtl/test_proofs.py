@@ -17,6 +17,7 @@ from tests.rtl.bench.proof import equivalent, proved
 ARITHMETIC = {
     "flow_requantize": "test_proofs", "flow_relu": "test_proofs", "flow_mul": "test_proofs",
     "flow_mul_row": "test_proofs", "flow_minifloat_unpack": "test_proofs", "flow_mx_dot": "test_proofs",
+    "flow_softmax_add": "test_proofs",
     "flow_mul_array": "test_multipliers", "flow_mul_table": "test_multipliers", "flow_mul_dsp": "test_multipliers",
     "flow_mul_khot": "test_multipliers",
     "flow_dot_pair": "test_dots", "flow_dot": "test_dots", "flow_dot_packed": "test_dots",
@@ -132,6 +133,30 @@ def blocks(element: str, block: int, number: int) -> tuple[str, str]:
     return gate, gold
 
 
+def power_sum(mantissa: int, number: int) -> tuple[str, str]:
+    """flow_softmax_add on mantissas from 1 and exponents 0..3, and the sum of both in units of the larger exponent."""
+    ports = (
+        f"input logic first_i, input logic [{mantissa - 1}:0] a_i, b_i, input logic [1:0] top_i, exponent_i, "
+        f"output logic [{mantissa}:0] total_o, output logic [3:0] top_o"
+    )
+    gate = (
+        f"module gate{number} ({ports});\n  flow_softmax_add #(.Mantissa({mantissa}), .ExpWidth(4)) u_cell "
+        "(.first_i(first_i), .total_i({1'b1, a_i}), .top_i({2'b0, top_i}), .power_i({1'b1, b_i}), "
+        ".exponent_i({2'b0, exponent_i}), .total_o(total_o), .top_o(top_o));\nendmodule\n"
+    )
+    wide = mantissa + 5
+    gold = (
+        f"module gold{number} ({ports});\n  logic [{wide - 1}:0] a, b, sum;\n  logic [3:0] unit;\n"
+        f"  assign a = first_i ? '0 : {wide}'({{1'b1, a_i}}) << top_i;\n"
+        f"  assign b = {wide}'({{1'b1, b_i}}) << exponent_i;\n"
+        "  assign unit = (!first_i && top_i > exponent_i) ? 4'(top_i) : 4'(exponent_i);\n"
+        "  assign sum = (a >> unit) + (b >> unit);\n"
+        f"  assign total_o = {mantissa + 1}'((sum >= {2 << mantissa}) ? sum / 2 : sum);\n"
+        f"  assign top_o = unit + 4'(sum >= {2 << mantissa});\nendmodule\n"
+    )
+    return gate, gold
+
+
 def test_fields_and_blocks(tmp_path: Path):
     pairs = [
         unpacked("e3m2", 0),
@@ -139,8 +164,10 @@ def test_fields_and_blocks(tmp_path: Path):
         blocks("e2m1", 2, 2),
         blocks("s3.0", 2, 3),
         blocks("e1m1", 3, 4),
+        power_sum(3, 5),
+        power_sum(6, 6),
     ]
-    assert equivalent(pairs, tmp_path) == len(pairs) == 5
+    assert equivalent(pairs, tmp_path) == len(pairs) == 7
     gate, gold = pairs[2]
     with pytest.raises(ToolError, match="proof did fail"):
         equivalent([(gate.replace("gate2", "gate0"), gold.replace("gold2", "gold0").replace("254", "253"))], tmp_path)

@@ -25,6 +25,7 @@ from flow.ir import (
     RequantizeMinifloat,
     Reshape,
     Slice,
+    Softmax,
     Sub,
     Table,
     Tensor,
@@ -190,3 +191,20 @@ def attention_graph(seed: int) -> Graph:
         ]
         ends.append(f"rows{number}")
     return Graph(f"attention_{seed}", tuple(nodes), tuple(ends))
+
+
+def shares_graph(seed: int) -> Graph:
+    """Softmax along every axis of one to four, of formats with more fractional bits than others and with none."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Node] = [Input(name="x", shape=(24,), format=fmt("s9.3"))]
+    ends = []
+    for number, shape in enumerate([(24,), (4, 6), (2, 3, 4), (2, 3, 2, 2), (24, 1)]):
+        for axis in range(len(shape)):
+            place, form = f"{number}{axis}", random_format(rng, 3)
+            ends.append(f"shares{place}")
+            nodes += [
+                Requantize(name=f"c{place}", inputs=("x",), format=form, overflow=Overflow.WRAP),
+                Reshape(name=f"r{place}", inputs=(f"c{place}",), shape=shape),
+                Softmax(name=ends[-1], inputs=(f"r{place}",), axis=axis, mantissa=int(rng.integers(1, 15))),
+            ]
+    return Graph(f"shares_{seed}", tuple(nodes), tuple(ends))

@@ -42,6 +42,7 @@ from tests.simulation.more_operators import (
     moves_graph,
     pairs_graph,
     places_graph,
+    shares_graph,
     spread_graph,
     tables_graph,
 )
@@ -53,6 +54,7 @@ MANY = (
     moves_graph,
     spread_graph,
     attention_graph,
+    shares_graph,
 )  # small nodes, many in one graph
 
 
@@ -69,8 +71,8 @@ def assert_exact(graph: Graph, folder, codes: np.ndarray, flags, **options) -> N
     assert sum(value.size for value in actual.values()) == len(codes) * sum(v.size for v in graph.values.values())
 
 
-# The operators of attention are in lowering/test_front_end.py too, and in the random graphs.
-@pytest.mark.parametrize("make", [make for make in MANY if make is not attention_graph], ids=lambda make: make.__name__)
+# The operators of the last two are in lowering/test_front_end.py too, and in the random graphs.
+@pytest.mark.parametrize("make", MANY[:-2], ids=lambda make: make.__name__)
 def test_tables_pairs_moves_and_casts_per_place(make, tmp_path, flags):
     graph = make(0)
     assert_exact(graph, tmp_path, random_codes(graph, 60), flags)

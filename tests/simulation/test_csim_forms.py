@@ -24,12 +24,14 @@ from tests.simulation.more_operators import (
     moves_graph,
     pairs_graph,
     places_graph,
+    shares_graph,
     spread_graph,
     tables_graph,
 )
 from tests.simulation.test_csim import assert_exact, operators_graph
 
-MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph, attention_graph)
+MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph, attention_graph, shares_graph)
+STREAMED = (tables_graph, moves_graph, attention_graph, shares_graph)  # in every run of the tests
 
 
 def windows_graph(seed: int) -> Graph:
@@ -66,7 +68,7 @@ def test_every_operator_streams(make, tmp_path, flags):
     assert_exact(graph, tmp_path, random_codes(graph, 20), flags, form="stream", reuse=2)
 
 
-@pytest.mark.parametrize("make", [tables_graph, moves_graph, attention_graph], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", STREAMED, ids=lambda make: make.__name__)
 def test_tables_and_moves_stream(make, tmp_path, flags):
     graph = make(0)
     assert_exact(graph, tmp_path, random_codes(graph, 30), flags, form="stream")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from flow.ir import Lookup, MatMul, ScaleShift, Table, trace
+from flow.ir import Graph, Input, Lookup, MatMul, ScaleShift, Softmax, Table, interpret, trace
 from flow.lowering import encode_input, lower, simulate_torch
 from flow.training import fit, quantize, seeded
 from tests.training.models import example
@@ -74,7 +75,7 @@ def test_attention_of_one_sequence():
 
 
 def test_attention_by_hand_is_that_of_torch():
-    """The factor 1/2 is a shift of the scores by hand, and part of the table in torch's own function."""
+    """The factor 1/2 is a shift of the scores by hand, and part of the factor in torch's own function."""
     parts = {"q": nn.Linear(8, 4), "k": nn.Linear(8, 4)}
     whole = Made(lambda self, x: functional.scaled_dot_product_attention(self.q(x), self.k(x), x), **parts)
     hand = Made(
@@ -102,16 +103,20 @@ def test_an_encoder_layer_trains_and_stays_exact():
     assert sum(isinstance(node, MatMul) for node in graph) == 2
 
 
-def test_adding_a_number_to_all_logits_changes_no_bit_of_a_softmax():
-    model = nn.Softmax(1)
-    graph, _, _ = lowered(nn.Sequential(model), example((6,), count=64), activations="s8")
-    form, rng = graph.input.format, np.random.default_rng(0)
-    codes = rng.integers(form.low // 2, form.high // 2, (200, 6))
-    (first,) = (trace(graph, codes)[name] for name in graph.outputs)
+def test_adding_an_integer_to_all_exponents_changes_no_bit_of_a_softmax():
+    """What reads the exponents of a model's softmax sees the same shares wherever they lie."""
+    graph, _, _ = lowered(nn.Sequential(nn.Softmax(1)), example((6,), count=64), activations="s8")
+    (node,) = (node for node in graph if isinstance(node, Softmax))
+    value = graph.operands(node)[0]
+    alone = Graph(
+        "alone", (Input(name="x", shape=(6,), format=value.format), replace(node, inputs=("x",))), (node.name,)
+    )
+    step, rng = 1 << value.format.frac, np.random.default_rng(0)
+    codes = rng.integers(-4 * step, 4 * step, (200, 6))
+    (first,) = interpret(alone, codes)
     assert len(np.unique(first)) > 20
-    for moved in (-60, -17, -1, 1, 2, 33, 60):
-        assert form.low <= codes.min() + moved <= codes.max() + moved <= form.high
-        assert np.array_equal(trace(graph, codes + moved)[graph.outputs[0]], first)
+    for moved in (-20, -3, -1, 1, 2, 17, 27):
+        assert np.array_equal(interpret(alone, codes + moved * step)[0], first)
 
 
 @pytest.mark.parametrize("place", ["module", "function", "columns"])

@@ -38,6 +38,7 @@ from flow.ir import (
     RequantizeMinifloat,
     ScaleShift,
     Slice,
+    Softmax,
     Sub,
     Table,
     Transpose,
@@ -134,11 +135,15 @@ def _matmul(node: MatMul, operands: tuple[Value, ...], result: Value, choice: La
     return Call("flow_matmul.h", "matmul", inputs=("A", "B"), sizes=sizes)
 
 
+def _along(node: ReduceMax | ReduceSum | Softmax, x: Value) -> dict[str, int]:
+    """The axis of a node, and the places before and behind it."""
+    before, behind = x.shape[: node.axis], x.shape[node.axis + 1 :]
+    return {"OUTER": math.prod(before), "LENGTH": x.shape[node.axis], "INNER": math.prod(behind)}
+
+
 def _reduction(function: str) -> Callable[..., Call]:
     def make(node: ReduceMax | ReduceSum, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
-        shape = operands[0].shape
-        ends = math.prod(shape[: node.axis]), math.prod(shape[node.axis + 1 :])
-        return Call("flow_reduce.h", function, sizes={"OUTER": ends[0], "LENGTH": shape[node.axis], "INNER": ends[1]})
+        return Call("flow_reduce.h", function, sizes=_along(node, operands[0]))
 
     return make
 
@@ -212,6 +217,16 @@ def _rounded_type(node: Requantize, x: Value) -> str | None:
     return None
 
 
+def _softmax(node: Softmax, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
+    (x,), held = operands, node.arithmetic(operands[0])
+    powers = Constant("powers", "E", held.table(), held.target, "fractions of a code")
+    sizes = {
+        **_along(node, x), "ADDRESS": held.address, "LIFT": max(-x.format.frac, 0), "MANTISSA": node.mantissa,
+        "EXPONENT": node.exponent(x).width,
+    }  # fmt: skip
+    return Call("flow_softmax.h", "softmax", constants=(powers,), sizes=sizes)
+
+
 def _argmax(node: ArgMax, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> Call:
     return Call("flow_argmax.h", "argmax", sizes={"SIZE": operands[0].size})
 
@@ -241,6 +256,7 @@ _CALLS: dict[type[Node], Callable[..., Call | tuple[Call, ...]]] = {
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _requantize_minifloat,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }
 
 

@@ -5,6 +5,7 @@ An operator without one gets its array template between a `gather` and a `scatte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -32,6 +33,7 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     ScaleShift,
+    Softmax,
     Sub,
     Table,
     Value,
@@ -157,6 +159,25 @@ def _reduction(
     return _each_beat(node, operands, result, choice) if len(x.shape) == 3 and node.axis == 0 else None
 
 
+def _softmax(node: Softmax, operands: tuple[Value, ...], result: Value, choice: LayerOptions) -> StreamCall | None:
+    """Rows as they come, lane by lane; or the channels of an image within a beat."""
+    (x,) = operands
+    if len(x.shape) == 3 and node.axis == 0:
+        return _each_beat(node, operands, result, choice)
+    if math.prod(x.shape[node.axis + 1 :]) > 1:
+        return None
+    made, lanes = _single(node, operands, result, choice), layout(x).lanes
+    length, rest = made.sizes["LENGTH"], {key: made.sizes[key] for key in _SOFTMAX_SIZES}
+    count = x.size // lanes // length
+    sizes = {"LANES": lanes, "COUNT": count, "LENGTH": length, **rest}
+    call = replace(made, header="flow_softmax_stream.h", function="softmax_stream", sizes=sizes)
+    row = (*repeat(0, length), *repeat(_WRITE, length))
+    return StreamCall(Kind.STREAM, (call,), chain.from_iterable(repeat(row, count)))
+
+
+_SOFTMAX_SIZES = ("ADDRESS", "LIFT", "MANTISSA", "EXPONENT")
+
+
 def _one_beat(value: Value) -> Value:
     """The part of a value that one beat carries."""
     lanes = layout(value).lanes
@@ -239,6 +260,7 @@ _STREAMS: dict[type[Node], Callable[..., StreamCall | None]] = {
     RequantizeEach: _requantize_each,
     RequantizeMinifloat: _each_beat,
     ScaleShift: _scale_shift,
+    Softmax: _softmax,
     Sub: _each_beat,
     Table: _each_beat,
 }

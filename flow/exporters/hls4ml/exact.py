@@ -7,9 +7,20 @@ from collections.abc import Callable
 
 from flow.errors import ExportError
 from flow.formats import Overflow
-from flow.ir import Graph, Input, MatMul, Node, Requantize, RequantizeEach, RequantizeMinifloat, Upsample, Value
+from flow.ir import (
+    Graph,
+    Input,
+    MatMul,
+    Node,
+    Requantize,
+    RequantizeEach,
+    RequantizeMinifloat,
+    Softmax,
+    Upsample,
+    Value,
+)
 
-__all__ = ["DOUBLE_BITS", "check", "reasons"]
+__all__ = ["ABSENT", "DOUBLE_BITS", "check", "reasons"]
 
 DOUBLE_BITS = 53  # hls4ml reads weights as decimals through a double, and the host's inputs and outputs as doubles
 _TABLE = 1 << 16
@@ -59,6 +70,10 @@ def _matmul(node: MatMul, types: tuple[Value, ...]) -> Found:
     return f"hls4ml has no product of two matrices, and copies for one would take {copies:,} weights, over {_COPIES:,}"
 
 
+# Operators that no layers of hls4ml make up, and why.
+ABSENT: dict[type[Node], str] = {
+    Softmax: "hls4ml's softmax reads ten bits of a logit, and nothing else of it adds numbers of different exponents"
+}
 _RULES: dict[type[Node], Callable[..., Found]] = {
     Requantize: _cast,
     RequantizeEach: _cast,
@@ -88,7 +103,8 @@ def _none(node: Node, types: tuple[Value, ...]) -> Found:
 
 
 def _reason(graph: Graph, node: Node) -> Found:
-    return _RULES.get(type(node), _none)(node, graph.operands(node)) or _wide_constant(node) or _wide_port(graph, node)
+    against = ABSENT.get(type(node)) or _RULES.get(type(node), _none)(node, graph.operands(node))
+    return against or _wide_constant(node) or _wide_port(graph, node)
 
 
 def reasons(graph: Graph) -> dict[str, str]:

@@ -15,9 +15,17 @@ from flow.exporters.verilog.products import Dsp, dsp_of, dsp_parameters
 from flow.exporters.verilog.routes import lines_of
 from flow.exporters.verilog.walk import ZERO, Axis
 from flow.formats import FixedPoint
-from flow.ir import Concat, Lookup, RequantizeEach, ScaleShift, Table
+from flow.ir import Concat, Lookup, RequantizeEach, ScaleShift, Softmax, Table
 
-__all__ = ["concat_context", "each_context", "lookup_context", "move_context", "scale_shift_context", "table_context"]
+__all__ = [
+    "concat_context",
+    "each_context",
+    "lookup_context",
+    "move_context",
+    "scale_shift_context",
+    "softmax_context",
+    "table_context",
+]
 
 
 def _in_order(plan: Plan, name: str, codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,6 +101,28 @@ def lookup_context(plan: Plan, node: Lookup) -> dict[str, Any]:
             (index << place_width) | place: pack([code], width)
             for index in reached
             for place, code in enumerate(node.rows.codes[index].tolist())
+        },
+    }
+
+
+def softmax_context(plan: Plan, node: Softmax, dsp: bool | str) -> dict[str, Any]:
+    """What the template of a softmax is filled with: the powers of fractions, without the one in front."""
+    x, held = plan.operand(node.name).value, node.arithmetic(plan.operand(node.name).value)
+    return {
+        "module": plan.layer_module(node.name),
+        "rom_module": plan.rom_module(node.name),
+        "origin": origin(node),
+        "code_width": max(held.address, 1),
+        "entry_width": node.mantissa,
+        "entries": dict(enumerate((held.table() - (1 << node.mantissa)).tolist())),
+        "parameters": {
+            "Count": node.length(x),
+            "Width": x.format.width,
+            "Signed": int(x.format.signed),
+            "Frac": x.format.frac,
+            "Mantissa": node.mantissa,
+            "ExpWidth": node.exponent(x).width,
+            **dsp_parameters(dsp, packs=False),
         },
     }
 

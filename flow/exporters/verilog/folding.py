@@ -15,7 +15,7 @@ from flow.errors import ExportError
 from flow.exporters.verilog.eliminate import Factor, Selection, cheapest
 from flow.exporters.verilog.routes import SERIAL, Layout, layout_of, turns_of
 from flow.exporters.verilog.windows import is_depthwise, windows_of
-from flow.ir import ArgMax, Concat, Conv2d, Graph, Input, Linear, Node, ScaleShift
+from flow.ir import ArgMax, Concat, Conv2d, Graph, Input, Linear, Node, ScaleShift, Softmax, Value
 
 __all__ = [
     "DEFAULT_TARGET_CYCLES",
@@ -26,6 +26,7 @@ __all__ = [
     "layer_cycles",
     "matrix_shape",
     "moves_fit",
+    "row_cycles",
     "stream_lanes",
 ]
 
@@ -70,6 +71,11 @@ def layer_cycles(graph: Graph, node: Linear, fold: Folding) -> int:
     """Cycles from one sample to the next of a layer on its own."""
     outputs, inputs = matrix_shape(node)
     return _positions(graph, node) * (outputs // fold.pe) * (inputs // fold.simd)
+
+
+def row_cycles(node: Softmax, x: Value) -> int:
+    """Cycles from one row to the next of a softmax on its own, see rtl/flow_softmax.sv."""
+    return 2 * node.length(x) + node.mantissa + 5
 
 
 def default_target(graph: Graph) -> int:
@@ -140,6 +146,9 @@ def _beats(graph: Graph, layout: Layout, node: Node, lanes: int) -> int:
     """Cycles that a node without a matrix takes for a sample: its beats, each as often as windows cover it."""
     read = [graph.values[name].size // lanes for name in node.inputs]
     read += [len(route.places) // lanes for (name, _), route in layout.routes.items() if name == node.name]
+    if isinstance(node, Softmax):
+        (x,) = graph.operands(node)
+        read.append(x.size // node.length(x) * row_cycles(node, x))
     windows = windows_of(graph, node)
     covered = [windows.positions * windows.taps * graph.values[node.inputs[0]].shape[0] // lanes] if windows else []
     return max([graph.values[node.name].size // (1 if isinstance(node, ArgMax) else lanes), *read, *covered])

@@ -27,6 +27,7 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     ScaleShift,
+    Softmax,
     Table,
 )
 
@@ -353,6 +354,7 @@ _CASES: dict[type[Node], Callable[[Plan, Stream], list[Instance]]] = {
     ScaleShift: _constants,
     Table: _constants,
     Lookup: _constants,
+    Softmax: _constants,
     MatMul: _matmul,
     RequantizeEach: _constants,
     RequantizeMinifloat: _minifloat,

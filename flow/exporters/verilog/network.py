@@ -22,6 +22,7 @@ from flow.exporters.verilog.processes import (
     register,
     select,
     sink,
+    twice,
     window,
 )
 from flow.exporters.verilog.routes import REDUCTIONS, period_of, turns_of
@@ -41,12 +42,14 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     ScaleShift,
+    Softmax,
     Table,
 )
 
 __all__ = ["Network", "make_network", "turn_beats"]
 
 _SKID_DEPTH = 2
+_DIVISION = 4  # edges of a softmax from the last code to the first power read again, beside a bit of a mantissa each
 
 
 @dataclass(slots=True)
@@ -171,6 +174,15 @@ def _matrix(network: Network, stream: Stream) -> None:
     network.add(matrix(source, out, plan.vector_beats(name), plan.neuron_folds(name)))
 
 
+def _softmax(network: Network, stream: Stream) -> None:
+    name, node = stream.node.name, stream.node
+    if not isinstance(node, Softmax):
+        raise TypeError(node)
+    source, out = network.operand(name), network.made[name]
+    count = node.length(network.plan.operand(name).value)
+    network.add(twice(source, out, count, node.mantissa + _DIVISION))
+
+
 _CASES: dict[type[Node], Callable[[Network, Stream], None]] = {
     Dense: _matrix,
     Conv2d: _matrix,
@@ -181,6 +193,7 @@ _CASES: dict[type[Node], Callable[[Network, Stream], None]] = {
     Table: _register,
     Lookup: _register,
     MatMul: _products,
+    Softmax: _softmax,
     MaxPool2d: _gather,
     AvgPool2d: _gather,
     ArgMax: _gather,

@@ -30,10 +30,13 @@ __all__ = [
     "register",
     "select",
     "sink",
+    "twice",
     "window",
 ]
 
 Times = NDArray[np.int64]
+# Registers between a power that is read again and its share: factor and power, product, share.
+_SHARE_STAGES = 2
 
 
 class Channel:
@@ -194,6 +197,28 @@ def gather(source: Channel, out: Channel, beats: int) -> Process:
         out.offer(taken[beats - 1 :: beats] + 1)
 
     return Process(settle, (source, out))
+
+
+def twice(source: Channel, out: Channel, beats: int, wait: int) -> Process:
+    """A row of `beats` beats, then as many results: the first of them is read `wait` edges after the row's last beat.
+
+    A result passes two registers, which stand still while one has no room; the next row comes when the last has left
+    them.
+    """
+    rows, first = len(source.moved) // beats, beats + wait - 1
+    loads = first + _SHARE_STAGES  # the edge at which a row's first result is there to be taken
+
+    def settle() -> None:
+        floor = np.zeros((rows, loads + beats), dtype=np.int64)
+        floor[:, :beats] = source.offered.reshape(rows, beats)
+        left = out.moved.reshape(rows, beats)
+        floor[1:, first] = left[:-1, -1]
+        floor[:, loads + 1 :] = left[:, :-1]
+        taken = paced(floor.reshape(-1)).reshape(floor.shape)
+        source.move(taken[:, :beats].reshape(-1))
+        out.offer(taken[:, loads:].reshape(-1) + 1)
+
+    return Process(settle, (source, out), rows * (wait + _SHARE_STAGES))
 
 
 def window(

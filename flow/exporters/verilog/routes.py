@@ -35,6 +35,7 @@ from flow.ir import (
     ReduceSum,
     Reshape,
     Slice,
+    Softmax,
     Sub,
     Transpose,
     Upsample,
@@ -57,7 +58,7 @@ Places = NDArray[np.int64]
 
 REDUCTIONS = (ReduceMax, ReduceSum)
 # Operators that take one code after the other.
-SERIAL = (*REDUCTIONS, MatMul, Lookup)
+SERIAL = (*REDUCTIONS, Softmax, MatMul, Lookup)
 # Operators that are nothing but a way to read their operand.
 MOVING = (Transpose, Slice, Pad, Upsample)
 _JOINS = (Add, Sub, Mul)
@@ -174,8 +175,8 @@ def _joined(graph: Graph, node: Node, orders: dict[str, Order]) -> Order:
     return orders[whole[0]] if whole else _own(graph, shape)
 
 
-def _reduced(node: ReduceMax | ReduceSum, order: Order, before: tuple[int, ...]) -> Order:
-    """The axes as they come, and the reduced one last."""
+def _rows(node: ReduceMax | ReduceSum | Softmax, order: Order, before: tuple[int, ...]) -> Order:
+    """The axes as they come, and the node's own last."""
     axes = order.axes if order.shape == before else range(len(before))
     return Order(before, (*(axis for axis in axes if axis != node.axis), node.axis))
 
@@ -193,8 +194,8 @@ def _made(graph: Graph, node: Node, orders: dict[str, Order]) -> Order:
     if isinstance(node, MatMul):
         return _own(graph, shape)
     order = orders[node.inputs[0]]
-    if isinstance(node, REDUCTIONS):
-        return Order(shape, _reduced(node, order, source).axes)
+    if isinstance(node, (*REDUCTIONS, Softmax)):
+        return Order(shape, _rows(node, order, source).axes)
     if isinstance(node, Lookup):
         return Order(shape, (*order.axes, len(source))) if order.shape == source else Order.row_major(shape)
     if isinstance(node, Transpose) and order.shape == source:
@@ -217,7 +218,7 @@ def _wanted(graph: Graph, node: Node, number: int, orders: dict[str, Order]) -> 
         return orders[node.name]
     if isinstance(node, Concat):
         return Order(shape, orders[node.name].axes)
-    return _reduced(node, order, shape) if isinstance(node, REDUCTIONS) else None
+    return _rows(node, order, shape) if isinstance(node, (*REDUCTIONS, Softmax)) else None
 
 
 def _turns(node: Node, order: Order, shape: tuple[int, ...]) -> bool:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flow.errors import ExportError
-from flow.exporters.verilog.folding import layer_cycles
+from flow.exporters.verilog.folding import layer_cycles, row_cycles
 from flow.exporters.verilog.network import Network, make_network
 from flow.exporters.verilog.plan import MEETING, Plan
 from flow.exporters.verilog.processes import Times
 from flow.exporters.verilog.settle import go_on, run
-from flow.ir import Linear
+from flow.ir import Linear, Softmax
 
 __all__ = ["Timing", "balanced", "predict", "stage_cycles"]
 
@@ -67,6 +67,9 @@ def stage_cycles(plan: Plan, name: str) -> int:
     stream = plan.streams[name]
     moved = [move.beats for (reader, _), move in plan.moves.items() if reader == name]
     windows = plan.windows(name)
+    if isinstance(stream.node, Softmax):
+        x = plan.operand(name).value
+        return max([x.size // stream.node.length(x) * row_cycles(stream.node, x), *moved])
     if isinstance(stream.node, Linear):
         return max([layer_cycles(plan.graph, stream.node, plan.folding[name]), *moved])
     if windows:

@@ -13,6 +13,7 @@ from flow.exporters.verilog.constants import (
     lookup_context,
     move_context,
     scale_shift_context,
+    softmax_context,
     table_context,
 )
 from flow.exporters.verilog.files import METADATA, needed_cells, printable, tdata_bits, templates
@@ -23,7 +24,7 @@ from flow.exporters.verilog.plan import Plan
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.timing import Timing
 from flow.exporters.writer import Files
-from flow.ir import Concat, Graph, Linear, Lookup, RequantizeEach, ScaleShift, Table, to_text
+from flow.ir import Concat, Graph, Linear, Lookup, RequantizeEach, ScaleShift, Softmax, Table, to_text
 
 __all__ = ["METADATA", "export_verilog"]
 
@@ -112,6 +113,10 @@ def _modules(plan: Plan, dsp: Dsp) -> Files:
             context = lookup_context(plan, node)
             made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
             made[f"{layer}.sv"] = known.get_template("lookup.sv.j2").render(context)
+        elif isinstance(node, Softmax):
+            context = softmax_context(plan, node, dsp)
+            made[f"{rom}.sv"] = known.get_template("table_rom.sv.j2").render(context)
+            made[f"{layer}.sv"] = known.get_template("softmax.sv.j2").render(context)
         elif isinstance(node, RequantizeEach):
             made[f"{layer}.sv"] = known.get_template("each.sv.j2").render(each_context(plan, node))
         elif isinstance(node, Concat):

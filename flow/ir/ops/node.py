@@ -9,7 +9,7 @@ from flow.errors import GraphError
 from flow.formats import FixedPoint
 from flow.ir.value import Tensor, Value
 
-__all__ = ["Input", "Node", "Pair"]
+__all__ = ["AlongAxis", "Input", "Node", "Pair"]
 
 Pair = tuple[int, int]
 
@@ -54,6 +54,22 @@ class Node:
     def _reject(self, rule: str) -> GraphError:
         place = f" (from {self.origin!r})" if self.origin else ""
         return GraphError(f"{type(self).__name__} {self.name!r}{place}: {rule}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlongAxis(Node):
+    """What operators along one axis share.
+
+    Attributes:
+        axis: which one, from 0, the batch not counted.
+    """
+
+    axis: int
+
+    def check_axis(self, x: Value) -> None:
+        """Refuse an axis that the input lacks."""
+        if not 0 <= self.axis < len(x.shape):
+            raise self._reject(f"axis {self.axis} is none of the input's {len(x.shape)} axes {x.shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flow.ir.ops.node import Node
+from flow.ir.ops.node import AlongAxis, Node
 from flow.ir.value import Value
 
 __all__ = ["ArgMax", "ReduceMax", "ReduceSum"]
@@ -25,19 +25,12 @@ class ArgMax(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reduction(Node):
-    """What the reductions share: one axis becomes size 1.
-
-    Attributes:
-        axis: which one, from 0, the batch not counted.
-    """
-
-    axis: int
+class Reduction(AlongAxis):
+    """What the reductions share: one axis becomes size 1."""
 
     def reduced_shape(self, x: Value) -> tuple[int, ...]:
         """The result's shape."""
-        if not 0 <= self.axis < len(x.shape):
-            raise self._reject(f"axis {self.axis} is none of the input's {len(x.shape)} axes {x.shape}")
+        self.check_axis(x)
         return (*x.shape[: self.axis], 1, *x.shape[self.axis + 1 :])
 
 

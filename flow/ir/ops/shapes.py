@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flow.ir.ops.node import Node
+from flow.ir.ops.node import AlongAxis, Node
 from flow.ir.value import Value
 
 __all__ = ["Concat", "Flatten", "Reshape", "Slice", "Transpose", "keeps_order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Concat(Node):
+class Concat(AlongAxis):
     """The inputs one after another along an axis, each as `y = x << (F - Fx)` with `F` the most that one of them has.
 
     Attributes:
@@ -23,8 +23,6 @@ class Concat(Node):
     op: ClassVar[str] = "concat"
     arity: ClassVar[int | None] = None
 
-    axis: int
-
     def infer(self, *inputs: Value) -> Value:
         frac = max(value.format.frac for value in inputs)
         low = min(value.low << (frac - value.format.frac) for value in inputs)
@@ -33,8 +31,7 @@ class Concat(Node):
 
     def _joined_shape(self, inputs: tuple[Value, ...]) -> tuple[int, ...]:
         shapes = [value.shape for value in inputs]
-        if not 0 <= self.axis < len(shapes[0]):
-            raise self._reject(f"axis {self.axis} is none of the input's {len(shapes[0])} axes {shapes[0]}")
+        self.check_axis(inputs[0])
         before, after = shapes[0][: self.axis], shapes[0][self.axis + 1 :]
         for shape in shapes:
             if len(shape) != len(shapes[0]) or (shape[: self.axis], shape[self.axis + 1 :]) != (before, after):

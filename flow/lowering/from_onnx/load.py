@@ -20,6 +20,7 @@ from flow.lowering.from_onnx import (
     quant_nodes,
     reductions,
     shapes,
+    shares,
     spatial,
 )
 from flow.lowering.from_onnx.draft import ONE, Draft, Factor, Scales
@@ -67,6 +68,7 @@ HANDLERS: dict[str, Handler] = {
     "Squeeze": shapes.squeeze,
     "Unsqueeze": shapes.unsqueeze,
     "ArgMax": shapes.argmax,
+    "Softmax": shares.softmax,
     "Pad": spatial.pad,
     "Resize": spatial.resize,
     "Upsample": spatial.resize,
@@ -97,7 +99,8 @@ class Loaded:
 def load_onnx(model: str | Path | bytes, scales: Literal["error", "dyadic"] = "error") -> Graph:
     """The graph of an ONNX file: QONNX (Quant, BipolarQuant, Trunc, FloatQuant) or QuantizeLinear, Clip, Dequantize.
 
-    Real arithmetic gives the file its meaning. With power-of-two scales the graph computes exactly that.
+    Real arithmetic gives the file its meaning. With power-of-two scales the graph computes exactly that, Softmax apart,
+    whose shares are near the real ones: see `flow.lowering.from_onnx.shares`.
 
     Args:
         model: a path, or the content of a file.

@@ -34,7 +34,7 @@ def _matmul(given: Arguments) -> Draft:
 
 
 def _attention(given: Arguments) -> Draft:
-    """`softmax(scale * q k^T) v`; the scale is part of the table of the powers."""
+    """`softmax(scale * q k^T) v`; the scale is part of the factor that takes e to base 2."""
     q, k, v = (given.value(name) for name in ("query", "key", "value"))
     if given["attn_mask"] is not None or given["is_causal"]:
         raise RefusedError("it masks some of the keys; leave the mask out")
@@ -47,13 +47,14 @@ def _attention(given: Arguments) -> Draft:
     turned = {"order": (*axes[:-2], axes[-1], axes[-2])}
     scores = (*sample[:-1], keys[-2])
     scale = 1.0 / math.sqrt(sample[-1]) if given["scale"] is None else float(given["scale"])
+    shares, literals = softmax_parts(given, "scores", scores, len(scores) - 1, "shares", scale)
     parts = (
         Part(Transpose, (k,), turned, "keys", (*keys[:-2], keys[-1], keys[-2])),
         Part(MatMul, (q, "keys"), suffix="scores", shape=scores),
-        *softmax_parts("scores", scores, len(scores) - 1, "shares", scale),
+        *shares,
         Part(MatMul, ("shares", v)),
     )
-    return Draft(q, parts, label="attention")
+    return Draft(q, parts, label="attention", literals=literals)
 
 
 def _embedding(given: Arguments) -> Draft:

@@ -1,13 +1,10 @@
-"""Softmax as exact operators and two tables: `exp(-(max - x))`, their sum, its reciprocal, and the product of both.
-
-The maximum comes first, as in every float library: the two-pass form of `flow.formats.two_pass` does without it, but
-adds numbers of different exponents, for which the graph has no operator. Since only distances to the maximum are looked
-at, and those exactly, adding one number to all inputs changes no bit of the results.
-"""
+"""Softmax as a factor and one operator in base 2: `exp(x) = 2**(x * log2(e))`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,40 +12,38 @@ from torch import fx
 
 from flow.training.aten.arguments import Arguments, shape_of
 from flow.training.aten.draft import Draft, Part
-from flow.training.calls import Mul, ReduceMax, ReduceSum, Sub, Table
-from flow.training.functions import Function
+from flow.training.aten.scaling import scaled_parts
+from flow.training.calls import Softmax
 
 __all__ = ["HANDLERS", "softmax_parts"]
 
 
 def softmax_parts(
-    source: fx.Node | str, sample: tuple[int, ...], axis: int, suffix: str = "", scale: float = 1.0
-) -> tuple[Part, ...]:
-    """The softmax of `scale * source`.
+    given: Arguments, source: fx.Node | str, sample: tuple[int, ...], axis: int, suffix: str = "", scale: float = 1.0
+) -> tuple[tuple[Part, ...], dict[str, float]]:
+    """The softmax of `scale * source`, and the constants that it needs by name.
 
     Args:
+        given: the node that it is part of.
         source: what it reads, a sample of which has the shape `sample`.
         sample: that shape.
         axis: of the sample, along which the results add up to 1.
         suffix: of the last part's name.
-        scale: positive; it costs nothing, since it is part of a table.
+        scale: costs nothing, since it is part of the factor that takes e to base 2.
     """
-    reduced = (*sample[:axis], 1, *sample[axis + 1 :])
-    inner = {"role": "tables", "saturates": True}
-    decay = Function("decay") if scale == 1.0 else Function("decay", (scale,))
-    return (
-        Part(ReduceMax, (source,), {"axis": axis}, "max", reduced),
-        Part(Sub, ("max", source), {"positive": True}, "distance", sample),
-        Part(Table, ("distance",), {"function": decay, **inner}, "exp", sample),
-        Part(ReduceSum, ("exp",), {"axis": axis}, "sum", reduced),
-        Part(Table, ("sum",), {"function": Function("reciprocal"), **inner}, "reciprocal", reduced),
-        Part(Mul, ("exp", "reciprocal"), suffix=suffix, shape=sample),
+    name = f"{given.node.name}.octaves"
+    (octaves,) = scaled_parts(source, sample, (), scale=name, trained=False, role="tables")
+    parts = (
+        replace(octaves, suffix="octaves"),
+        Part(Softmax, ("octaves",), {"axis": axis}, suffix, sample),
     )
+    return parts, {name: scale * math.log2(math.e)}
 
 
 def _softmax(given: Arguments) -> Draft:
     source = given.value("self")
-    return Draft(source, softmax_parts(source, shape_of(source)[1:], given.axis()), label="softmax")
+    parts, literals = softmax_parts(given, source, shape_of(source)[1:], given.axis())
+    return Draft(source, parts, label="softmax", literals=literals)
 
 
 HANDLERS: dict[Any, Callable[[Arguments], Draft]] = {torch.ops.aten.softmax.int: _softmax}

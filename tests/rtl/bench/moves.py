@@ -20,6 +20,7 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     Slice,
+    Softmax,
     Tensor,
     Transpose,
     Upsample,
@@ -64,6 +65,9 @@ GRAPHS = {
         "uniform", (5,), "u6.1",
         RequantizeMinifloat(name="y", inputs=("x",), minifloat=Minifloat.parse("e0m3"), rounding=FloatRounding.UP),
     ),
+    "shares": _graph("shares", (2, 5), "s7.3", Softmax(name="y", inputs=("x",), axis=1, mantissa=7)),
+    "whole": _graph("whole", (3,), "u4.0", Softmax(name="y", inputs=("x",), axis=0, mantissa=3)),
+    "coarse": _graph("coarse", (4, 1), "s4.-1", Softmax(name="y", inputs=("x",), axis=1, mantissa=5)),
 }  # fmt: skip
 _ROWS = random_tensor(np.random.default_rng(4), (8, 3), "s4.1")
 LOOKUP = _graph("rows", (4,), "u3.0", Lookup(name="y", inputs=("x",), rows=_ROWS))
@@ -150,6 +154,7 @@ MOVES: tuple[Case, ...] = (
     *(_case(f"move_{name}", GRAPHS[name], "u_move__y", "y") for name in ("cut", "spread", "repeated")),
     _case("move_turned", GRAPHS["turned"], "u_move__y", "f", Order.row_major((12,))),
     *(_case(f"cast_{name}", GRAPHS[name], "u_y", "y") for name in ("each", "small", "uniform")),
+    *(_case(f"softmax_{name}", GRAPHS[name], "u_y", "y") for name in ("shares", "whole", "coarse")),
     _select(),
     _lookup(),
 )

@@ -164,6 +164,7 @@ _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
     "above": _above,
     "bits": _bits,
     "chosen": _chosen,
+    "shifted": lambda word, op, names: f"{_width(word)}'({names[0]} >> {names[1]})",
 }
 
 

@@ -26,8 +26,8 @@ class Item:
 
     Attributes:
         block: name of the node that the block ends with.
-        kind: what it is, a kind of `words.Op`: one of `ADDERS`, `CASTS`, `COMPARISONS`, or `chosen`, `entry`
-            (a table), `looked_up` (a table inside an addition) and `times` (a product of two words).
+        kind: what it is, a kind of `words.Op`: one of `ADDERS`, `CASTS`, `COMPARISONS`, or `chosen`, `shifted`,
+            `entry` (a table), `looked_up` (a table inside an addition) and `times` (a product of two words).
         bits: of its result.
         carries: of an adder, the length of its carry chain; of a comparison the bits that are compared; 0 for
             anything else.

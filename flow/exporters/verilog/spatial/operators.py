@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flow.errors import ExportError
 from flow.exporters.verilog.spatial.products import product
+from flow.exporters.verilog.spatial.softmax import shares
 from flow.exporters.verilog.spatial.truth_tables import lut_dense
 from flow.exporters.verilog.spatial.words import Unit, Word
 from flow.formats import FixedPoint, FloatRounding, Overflow, Rounding
@@ -34,6 +35,7 @@ from flow.ir import (
     RequantizeEach,
     RequantizeMinifloat,
     ScaleShift,
+    Softmax,
     Sub,
     Table,
     Value,
@@ -259,7 +261,7 @@ def _avg_pool(unit: Unit, node: AvgPool2d, types: Types, x: Words) -> Words:
     return found
 
 
-def _along(node: ReduceMax | ReduceSum, value: Value, x: Words) -> list[Words]:
+def _along(node: ReduceMax | ReduceSum | Softmax, value: Value, x: Words) -> list[Words]:
     """The codes that each result is made of, results in row-major order."""
     words = np.moveaxis(np.array(x, dtype=object).reshape(value.shape), node.axis, -1)
     found: list[Words] = words.reshape(-1, value.shape[node.axis]).tolist()
@@ -272,6 +274,15 @@ def _reduce_max(unit: Unit, node: ReduceMax, types: Types, x: Words) -> Words:
 
 def _reduce_sum(unit: Unit, node: ReduceSum, types: Types, x: Words) -> Words:
     return [_tree(words, unit.sum) for words in _along(node, types[0], x)]
+
+
+def _softmax(unit: Unit, node: Softmax, types: Types, x: Words) -> Words:
+    (value,), length = types, node.length(types[0])
+    rows = [shares(unit, node, value, row) for row in _along(node, value, x)]
+    lines = (*value.shape[: node.axis], *value.shape[node.axis + 1 :], length)
+    held = np.moveaxis(np.array(rows, dtype=object).reshape(lines), -1, node.axis)
+    found: Words = held.reshape(-1).tolist()
+    return found
 
 
 def _argmax(unit: Unit, node: ArgMax, types: Types, x: Words) -> Words:
@@ -302,4 +313,5 @@ OPERATORS: dict[type[Node], Callable[..., Words]] = {
     MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool,
     ArgMax: _argmax,
+    Softmax: _softmax,
 }

@@ -264,6 +264,12 @@ class Unit:
             return a if bit.low else b
         return self._make(Op("chosen", (bit, a, b)), min(a.low, b.low), max(a.high, b.high), 0)
 
+    def shifted(self, x: Word, bits: Word) -> Word:
+        """`x >> bits` of words without signs."""
+        if self.is_constant(bits):
+            return self.floor(x, bits.low)
+        return self._make(Op("shifted", (x, bits)), x.low >> bits.high, x.high >> bits.low, 1)
+
     def entry(self, x: Word, entries: Sequence[int], first: int) -> Word:
         """`entries[x - first]`."""
         reached = tuple(int(e) for e in entries[x.low - first : x.high - first + 1])
