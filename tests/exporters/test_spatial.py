@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flow.errors import ExportError, FormatError
+from flow.exporters.hls import export_hls
 from flow.exporters.verilog.spatial import export_spatial, plan_spatial
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.exporters.writer import write_tree
@@ -199,3 +200,12 @@ def test_a_minifloat_with_too_many_exponent_bits():
     )
     with pytest.raises(ExportError, match=message):
         export_spatial(Graph("g", (source, node), ("y",)))
+
+
+@pytest.mark.parametrize("export", [export_spatial, export_hls])
+def test_values_without_codes_are_named(export: Callable[[Graph], object]):
+    nodes = Input(name="x", shape=(2, 0), format=fmt("u2.0")), Relu(name="r", inputs=("x",), origin="net.act")
+    with pytest.raises(ExportError) as caught:
+        export(Graph("empty", nodes, ("r",)))
+    message = "Node 'x' has the shape (2, 0) and so no codes, which no hardware holds; leave it out."
+    assert str(caught.value) == message

@@ -216,6 +216,7 @@ def test_a_node_without_a_type_rule():
 REFUSED: list[tuple[Input, type[Node], dict[str, Any], str]] = [
     (X, Dense, {"weight": ones(3, 5)}, "weight shape (3, 5) does not match input shape (4,)"),
     (X, Dense, {"weight": ones(4)}, "weight shape (4,) does not match input shape (4,)"),
+    (X, Dense, {"weight": ones(0, 4)}, "a weight of shape (0, 4) gives no result; leave the layer out"),
     (X, Dense, {"weight": ones(3, 4), "bias": ones(4)}, "bias shape (4,) is not (3,)"),
     (X, Conv2d, {"weight": ones(1, 4, 1, 1)}, "weight shape (1, 4, 1, 1) with groups=1 does not match input (4,)"),
     (IMAGE, Conv2d, {"weight": ones(2, 2)}, "weight shape (2, 2) with groups=1 does not match input (2, 5, 5)"),

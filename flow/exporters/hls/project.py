@@ -15,6 +15,7 @@ from flow.exporters.hls.streaming import Layout, layout
 from flow.exporters.hls.types import comment
 from flow.exporters.hls.wiring import WIRES, wire
 from flow.exporters.names import identifier, identifiers
+from flow.exporters.sizes import check_sizes
 from flow.exporters.vectors import export_vectors
 from flow.exporters.writer import Files
 from flow.ir import Graph, Input, Node
@@ -88,8 +89,9 @@ def export_hls(graph: Graph, codes: NDArray[np.int64] | None = None, **given: An
             `simd`, `multiplier` and `storage` of that layer.
 
     Raises:
-        ExportError: a choice that cannot be, or operands that differ along too many axes.
+        ExportError: a choice that cannot be, operands that differ along too many axes, or a value without codes.
     """
+    check_sizes(graph)
     options = Options.parse(given)
     options.check(graph)
     design = Design(graph, identifier(graph.name), identifiers(graph), options)

@@ -82,6 +82,8 @@ class Linear(Node):
         return _lifted(self.bias, self.frac(x))
 
     def _result(self, x: Value, shape: tuple[int, ...], padded: bool) -> Value:
+        if not self.weight.shape[0]:
+            raise self._reject(f"a weight of shape {self.weight.shape} gives no result; leave the layer out")
         if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
             raise self._reject(f"bias shape {self.bias.shape} is not ({self.weight.shape[0]},)")
         lows, highs = _dot_range(self.weight.codes.reshape(self.weight.shape[0], -1), x, padded)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flow.exporters.names import identifier, identifiers
+from flow.exporters.sizes import check_sizes
 from flow.exporters.verilog.files import METADATA, alive, needed_cells, printable, tdata_bits, templates
 from flow.exporters.verilog.spatial.blocks import Block, make_parts
 from flow.exporters.verilog.spatial.moves import Move
@@ -96,6 +97,7 @@ def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Spatial:
     Raises:
         ExportError: as `export_spatial`.
     """
+    check_sizes(graph)
     kept = alive(graph)
     parts, times = make_parts(kept, depth), {kept.input.name: 0}
     for part in parts:
@@ -290,7 +292,7 @@ def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Files:
         `cells/*.sv`, one module for each block, the top, `filelist.f` (relative, in compile order), `stream.json`.
 
     Raises:
-        ExportError: constants of 25 bits and more, or minifloats of 6 exponent bits and more.
+        ExportError: constants of 25 bits and more, minifloats of 6 exponent bits and more, or a value without codes.
     """
     plan, known = plan_spatial(graph, depth), templates("flow.exporters.verilog.spatial")
     made: dict[str, str] = {}
