@@ -95,10 +95,17 @@ def test_families_of_the_same_luts_are_compared_unit_by_unit():
         row("s8", "mac", 9, family="xc7"),
     ]
     page = findings({**CONTENT, "rows": [*ROWS, *twins]})
-    assert (
-        "- LUTs only: 1 of 2 units take on xc7 what they take on xcup; of LUT places +0 % to +25 % more, "
-        "median +12.5 %.\n"
-    ) in page
+    told = (
+        "- LUTs only: 1 of 2 units take on xc7 what they take on xcup; of LUT places +0 % to +25 %, median +12.5 %.\n"
+    )
+    assert told in page
+
+
+def test_what_a_dsp_takes_whole_is_no_base_of_a_percentage():
+    whole = [row("s4", "mac", 0, family=f, with_dsp=True, dsp=1) for f in ("xcup", "xc7")]
+    page = findings({**CONTENT, "rows": [*ROWS, *whole, row("e2m1", "mac", 18, with_dsp=True, dsp=1)]})
+    assert "| s4 | 4 | 0 + 1 DSP | array |\n" in page
+    assert "- DSPs allowed: 1 of 1 units take on xc7 what they take on xcup.\n" in page
 
 
 def test_the_form_of_a_sum_is_told_where_there_was_a_choice():

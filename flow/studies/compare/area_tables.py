@@ -86,11 +86,10 @@ def families(held: Rows, one: str = "xcup", other: str = "xc7") -> Iterator[str]
             continue
         extra = [100 * (twin["sites"] / row["sites"] - 1) for row, twin in pairs if row["sites"]]
         equal = sum((row["sites"], row["dsp"]) == (twin["sites"], twin["dsp"]) for row, twin in pairs)
+        span = f"; of LUT places {min(extra):+.0f} % to {max(extra):+.0f} %" if extra else ""
+        span += f", median {statistics.median(extra):+.1f} %" if extra else ""
         place = "DSPs allowed" if with_dsp else "LUTs only"
-        yield (
-            f"- {place}: {equal} of {len(pairs)} units take on {other} what they take on {one}; of LUT places "
-            f"{min(extra):+.0f} % to {max(extra):+.0f} % more, median {statistics.median(extra):+.1f} %.\n"
-        )
+        yield f"- {place}: {equal} of {len(pairs)} units take on {other} what they take on {one}{span}.\n"
 
 
 def lmul(held: Rows) -> Iterator[str]:
