@@ -306,7 +306,8 @@ def rewrite(graph: Graph) -> Graph:
     """
     values: dict[str, Value] = {}
     nodes: list[Node] = []
+    proved = {node.name: graph.values[node.name] for node in graph if isinstance(node, LutDense)}
     for node in graph:
         nodes += _expand(node, values)
-        values[node.name] = graph.values[node.name]
-    return Graph(graph.name, tuple(nodes), graph.outputs, {node.name: graph.values[node.name] for node in graph})
+        values[node.name] = proved.get(node.name, values[node.name])
+    return Graph(graph.name, tuple(nodes), graph.outputs, proved)
