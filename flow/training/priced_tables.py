@@ -23,24 +23,25 @@ from flow.errors import DataError
 from flow.formats import Overflow, Rounding
 from flow.training.priced import Bought, covering_point
 from flow.training.quantizer import Quantizer
-from flow.training.spec import MOST_ADDRESS_BITS, Word
+from flow.training.spec import Word
 
 __all__ = ["PricedTables", "adder_bits"]
 
+_FREE = 5  # inputs of a LUT inside an addition
 _LEAST_PRICE = 1e-12  # of an adder bit: below it nothing is worth leaving out
 
 
 def adder_bits(address: Tensor, bits: Tensor) -> Tensor:
     """What tables take in the unit of an addition's bits, any shape.
 
-    Tables of few inputs share one of six, so a table is as much of a LUT a bit as its own inputs are of six; and so
-    much of an addition behind it, which is a bit wider than the entries.
+    Terms of a sum share the five inputs that the LUTs of an addition have free, so a table is as much of an addition as
+    its own inputs are of five; the addition takes a LUT for each bit of the entries, and one for what is joined.
 
     Args:
         address: bits that a table depends on.
         bits: of its entries, 0 for a constant.
     """
-    return address / MOST_ADDRESS_BITS * 2 * (bits + 1) * (bits > 0)
+    return address / _FREE * (bits + 1) * (bits > 0)
 
 
 class PricedTables(Quantizer):

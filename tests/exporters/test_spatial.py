@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flow.errors import ExportError, FormatError
 from flow.exporters.hls import export_hls
@@ -18,6 +20,7 @@ from flow.tools import run, verilator_environment
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, resnet_graph
 from tests.ir.every_operator import every_operator
 from tests.ir.random_graphs import drawn
+from tests.ir.strategies import lut_dense
 
 Codes = np.ndarray
 
@@ -209,3 +212,17 @@ def test_values_without_codes_are_named(export: Callable[[Graph], object]):
         export(Graph("empty", nodes, ("r",)))
     message = "Node 'x' has the shape (2, 0) and so no codes, which no hardware holds; leave it out."
     assert str(caught.value) == message
+
+
+def test_sums_of_truth_tables_as_words():
+    """Any bits of any codes, terms of one to many bits, constant ones left out."""
+    compared = []
+
+    @settings(derandomize=True, deadline=None, max_examples=120)
+    @given(lut_dense(), st.integers(0, 999))
+    def run(graph: Graph, seed: int) -> None:
+        compared.append(equal(graph, 60, seed))
+
+    run()
+    assert len(compared) >= 100
+    assert min(compared) > 0

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["LookUp", "Row", "look_ups"]
+__all__ = ["INPUTS", "LONGEST", "LookUp", "Row", "look_ups"]
 
-_INPUTS = 5  # bits that the LUT of an addition has free
-_LONGEST = 16  # tables in a chain of additions, so that a pipeline stays short
+INPUTS = 5  # bits that the LUT of an addition has free
+LONGEST = 16  # tables in a chain of additions, so that a pipeline stays short
 
 Tap = tuple[int, int]  # which input, which bit of it
 
@@ -83,13 +83,13 @@ def look_ups(factors: Sequence[int], widths: Sequence[int]) -> Row:
     for k in range(max(widths, default=0)):
         plane = [(f << k, (i, k)) for i, (f, width) in enumerate(zip(factors, widths, strict=True)) if f and k < width]
         plane.sort(key=lambda entry: abs(entry[0]))
-        whole = len(plane) - len(plane) % _INPUTS
-        groups += [plane[i : i + _INPUTS] for i in range(0, whole, _INPUTS)]
+        whole = len(plane) - len(plane) % INPUTS
+        groups += [plane[i : i + INPUTS] for i in range(0, whole, INPUTS)]
         rest += plane[whole:]
     rest.sort(key=lambda entry: (abs(entry[0]).bit_length(), entry[1]))
-    groups += [rest[i : i + _INPUTS] for i in range(0, len(rest), _INPUTS)]
+    groups += [rest[i : i + INPUTS] for i in range(0, len(rest), INPUTS)]
     tables = sorted((_table(group) for group in groups), key=lambda table: table.shift)
-    count = -(-len(tables) // _LONGEST)
+    count = -(-len(tables) // LONGEST)
     return Row(tuple(tuple(tables[i::count]) for i in range(count)))
 
 

@@ -1,4 +1,4 @@
-"""Sums of truth tables as words: terms of few bits share one table, what is constant is added once."""
+"""Sums of truth tables as words: terms of few bits share a table inside an addition, what is constant is added once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.exporters.verilog.spatial.tables import INPUTS, LONGEST
 from flow.exporters.verilog.spatial.words import Unit, Word
 from flow.ir import LutDense, Value
 
-__all__ = ["JOINED_BITS", "lut_dense"]
-
-JOINED_BITS = 6  # inputs of a LUT: up to here a table takes one for each bit of its entries, however many terms it has
+__all__ = ["lut_dense"]
 
 Bits = tuple[tuple[Word, int], ...]
 
@@ -26,10 +25,12 @@ class _Term:
     Attributes:
         bits: words and places in them, the lowest bit of the address first.
         entries: int64[2**len(bits)].
+        shift: how far an entry moves left.
     """
 
     bits: Bits
     entries: NDArray[np.int64]
+    shift: int = 0
 
 
 def lut_dense(unit: Unit, node: LutDense, types: tuple[Value, ...], x: Sequence[Word]) -> list[Word]:
@@ -42,16 +43,35 @@ def lut_dense(unit: Unit, node: LutDense, types: tuple[Value, ...], x: Sequence[
 def _sum(unit: Unit, node: LutDense, row: Sequence[Word], output: int) -> Word:
     shifts, tables = node.shifts.codes.tolist(), node.tables.codes[output]
     terms = [_term(word, shift, table) for word, shift, table in zip(row, shifts, tables, strict=True)]
-    offset, words = 0, list[tuple[Word, int]]()
-    for term in _joined(terms):
-        least = int(term.entries.min())
-        offset += least
-        above = term.entries - least
-        if above.any():
-            zeros = int(np.bitwise_or.reduce(above))
-            zeros = (zeros & -zeros).bit_length() - 1
-            words.append((unit.entry(unit.bits(term.bits), (above >> zeros).tolist(), 0), zeros))
+    joined = _joined(terms)
+    offset = sum(int(term.entries.min()) for term in joined)
+    varying = sorted(filter(None, map(_raised, joined)), key=lambda term: term.shift)
+    short = [term for term in varying if len(term.bits) <= INPUTS]
+    count = -(-len(short) // LONGEST)
+    words = [_chain(unit, short[i::count]) for i in range(count)]
+    words += [_entry(unit, term) for term in varying if len(term.bits) > INPUTS]
+    # The offset comes last: sums that start with it are as long as the result from the first addition on.
     return unit.plus(_tree(unit, words), offset)
+
+
+def _raised(term: _Term) -> _Term | None:
+    """The same without an offset, so that no entry is negative, and without the zeros that all of them end with."""
+    above = term.entries - term.entries.min()
+    zeros = int(np.bitwise_or.reduce(above))
+    shift = (zeros & -zeros).bit_length() - 1
+    return _Term(term.bits, above >> shift, shift) if zeros else None
+
+
+def _entry(unit: Unit, term: _Term) -> Word:
+    return unit.lift(unit.entry(unit.bits(term.bits), term.entries.tolist(), 0), term.shift)
+
+
+def _chain(unit: Unit, terms: Sequence[_Term]) -> Word:
+    """One table, and additions with the others inside their LUTs, as in `tables`."""
+    word = _entry(unit, terms[0])
+    for term in terms[1:]:
+        word = unit.looked_up(word, unit.bits(term.bits), term.entries.tolist(), term.shift)
+    return word
 
 
 def _term(word: Word, shift: int, table: NDArray[np.int64]) -> _Term:
@@ -88,11 +108,11 @@ def _serve(reached: NDArray[np.int64], table: NDArray[np.int64], bits: Sequence[
 
 
 def _joined(terms: Sequence[_Term]) -> list[_Term]:
-    """Terms of together at most `JOINED_BITS` bits as one: the longest first, each where it still fits."""
+    """Terms of together at most `INPUTS` bits as one: the longest first, each where it still fits."""
     found: list[_Term] = []
     for term in sorted(terms, key=lambda term: -len(term.bits)):
         for place, other in enumerate(found):
-            if len(other.bits) + len(term.bits) <= JOINED_BITS:
+            if len(other.bits) + len(term.bits) <= INPUTS:
                 entries = (term.entries[:, None] + other.entries[None, :]).ravel()
                 found[place] = _Term((*other.bits, *term.bits), entries)
                 break
@@ -101,15 +121,12 @@ def _joined(terms: Sequence[_Term]) -> list[_Term]:
     return found
 
 
-def _tree(unit: Unit, words: Sequence[tuple[Word, int]]) -> Word:
-    """The sum of shifted words without signs, always of the two that end lowest."""
-    heap = [(word.high << shift, place, word, shift) for place, (word, shift) in enumerate(words)]
+def _tree(unit: Unit, words: Sequence[Word]) -> Word:
+    """The sum of words without signs, always of the two that end lowest."""
+    heap = [(word.high, place, word) for place, word in enumerate(words)]
     heapq.heapify(heap)
-    count = len(heap)
-    while len(heap) > 1:
-        (_, _, a, shift_a), (_, _, b, shift_b) = heapq.heappop(heap), heapq.heappop(heap)
-        least = min(shift_a, shift_b)
-        made = unit.sum(a, b, shift_a - least, shift_b - least)
-        count += 1
-        heapq.heappush(heap, (made.high << least, count, made, least))
-    return unit.lift(heap[0][2], heap[0][3]) if heap else unit.constant(0)
+    for place in range(len(heap), 2 * len(heap) - 1):
+        (_, _, a), (_, _, b) = heapq.heappop(heap), heapq.heappop(heap)
+        made = unit.sum(a, b)
+        heapq.heappush(heap, (made.high, place, made))
+    return heap[0][2] if heap else unit.constant(0)
