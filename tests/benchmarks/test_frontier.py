@@ -1,0 +1,60 @@
+"""The frontier from stored points: means, ratios by hand, and points that somebody else has added."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow.tools import run
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from frontier import curve, luts_at, merged, rows  # a folder of scripts, not a package
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "frontier.py"
+
+
+def point(who, price, seed, lut, accuracy):
+    return {"who": who, "price": price, "seed": seed, "lut": lut, "accuracy": accuracy, "seconds": 30.0, "yosys": "y"}
+
+
+OWN = [
+    point("flow", "lut<=1000", 0, 900, 0.90), point("flow", "lut<=1000", 1, 1000, 0.92),
+    point("flow", "lut<=2000", 0, 1950, 0.95), point("flow", "lut<=2000", 1, 1950, 0.95),
+]  # fmt: skip
+OTHER = [point("HGQ2, alkaid", "beta 0.0001", 0, 2900, 0.93), point("HGQ2, alkaid", "beta 0.001", 0, 300, 0.5)]
+
+
+def test_a_curve_has_the_mean_of_every_price():
+    assert curve(OWN) == [("lut<=1000", 950, pytest.approx(91)), ("lut<=2000", 1950, pytest.approx(95))]
+
+
+def test_luts_at_an_accuracy_lie_on_the_straight_line_and_nowhere_beyond_its_ends():
+    line = [("a", 100.0, 90.0), ("worse with more", 150.0, 89.0), ("b", 300.0, 94.0)]
+    assert [luts_at(line, share) for share in (90.0, 92.0, 94.0, 89.9, 94.1)] == [100, 200, 300, None, None]
+
+
+def test_a_row_is_compared_where_flow_is_as_accurate():
+    found = {row.case: row.ratio_to_flow for row in rows([*OWN, *OTHER]) if row.who != "flow" and row.unit == "LUT"}
+    assert found == {"beta 0.0001: 93.00 % accurate": pytest.approx(2900 / 1450), "beta 0.001: 50.00 % accurate": None}
+
+
+def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):
+    place = tmp_path / "points.json"
+    place.write_text(json.dumps({"points": [*OTHER, {**OWN[0], "lut": 1}]}))
+    found = merged(place, OWN)
+    assert len(found) == len(OWN) + len(OTHER)
+    assert all(entry in found for entry in (*OWN, *OTHER))
+    assert merged(tmp_path / "none.json", OTHER) == sorted(OTHER, key=lambda entry: entry["price"])
+
+
+def test_stored_points_are_drawn_without_computing_anything(tmp_path: Path):
+    stored = tmp_path / "points.json"
+    stored.write_text(json.dumps({"points": [*OWN, *OTHER]}))
+    options = ["--finished", "--folder", tmp_path, "--points", stored, "--plot", tmp_path / "f.svg"]
+    run([sys.executable, SCRIPT, *options, "--json", tmp_path / "rows.json"])
+    drawing = (tmp_path / "f.svg").read_text()
+    assert drawing.startswith("<svg") and all(name in drawing for name in ("lut&lt;=1000", "beta 0.0001"))
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 6
