@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ _SHOWN = 12.0  # points of accuracy below the best that a plot still shows
 
 
 def _drawn(marks: list[Mark], title: str, cost: str) -> str:
-    least = max(mark.value for mark in marks) - _SHOWN
+    least = math.floor(max(mark.value for mark in marks) - _SHOWN)
     return standalone(draw_scatter(marks, title, cost, "test accuracy, %", least, " %", list(KINDS.values())))
 
 
