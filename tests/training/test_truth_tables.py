@@ -122,7 +122,7 @@ def forms(v, width, price):
             means = (runs * weights).sum(1) / weights.sum(1)
             codes = np.clip(np.floor(means / 2**drop + 0.5), -(-low // 2**drop), high // 2**drop)
             span = int(codes.max() - codes.min()).bit_length()
-            taken = bits / 5 * (span + 1) if span else 0.0
+            taken = bits / 3 * (span + 1) if span else 0.0
             yield ((runs - codes[:, None] * 2**drop) ** 2 * weights).sum() + taken, taken
 
 
