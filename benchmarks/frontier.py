@@ -1,7 +1,9 @@
 """Accuracy against LUTs on the digits: flow's budget-aware training beside HGQ2 with alkaid's and da4ml's Verilog.
 
 The same net (64-32-32-10), split and Yosys recipe for all, and about the same processor time of training, which is
-shown; the peers' Verilog is combinational, the smallest that they make, flow's has its AXI-Stream ports and registers.
+shown; sums of truth tables are another net (64-10-10, --who luts); the peers' Verilog is combinational, the smallest
+that they make, flow's has its AXI-Stream ports and registers.
+
 Accuracy is that of the very design on the 360 test samples, nothing is chosen by it. Finished points are kept in
 --folder and not computed again, so that several processes may share the seeds; --points docs/frontier.json --finished
 --plot docs/plots/frontier.svg draws what is stored there, and whatever else somebody has added to that file.
@@ -14,6 +16,7 @@ import json
 import os
 import statistics
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from emulation import HERE, ONE_THREAD, PEERS
 from flow.datasets import load
 from flow.exporters.writer import write_file
 from flow.progress import silent
-from flow.recipe import Recipe, Training
+from flow.recipe import Recipe, Training, load_recipe
 from flow.reporting.scatter import Mark, draw_scatter, standalone
 from flow.stages.train import train_stage
 from flow.synthesis import Family, synthesise, tool
@@ -41,17 +44,33 @@ LIBRARIES = ("alkaid", "da4ml")
 FAMILY = Family.XCUP  # that of the board
 BOARD = "ultra96_v2"
 TIMEOUT = 3600.0
+FLOWS = {"flow": "flow", "luts": "flow, truth tables"}  # by the names of --who
 Point = dict[str, Any]
 
 
 def flow_point(folder: Path, seed: int, budget: int) -> Point:
     """The net trained to a budget; LUTs as Yosys has them."""
-    recipe = Recipe("flow", "digits", "digits_mlp", seed, TRAINING, QUANTIZE, boards=(BOARD,))
+    return trained(Recipe("flow", "digits", "digits_mlp", seed, TRAINING, QUANTIZE, boards=(BOARD,)), folder, budget)
+
+
+def luts_point(folder: Path, seed: int, budget: int) -> Point:
+    """Sums of truth tables, 64-10-10, as their own recipe trains them."""
+    return trained(replace(load_recipe("digits_luts"), seed=seed, boards=(BOARD,)), folder, budget)
+
+
+def trained(recipe: Recipe, folder: Path, budget: int) -> Point:
+    """A point of flow."""
     start = time.process_time()
     project = train_stage(recipe.with_budget(f"lut<={budget}"), "frontier", folder, silent)
     found = project.read_json("train.json", "train")
     taken = {"seconds": time.process_time() - start, "accuracy": found["accuracy"], "float": found["float_accuracy"]}
-    return {**taken, "lut": found["budget"]["measured"], "budget": found["budget"], "seed": seed, "yosys": tool()}
+    return {
+        **taken,
+        "lut": found["budget"]["measured"],
+        "budget": found["budget"],
+        "seed": recipe.seed,
+        "yosys": tool(),
+    }
 
 
 def peer_point(folder: Path, seed: int, beta: float) -> Point:
@@ -74,11 +93,14 @@ def peer_point(folder: Path, seed: int, beta: float) -> Point:
     return {**found, "beta": beta, "seed": seed, "yosys": tool()}
 
 
+MAKERS = {"flow": flow_point, "luts": luts_point, "hgq2": peer_point}
+
+
 def kept(folder: Path, who: str, price: float, seed: int) -> Point:
     """A point, made once."""
     place = folder / f"{who}_{price:g}_{seed}.json"
     if not place.is_file():
-        make = partial(flow_point if who == "flow" else peer_point, folder / place.stem, seed)
+        make = partial(MAKERS[who], folder / place.stem, seed)
         write_file(place, json.dumps(make(price)))
     found: Point = json.loads(place.read_text())
     return found
@@ -87,8 +109,10 @@ def kept(folder: Path, who: str, price: float, seed: int) -> Point:
 def flattened(who: str, price: float, point: Point) -> list[Point]:
     """A point as `docs/frontier.json` holds it, one for each Verilog that was made."""
     same = {key: point[key] for key in ("seed", "seconds", "yosys")}
-    if who == "flow":
-        return [{"who": who, "price": f"lut<={price:g}", "lut": point["lut"], "accuracy": point["accuracy"], **same}]
+    if who in FLOWS:
+        return [
+            {"who": FLOWS[who], "price": f"lut<={price:g}", "lut": point["lut"], "accuracy": point["accuracy"], **same}
+        ]
     return [
         {
             "who": f"HGQ2, {name}",
@@ -161,7 +185,7 @@ def computed(given: argparse.Namespace) -> list[Point]:
     points: list[Point] = []
     for seed in given.seeds:
         for who in given.who:
-            for price in given.budgets if who == "flow" else given.betas:
+            for price in given.budgets if who in FLOWS else given.betas:
                 if not given.finished or (given.folder / f"{who}_{price:g}_{seed}.json").is_file():
                     points += flattened(who, price, kept(given.folder, who, price, seed))
     return points
@@ -170,7 +194,7 @@ def computed(given: argparse.Namespace) -> list[Point]:
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--who", nargs="*", default=["flow", "hgq2"], choices=["flow", "hgq2"])
+    parser.add_argument("--who", nargs="*", default=["flow", "hgq2"], choices=[*MAKERS])
     parser.add_argument("--budgets", type=int, nargs="*", default=list(BUDGETS))
     parser.add_argument("--betas", type=float, nargs="*", default=list(BETAS))
     parser.add_argument("--folder", type=Path, default=Path("build") / "frontier")
