@@ -8,7 +8,7 @@ import numpy as np
 
 from flow.exporters.verilog.processes import Channel, Process, Times
 
-__all__ = ["go_on", "run"]
+__all__ = ["go_on", "period_of", "run"]
 
 
 def run(processes: Sequence[Process]) -> bool:
@@ -31,7 +31,7 @@ def run(processes: Sequence[Process]) -> bool:
         for index in (*range(len(processes)), *range(len(processes) - 1, -1, -1)):
             if stale[index]:
                 _settle(processes[index], index, users, stale)
-        if any(channel.moved.max(initial=0) > limit for channel in users):
+        if any(channel.moved[-1] > limit for channel in users):
             return False
     return True
 
@@ -46,7 +46,15 @@ def _settle(process: Process, index: int, users: dict[Channel, list[int]], stale
     stale[index] = False
 
 
-def go_on(processes: Sequence[Process], settled: Sequence[Process], samples: int) -> None:
+def period_of(processes: Sequence[Process], samples: int) -> int | None:
+    """By how much every beat of the last sample came after that of the one before; None where they differ."""
+    channels = [channel for process in processes for channel in process.channels]
+    whole = [times.reshape(samples, -1) for channel in channels for times in (channel.offered, channel.moved)]
+    periods = np.concatenate([times[-1] - times[-2] for times in whole])
+    return int(periods[0]) if (periods == periods[0]).all() else None
+
+
+def go_on(processes: Sequence[Process], settled: Sequence[Process], samples: int, period: int | None) -> None:
     """Begin a run with the times of a shorter one, and where it has found its rhythm, go on in it.
 
     This is a guess, which `run` turns into times that fit. A rhythm that all beats of the last two samples agree on is
@@ -56,23 +64,12 @@ def go_on(processes: Sequence[Process], settled: Sequence[Process], samples: int
         processes: of the longer run.
         settled: the same ones, of the shorter run.
         samples: that went through the shorter run.
+        period: of the shorter run.
     """
-    pairs = [
-        pair
-        for new, old in zip(processes, settled, strict=True)
-        for pair in zip(new.channels, old.channels, strict=True)
-    ]
-    period = _period([old for _, old in pairs], samples)
-    for new, old in pairs:
-        new.offered = _longer(old.offered, len(new.offered), samples, period)
-        new.moved = _longer(old.moved, len(new.moved), samples, period)
-
-
-def _period(channels: Sequence[Channel], samples: int) -> int | None:
-    """By how much every beat of the last sample came after that of the one before; None where they differ."""
-    whole = [times.reshape(samples, -1) for channel in channels for times in (channel.offered, channel.moved)]
-    periods = np.concatenate([times[-1] - times[-2] for times in whole])
-    return int(periods[0]) if (periods == periods[0]).all() else None
+    for cell, before in zip(processes, settled, strict=True):
+        for new, old in zip(cell.channels, before.channels, strict=True):
+            new.offered = _longer(old.offered, len(new.offered), samples, period)
+            new.moved = _longer(old.moved, len(new.moved), samples, period)
 
 
 def _longer(times: Times, beats: int, samples: int, period: int | None) -> Times:

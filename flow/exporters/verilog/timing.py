@@ -15,7 +15,7 @@ from flow.exporters.verilog.folding import layer_cycles, row_cycles
 from flow.exporters.verilog.network import Network, make_network
 from flow.exporters.verilog.plan import MEETING, Plan
 from flow.exporters.verilog.processes import Times
-from flow.exporters.verilog.settle import go_on, run
+from flow.exporters.verilog.settle import go_on, period_of, run
 from flow.ir import Linear, Softmax
 
 __all__ = ["Timing", "balanced", "predict", "stage_cycles"]
@@ -87,10 +87,12 @@ def predict(plan: Plan) -> Timing:
 
 
 def _settled(plan: Plan) -> Network:
-    """A few samples first: from where these have their rhythm, the others are all known."""
-    few, network = make_network(plan, _FEW), make_network(plan, _SAMPLES)
+    """A few samples first: where these have found their rhythm, one more says whether they keep it."""
+    few = make_network(plan, _FEW)
     if run(few.processes):
-        go_on(network.processes, few.processes, _FEW)
+        period = period_of(few.processes, _FEW)
+        network = make_network(plan, _SAMPLES if period is None else _FEW + 1)
+        go_on(network.processes, few.processes, _FEW, period)
         if run(network.processes):
             return network
     raise ExportError(f"Design {plan.graph.name!r} would stop for lack of buffers; plan it with make_plan.")
