@@ -16,15 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.estimation.fit import non_negative_least_squares
-from flow.estimation.memory import (
-    Place,
-    block_rams,
-    distributed,
-    goes_to_block_ram,
-    place_of_ram,
-    rom_bits_per_lut,
-    rows_of_ram,
-)
+from flow.estimation.forms_parts import bits_of, columns_of_rom, lines_of_ram, odd, ram_luts, wraps
+from flow.estimation.memory import Place, goes_to_block_ram, place_of_ram
 from flow.estimation.points import read_points
 from flow.estimation.sweeps import measured_on
 from flow.synthesis import Family
@@ -32,16 +25,12 @@ from flow.synthesis import Family
 __all__ = [
     "STREAM_FORMS",
     "Form",
-    "bits_of",
     "buffer_luts",
     "cell_rows",
     "folds",
     "form_for_dot",
     "measured_dot",
     "memory_luts",
-    "ram_blocks",
-    "ram_choice",
-    "ram_luts",
     "shared_rows",
     "uses_dsps",
 ]
@@ -84,19 +73,6 @@ class Form:
     floor: float = 4.0
     bound: float = 10.0
     fits: tuple[str, ...] = ("lut", "carry")
-
-
-def bits_of(count: int) -> int:
-    """Bits of a counter over `count` values; none for one value.
-
-    >>> [bits_of(count) for count in (1, 2, 9)]
-    [0, 1, 4]
-    """
-    return (count - 1).bit_length()
-
-
-def _odd(count: int) -> bool:
-    return count & (count - 1) != 0
 
 
 def _array_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, int]:
@@ -163,6 +139,25 @@ def _requantize(p: Parameters, family: Family) -> Features:
     }
 
 
+def _quantize_stream(p: Parameters, family: Family) -> Features:
+    """Casts in front of their register, which takes over a limit of one value, but not the two of a sum with a sign."""
+    lanes, cast = p["Lanes"], _requantize(p, family)
+    saturates = int(p["Overflow"] == 1 and cast["limit"] > 0)
+    both = int(saturates and p["InSigned"] and p["OutSigned"])
+    below = int(p["Overflow"] == 1 and p["InSigned"] and not p["OutSigned"])
+    found = {
+        "limits": both * cast["limit"],
+        "lower limit": saturates * below * cast["limit"],
+        "other limits": (1 - saturates) * cast["limit"],
+        "beyond": saturates + below,
+        "signed overflow": both * cast["overflow"],
+        "overflow": (1 - both) * cast["overflow"],
+        "rounding": cast["rounding"],
+        "raise": cast["raise"],
+    }
+    return {**{name: lanes * size for name, size in found.items()}, "control": 1}
+
+
 def _argmax(p: Parameters, family: Family) -> Features:
     """The best code so far against the first lane, and lane after lane against what was better."""
     more = p["Lanes"] - 1
@@ -172,37 +167,19 @@ def _argmax(p: Parameters, family: Family) -> Features:
     }  # fmt: skip
 
 
-def ram_luts(width: int, depth: int, family: Family, resource: str = "lut") -> float:
-    """LUTs that are the memory itself, of one that is read through a register."""
-    in_luts = depth > 1 and place_of_ram(width, depth, family) is Place.LUTS
-    return float(distributed(width, depth, family)) if in_luts and resource == "lut" else 0.0
-
-
-def ram_choice(width: int, depth: int, family: Family) -> int:
-    """Bits that a multiplexer chooses among behind a memory: of all lines in registers, of all primitives in LUTs."""
-    place = place_of_ram(width, depth, family)
-    return 0 if depth == 1 or place is Place.BLOCKS else width * (rows_of_ram(width, depth, family) - 1)
-
-
-def ram_blocks(width: int, depth: int, family: Family) -> float:
-    """Block RAMs that are the memory."""
-    in_blocks = depth > 1 and place_of_ram(width, depth, family) is Place.BLOCKS
-    return block_rams(width, depth, family) if in_blocks else 0.0
-
-
 def _fifo(p: Parameters, family: Family) -> Features:
-    """Counters, a multiplexer over lines or primitives, and beside block RAM the way around it for a fresh beat."""
+    """Counters, the choice of a line, and beside block RAM the way around it for a fresh beat."""
     width, depth = p["Width"], p["Depth"]
     around = place_of_ram(width, depth, family) is Place.BLOCKS
     return {
-        "control": 1, "counters": bits_of(depth), "choice": ram_choice(width, depth, family),
+        "control": 1, "counters": bits_of(depth), "wraps": wraps(depth), **lines_of_ram(width, depth, family),
         "around": width if around else 0, "compare": bits_of(depth) if around else 0,
     }  # fmt: skip
 
 
 def _axis(p: Parameters, family: Family) -> Features:
     counter = bits_of(p["Beats"])
-    return {"skid": p["Width"], "control": 1, "counter": min(counter, 1), "wrap": counter * _odd(p["Beats"])}
+    return {"skid": p["Width"], "control": 1, "counter": min(counter, 1), "wrap": counter * odd(p["Beats"])}
 
 
 def _skid(p: Parameters, family: Family) -> Features:
@@ -217,12 +194,14 @@ def folds(p: Parameters) -> tuple[int, int]:
 def _dense(p: Parameters, family: Family) -> Features:
     """What flow_dense has besides products: the operand's choice, the accumulators, counters and handshake."""
     in_folds, out_folds = folds(p)
-    operands = p["Simd"] * p["XWidth"]
+    operands = p["Simd"] * p["XWidth"] if out_folds > 1 else 0
+    lines = lines_of_ram(operands, in_folds, family) if operands else {"choice": 0, "primitives": 0}
     return {
-        "input buffer": operands if out_folds > 1 else 0,
-        "choice": ram_choice(operands, in_folds, family) if out_folds > 1 else 0,
+        "input buffer": operands,
+        **lines,
         "accumulators": p["Pe"] * p["AccWidth"],
         "counters": bits_of(in_folds * out_folds) + bits_of(in_folds) + bits_of(out_folds),
+        "wraps": wraps(in_folds * out_folds, in_folds, out_folds),
         "control": 1,
     }
 
@@ -283,19 +262,13 @@ def _fork(p: Parameters, family: Family) -> Features:
     return {"handshake": p["Ways"], "control": 1}
 
 
-def _columns(columns: int, lines: int, family: Family) -> Features:
-    """A column is a function of the address: a LUT for so many lines, and a choice among those where LUTs make it."""
-    luts = -(-lines // rom_bits_per_lut(family))
-    return {"columns": columns * luts, "choice": columns * (luts - 1)}
-
-
 def _rom(p: Parameters, family: Family) -> Features:
-    return _columns(p["Columns"], p["Depth"], family)
+    return columns_of_rom(p["Columns"], p["Depth"], family)
 
 
 def _table(p: Parameters, family: Family) -> Features:
     """As of a ROM; smooth tables leave out some LUTs."""
-    return _columns(p["Width"], 1 << p["Bits"], family)
+    return columns_of_rom(p["Width"], 1 << p["Bits"], family)
 
 
 def _rom_in_luts(p: Parameters, family: Family) -> bool:
@@ -315,6 +288,7 @@ STREAM_FORMS: Mapping[str, Form] = {
     "rom": Form("rom", _rom, covers=_rom_in_luts),
     "table": Form("table", _table, bound=40.0),
     "flow_requantize": Form("flow_requantize", _requantize, floor=8.0, bound=25.0),
+    "flow_quantize_stream": Form("flow_quantize_stream", _quantize_stream, floor=8.0, bound=25.0),
     "flow_argmax": Form("flow_argmax", _argmax),
     "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),
     "flow_axis_in": Form("flow_axis_in", _axis),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 
-from flow.estimation.forms import Form, bits_of, measured_dot, ram_choice, ram_luts
+from flow.estimation.forms import Form, measured_dot
+from flow.estimation.forms_parts import bits_of, ram_choice, ram_luts, wraps
 from flow.estimation.memory import Place, place_of_ram
 from flow.synthesis import Family
 
@@ -37,16 +40,31 @@ class Ring:
     padded: bool
 
 
+def _last(size: int, kernel: int, step: int, pad: int) -> int:
+    """The first row or column of the last window that is inside the image."""
+    return max((size + 2 * pad - kernel) // step * step - pad, 0)
+
+
+def _moves(p: Parameters) -> list[int]:
+    """How far the first pixel of a window may move, in beats, as the text of flow_window says: to another image, to the
+    next row, along a row, and where zeros stand around the image, from and to those.
+    """
+    pad_y, pad_x, step_y, step_x = p["PadH"], p["PadW"], p["StrideH"], p["StrideW"]
+    beats, row = p["PixelBeats"], p["ImageWidth"] * p["PixelBeats"]
+    back = -_last(p["ImageWidth"], p["KernelW"], step_x, pad_x) * beats
+    found = [(p["Height"] - _last(p["Height"], p["KernelH"], step_y, pad_y)) * row + back]
+    found += [step_y * row + back, step_x * beats]
+    found += [(step_y - pad_y % step_y) * row + back] if pad_y else []
+    found += [(step_x - pad_x % step_x) * beats] if pad_x else []
+    return found + ([back] if pad_y >= step_y else []) + ([0] if pad_x >= step_x else [])
+
+
 def ring_of(p: Parameters) -> Ring:
     """The widths of a flow_window, as its text computes them."""
     pad_y, pad_x, step_y, step_x = p["PadH"], p["PadW"], p["StrideH"], p["StrideW"]
-    last_row = max((p["Height"] + 2 * pad_y - p["KernelH"]) // step_y * step_y - pad_y, 0)
-    last_column = max((p["ImageWidth"] + 2 * pad_x - p["KernelW"]) // step_x * step_x - pad_x, 0)
-    beats, row = p["PixelBeats"], p["ImageWidth"] * p["PixelBeats"]
-    back = -last_column * beats
-    moves = (step_y * row + back, (p["Height"] - last_row) * row + back, step_x * beats, p["Depth"])
+    beats = p["PixelBeats"]
     return Ring(
-        held=max(moves).bit_length() + 1,
+        held=max(*_moves(p)[:3], p["Depth"]).bit_length() + 1,
         address=max(bits_of(p["Depth"]), 1),
         place_y=bits_of(p["Height"] + pad_y + step_y + 1) + 1,
         place_x=bits_of(p["ImageWidth"] + pad_x + step_x + 1) + 1,
@@ -56,15 +74,29 @@ def ring_of(p: Parameters) -> Ring:
     )
 
 
+def _chosen_bits(constants: Iterable[int], width: int) -> int:
+    """Bits in which constants differ, so that a choice among them takes logic."""
+    seen = [constant & ((1 << width) - 1) for constant in constants]
+    return (reduce(or_, seen) & ~reduce(and_, seen)).bit_count()
+
+
 def _window(p: Parameters, family: Family) -> Features:
-    """Places and what they are compared with, addresses that wrap where the ring's end does not, zeros outside."""
-    ring, width, depth = ring_of(p), p["Width"], p["Depth"]
+    """Places and what they are compared with, the choice of how far a window moves, sums of offsets from the lowest
+    bit that their summands have, addresses that wrap where the ring's end does not, zeros outside.
+    """
+    ring, width, depth, moves = ring_of(p), p["Width"], p["Depth"], _moves(p)
+    row = p["ImageWidth"] * p["PixelBeats"]
+    low = (row & -row).bit_length() - 1
     return {
         "places": ring.place_y + ring.place_x,
         "counts": ring.held,
+        "moves": _chosen_bits(moves, ring.held),
+        "moves of the base": _chosen_bits([move % depth for move in moves], ring.address),
+        "row offsets": ring.held - low,
         "groups": ring.held if p["Groups"] > 1 else 0,
-        "around": ring.address if depth & (depth - 1) else 0,
+        "wraps": ring.address if depth & (depth - 1) else 0,
         "padding": width if ring.padded else 0,
+        "padded places": ring.place_y + ring.place_x if ring.padded else 0,
         "choice": ram_choice(width, depth, family),
         "control": 1,
     }
@@ -130,7 +162,8 @@ def _operand(p: Parameters) -> Parameters:
 def _depthwise(p: Parameters, family: Family) -> Features:
     """An accumulator a lane, and the counters of lines, groups and taps."""
     counters = bits_of(p["Groups"] * p["Taps"]) + bits_of(p["Groups"]) + bits_of(p["Taps"])
-    return {"accumulators": p["Lanes"] * p["AccWidth"], "counters": counters, "control": 1}
+    wrapped = wraps(p["Groups"] * p["Taps"], p["Groups"], p["Taps"])
+    return {"accumulators": p["Lanes"] * p["AccWidth"], "counters": counters, "wraps": wrapped, "control": 1}
 
 
 def _depthwise_known(p: Parameters, family: Family, resource: str) -> float:

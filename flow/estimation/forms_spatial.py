@@ -12,11 +12,11 @@ __all__ = ["SPATIAL_FORMS", "spatial_counted"]
 
 
 def _spatial(p: Mapping[str, int], family: Family) -> dict[str, float]:
-    """LUTs by kind of operation."""
+    """LUTs by kind of operation: of sums, the places at which both summands have a bit and those at which one has."""
     return {
-        "adders": p["Adders"], "lookups": p.get("LookedUp", 0),
+        "adders": p["Adders"], "copied": p["Copied"], "lookups": p["LookedUp"],
         "casts": p["Casts"], "overflow": p["Cut"] / 5, "rectifiers": p["Rectified"],
-        "comparators": p["Compared"], "choices": p["Chosen"], "ports": p["Ports"], "control": p["Control"],
+        "comparators": p["Compared"], "choices": p["Chosen"], "ports": p["Outputs"], "control": p["Control"],
     }  # fmt: skip
 
 

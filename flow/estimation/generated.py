@@ -58,8 +58,8 @@ def _tables() -> Iterator[tuple[Parameters, str]]:
 
 def _spatial() -> Iterator[tuple[Parameters, str]]:
     """Small designs, told by what their inventories count."""
-    for seed in range(SPATIAL_DESIGNS):
-        graph = calibration_design(seed, largest=8)
+    for seed, largest in enumerate(SPATIAL_DESIGNS):
+        graph = calibration_design(seed, largest)
         plan, files = plan_spatial(graph), export_spatial(graph)
         own = [str(text) for name, text in files.items() if name.startswith(plan.design) and name.endswith(".sv")]
         text = re.sub(rf"\b{plan.top}\b", _NAME, "\n".join(own))

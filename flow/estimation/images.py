@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Usage
-from flow.estimation.forms import bits_of, form_for_dot, ram_blocks, ram_luts
+from flow.estimation.forms import form_for_dot
 from flow.estimation.forms_images import window_registers
+from flow.estimation.forms_parts import bits_of, ram_blocks, ram_luts
 from flow.synthesis import Family
 
 __all__ = ["IMAGES", "Found", "product", "scale_shift", "table"]

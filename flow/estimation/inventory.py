@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from flow.exporters.verilog.spatial import Spatial
 from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory, registers
 
-__all__ = ["KEYS", "input_shares", "operation_features", "spatial_features"]
+__all__ = ["KEYS", "input_shares", "operation_features", "output_bits", "spatial_features"]
 
 Features = dict[str, int]
 _ONE_LUT = 64  # entries that a LUT holds for each bit of theirs
-_OPERATIONS = ("Adders", "LookedUp", "Casts", "Cut", "Rectified", "Compared", "Chosen", "Entries", "Cells")
-KEYS = (*_OPERATIONS, "Ports", "Waits", "Control")
+_ADDED = ("Adders", "Copied")
+_OPERATIONS = (*_ADDED, "LookedUp", "Casts", "Cut", "Rectified", "Compared", "Chosen", "Entries", "Cells")
+KEYS = (*_OPERATIONS, "Ports", "Outputs", "Waits", "Control")
 
 
 def operation_features(items: Iterable[Item], shares: Mapping[str, float]) -> Features:
@@ -26,7 +27,7 @@ def operation_features(items: Iterable[Item], shares: Mapping[str, float]) -> Fe
     found = dict.fromkeys(_OPERATIONS, 0.0)
     for item in items:
         for key, size in _sizes(item).items():
-            found[key] += item.instances * size * (shares[item.block] if key == "Adders" else 1)
+            found[key] += item.instances * size * (shares[item.block] if key in _ADDED else 1)
     return {key: round(size) for key, size in found.items()}
 
 
@@ -40,8 +41,10 @@ def input_shares(plan: Spatial) -> dict[str, float]:
 
 
 def _sizes(item: Item) -> Features:
+    if item.kind in ("plus", "less"):  # a constant inverts bits of the sum around it
+        return {}
     if item.kind in ADDERS:
-        return {"Adders": item.shared}
+        return {"Adders": item.shared, "Copied": item.carries - item.shared}
     if item.kind == "looked_up":
         return {"LookedUp": item.shared}
     if item.kind == "saturated":
@@ -65,8 +68,18 @@ def _sizes(item: Item) -> Features:
     return {}
 
 
+def output_bits(plan: Spatial) -> int:
+    """Bits of the words that leave the design."""
+    return sum(plan.bits(name) for name in plan.graph.outputs)
+
+
 def spatial_features(plan: Spatial) -> Features:
     """Of a whole design, ports and waiting values included."""
     held = registers(plan)
-    rest = {"Ports": held.ports, "Waits": sum(held.waits.values()), "Control": held.control}
+    rest = {
+        "Ports": held.ports,
+        "Outputs": output_bits(plan),
+        "Waits": sum(held.waits.values()),
+        "Control": held.control,
+    }
     return operation_features(inventory(plan), input_shares(plan)) | rest

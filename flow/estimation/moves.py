@@ -11,7 +11,7 @@ from typing import Any
 
 from flow.estimation.calibrate import luts
 from flow.estimation.cost import Usage
-from flow.estimation.forms import ram_blocks, ram_luts
+from flow.estimation.forms_parts import ram_blocks, ram_luts
 from flow.estimation.images import Found
 from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import rom_shape

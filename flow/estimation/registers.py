@@ -9,7 +9,7 @@ from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
 
-__all__ = ["argmax", "axis_in", "axis_out", "dense", "fifo", "fork", "quantize"]
+__all__ = ["argmax", "axis_in", "axis_out", "dense", "depthwise", "fifo", "fork", "quantize"]
 
 Parameters = Mapping[str, int]
 
@@ -56,6 +56,16 @@ def quantize(p: Parameters, family: Family) -> int:
 def argmax(p: Parameters, family: Family) -> int:
     """The best code; its index, the base and the result; the beat counter; valid."""
     return p["Width"] + 3 * p["IndexWidth"] + _bits(p["Count"] // p["Lanes"]) + 1
+
+
+def depthwise(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
+    """Operands, weights and biases, products, results, accumulators, counters, control."""
+    lines = _bits(p["Groups"] * p["Taps"]) + 2 * _bits(p["Groups"]) + _bits(p["Taps"])
+    product = p["XWidth"] + min(p["AccWidth"], p["XWidth"] + p["WWidth"])
+    if family is Family.XC7 and uses_dsps(p):
+        product = 0  # registers of the DSP48E1, as in `dense`
+    lanes = p["Lanes"] * (product + 2 * p["AccWidth"])
+    return lanes + sum(rom.columns for rom in roms) + lines + 7
 
 
 def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:

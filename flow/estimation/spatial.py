@@ -1,7 +1,7 @@
 """The cost of a spatial design: the operations that its blocks list, by width, and the bits that its registers hold.
 
-An addition is a LUT for every place at which both summands have a bit; what else a design consists of has
-coefficients from small designs that are synthesised whole (`generated.py`). The solver of the constant matrices runs
+What a design consists of, additions first, has coefficients from small designs that are synthesised whole
+(`generated.py`). The solver of the constant matrices runs
 as part of it, so an estimate takes as long as that does: milliseconds for tens of neurons, seconds for hundreds.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms_spatial import spatial_counted
-from flow.estimation.inventory import KEYS, input_shares, operation_features
+from flow.estimation.inventory import KEYS, input_shares, operation_features, output_bits
 from flow.exporters.verilog.spatial import Spatial
 from flow.exporters.verilog.spatial.inventory import inventory, registers
 from flow.ir import Graph
@@ -38,7 +38,7 @@ def spatial_layers(graph: Graph, plan: Spatial, family: Family) -> tuple[LayerCo
         ff = held.blocks.get(node.name, 0) + held.waits.get(node.name, 0)
         features["Waits"] = held.waits.get(node.name, 0)
         if node.name == source:
-            features |= {"Ports": held.ports, "Control": held.control}
+            features |= {"Ports": held.ports, "Outputs": output_bits(plan), "Control": held.control}
             ff += held.ports + held.control
         parts, usage = _usage(features, ff, family)
         live = node.name in plan.times

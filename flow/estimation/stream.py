@@ -9,8 +9,9 @@ from typing import Any
 from flow.estimation import moves, registers
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Basis, LayerCost, Usage
-from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts, ram_blocks, uses_dsps
-from flow.estimation.images import IMAGES, scale_shift, table
+from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts, uses_dsps
+from flow.estimation.forms_parts import ram_blocks
+from flow.estimation.images import IMAGES, product, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
@@ -36,6 +37,7 @@ _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Ro
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
 _TREE = ("tree", "tree's ends")
+_FACTORS = ("XWidth", "XSigned", "WWidth")
 
 # Dropped bits that a rounding looks at; the other modes look at all of them.
 _UNREAD = {Rounding.TRN: 0, Rounding.RND: 1}
@@ -69,9 +71,9 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
         "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in _TREE),
         "adders": shape["Pe"] * sum(dot.get(part, 0.0) for part in _TREE) + rest.get("adders", 0.0),
         "accumulators": rest["accumulators"],
-        "input buffer": rest["input buffer"] + rest["choice"] + buffer_luts(shape, family),
+        "input buffer": rest["input buffer"] + rest["choice"] + rest["primitives"] + buffer_luts(shape, family),
         "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
-        "control": rest["counters"] + rest["control"],
+        "control": rest["counters"] + rest["wraps"] + rest["control"],
     }
     held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)
     used = shape["Pe"] * shape["Simd"] if dsps else 0
@@ -80,6 +82,31 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
     bram += ram_blocks(shape["Simd"] * shape["XWidth"], in_folds, family) if out_folds > 1 else 0.0
     carry = carries(around, shape, family) + (0 if dsps else shape["Pe"] * carries(form_for_dot(shape), shape, family))
     return parts, Usage(ff=held, dsp=used, bram=bram, carry=carry)
+
+
+def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -> Found:
+    """A generated layer of one product a lane, whose vector nothing has to keep.
+
+    Args:
+        shape: parameters of flow_depthwise.
+        roms: of the weights and of the biases.
+        family: what it is mapped to.
+    """
+    dsps = uses_dsps(shape)
+    around = "flow_depthwise, dsp" if dsps else "flow_depthwise"
+    rest = luts(around, shape, family)
+    one, chains = (0.0, 0.0) if dsps else product({key: shape[key] for key in _FACTORS}, family)
+    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth, family)]
+    parts = {
+        "products": shape["Lanes"] * one,
+        "accumulators": rest["accumulators"],
+        "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
+        "control": rest["counters"] + rest["wraps"] + rest["control"],
+    }
+    held = registers.depthwise(shape, roms, family) - sum(rom.columns for rom in blocks)
+    bram = sum(block_rams(rom.width, rom.depth, family) for rom in blocks)
+    carry = carries(around, shape, family) + shape["Lanes"] * chains
+    return parts, Usage(ff=held, dsp=shape["Lanes"] if dsps else 0, bram=bram, carry=carry)
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:
@@ -103,11 +130,8 @@ def _layer(plan: Plan, node: Linear, family: Family, dsp: Dsp) -> Found:
     context: dict[str, Any] = layer_context(plan, node, dsp=dsp)
     roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
     shape = context["parameters"]
-    if is_depthwise(node):  # a dense layer of one product a lane, whose vector no second fold needs
-        lanes = {"Pe": shape["Lanes"], "Outputs": shape["Lanes"], "Simd": 1, "Inputs": shape["Taps"]}
-        parts, usage = dense_parts(shape | lanes, roms, family)
-    else:
-        parts, usage = dense_parts(shape, roms, family)
+    layer = depthwise_parts if is_depthwise(node) else dense_parts
+    parts, usage = layer(shape, roms, family)
     unread = plan.folding[node.name].pe * _dropped_bits(plan, node.name)
     return parts, replace(usage, ff=usage.ff - unread)
 
@@ -124,9 +148,8 @@ def _cell(part: str, count: Callable[[Parameters, Family], int]) -> Callable[[st
 
 
 def _quantize(module: str, p: Parameters, family: Family) -> Found:
-    lane = sum(luts("flow_requantize", p, family).values())
-    carry = p["Lanes"] * carries("flow_requantize", p, family)
-    return {"casts": p["Lanes"] * lane}, Usage(ff=registers.quantize(p, family), carry=carry)
+    parts = {"casts": sum(luts(module, p, family).values())}
+    return parts, Usage(ff=registers.quantize(p, family), carry=carries(module, p, family))
 
 
 _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
@@ -161,10 +184,17 @@ def _lookup(plan: Plan, node: Lookup, family: Family) -> Found:
 
 
 def _relu(plan: Plan, instance: Instance) -> Found:
-    """One LUT a bit, unless a cast behind it absorbs the gates."""
+    """One LUT a bit, but behind it in a cast: a bit of what is rounded, or of a limit, or what clears the register."""
     name, signed = instance_node(plan, instance), numeric(instance.parameters)["InSigned"]
-    free = absorbed(plan, name) is not None or not signed
-    return {"gates": 0.0 if free else float(plan.streams[name].width)}, Usage()
+    stream, reader = plan.streams[name], absorbed(plan, name)
+    cast = plan.graph[reader] if reader else None
+    gates = stream.value.format.width
+    if isinstance(cast, Requantize):
+        dropped = stream.value.format.frac - cast.format.frac
+        kept, limit = gates - max(dropped, 0), cast.format.width - cast.format.signed
+        rounds = dropped > 0 and cast.rounding is not Rounding.TRN
+        gates = kept if rounds else limit if kept > limit and cast.overflow is Overflow.SAT else 1
+    return {"gates": float(stream.lanes * gates * signed)}, Usage()
 
 
 def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:

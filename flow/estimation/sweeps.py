@@ -59,13 +59,29 @@ def _requantize(family: Family) -> Iterator[Parameters]:
         }  # fmt: skip
 
 
+def _quantize_stream(family: Family) -> Iterator[Parameters]:
+    """Casts in front of their register, which takes over some of a limit: the usual modes and a few of the others."""
+    rng = random.Random(1)  # noqa: S311  a sweep, not a secret
+    modes = [(2, 1)] * 16 + [(0, 1)] * 12 + [(2, 0)] * 6 + [(0, 0)] * 3 + [(6, 1)] * 4 + [(2, 2)] * 3 + [(1, 3), (3, 4)]
+    for number, (rounding, overflow) in enumerate(modes):
+        width, out = rng.randint(5, 20), rng.randint(2, 8)
+        yield {
+            "Lanes": (1, 1, 2, 1, 3)[number % 5], "InWidth": width, "InSigned": rng.randint(0, 1),
+            "Shift": rng.randint(-1, width - 2), "OutWidth": out, "OutSigned": int(rng.random() < 0.3 or overflow == 4),
+            "Rounding": rounding, "Overflow": overflow,
+        }  # fmt: skip
+
+
 def _argmax(family: Family) -> Iterator[Parameters]:
     for count, lanes, width in itertools.product((10,), (1, 2, 5), (8, 12, 16)):
         yield {"Count": count, "Lanes": lanes, "Width": width, "Signed": 1, "IndexWidth": (count - 1).bit_length()}
 
 
 def _fifo(family: Family) -> Iterator[Parameters]:
+    """Depths whose addresses wrap by themselves, and those that a vector, or the branches of a join, ask for."""
     for width, depth in itertools.product((2, 6, 12, 24, 48), (2, 4, 8, 16, 32, 64)):
+        yield {"Width": width, "Depth": depth}
+    for width, depth in itertools.product((2, 5, 12), (3, 6, 12, 20, 36, 100, 147)):
         yield {"Width": width, "Depth": depth}
 
 
@@ -83,7 +99,11 @@ def _layer(inputs: int, outputs: int, pe: int, simd: int, width: int, dsp: int) 
 def _dense(family: Family) -> Iterator[Parameters]:
     """Every product here is in the sweep of flow_dot, so that what is left is accumulator, buffer and control."""
     shapes = ((64, 8, 1, 1, 6), (64, 8, 1, 4, 6), (64, 8, 2, 4, 6), (32, 1, 1, 4, 6), (4, 8, 2, 4, 4), (4, 4, 4, 4, 4),
-              (32, 8, 1, 2, 4), (40, 10, 2, 4, 4), (16, 8, 4, 2, 4), (128, 4, 1, 2, 4), (16, 4, 1, 1, 2))  # fmt: skip
+              (32, 8, 1, 2, 4), (40, 10, 2, 4, 4), (16, 8, 4, 2, 4), (128, 4, 1, 2, 4), (16, 4, 1, 1, 2),
+              (15, 5, 1, 1, 4), (45, 3, 1, 1, 4), (147, 5, 1, 1, 4), (27, 3, 1, 1, 3), (9, 4, 1, 1, 5), (6, 3, 1, 1, 8),
+              (18, 7, 1, 2, 6), (12, 10, 2, 2, 5), (21, 6, 2, 3, 4), (196, 2, 1, 1, 2), (36, 5, 1, 4, 5),
+              (20, 12, 1, 1, 6), (30, 1, 1, 1, 4),
+              (3, 5, 1, 1, 4), (4, 6, 1, 1, 3), (6, 7, 1, 1, 2), (4, 9, 3, 2, 4))  # fmt: skip
     for inputs, outputs, pe, simd, width in shapes:
         yield _layer(inputs, outputs, pe, simd, width, dsp=0)
     for pe, simd, width in ((1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)):
@@ -103,6 +123,7 @@ def _skid(family: Family) -> Iterator[Parameters]:
 SWEEPS: Mapping[str, Sweep] = {
     "flow_dot": _dots,
     "flow_requantize": _requantize,
+    "flow_quantize_stream": _quantize_stream,
     "flow_argmax": _argmax,
     "flow_fifo": _fifo,
     "flow_axis_in": _axis,
@@ -119,6 +140,7 @@ EITHER = frozenset(
     {
         "flow_dot",
         "flow_requantize",
+        "flow_quantize_stream",
         "flow_argmax",
         "flow_axis_in",
         "flow_axis_out",
@@ -137,13 +159,14 @@ EITHER = frozenset(
 
 # Lines of a generated ROM and six-bit weights in each.
 ROMS = ((2, 2), (4, 2), (8, 2), (8, 8), (16, 2), (32, 8), (40, 8), (64, 8), (64, 32), (100, 4), (128, 8), (256, 8),
-        (512, 4), (512, 16), (1024, 2), (2048, 8))  # fmt: skip
+        (512, 4), (512, 16), (1024, 2), (2048, 8), (12, 2), (20, 4), (36, 2), (90, 3), (147, 1), (200, 2), (294, 1),
+        (441, 1))  # fmt: skip
 
 # Address bits of a table, bits of an entry, and whether it is smooth (1) or random (0).
 TABLES = ((4, 4, 1), (4, 8, 0), (5, 6, 1), (6, 6, 1), (6, 6, 0), (7, 8, 1), (8, 8, 1), (8, 6, 0), (9, 8, 1), (10, 8, 1))
 
-# How many small random designs calibrate the spatial architecture.
-SPATIAL_DESIGNS = 16
+# Most neurons of a layer of the random designs that calibrate the spatial architecture.
+SPATIAL_DESIGNS = (8,) * 16 + (12,) * 8
 
 
 def measured_on(cell: str, family: Family) -> Family:

@@ -36,6 +36,13 @@ def _window(family: Family) -> Iterator[Parameters]:
     )  # fmt: skip
     for shape in shapes:
         yield _ring(*shape)
+    for shape in (  # as a plan has them: the least pixels, and those that the next window needs
+        (1, 1, 7, 2, 1, 0, 7, 0), (3, 3, 7, 3, 1, 1, 6, 0), (2, 2, 6, 3, 1, 1, 4, 0), (3, 3, 9, 2, 2, 0, 5, 0),
+        (2, 1, 7, 3, 1, 0, 5, 0), (2, 2, 5, 2, 2, 0, 3, 0), (3, 1, 6, 3, 1, 1, 6, 0), (1, 1, 9, 3, 1, 1, 5, 0),
+        (4, 1, 5, 3, 1, 1, 4, 0), (4, 4, 6, 3, 1, 1, 3, 0), (1, 1, 6, 3, 1, 0, 4, 0), (3, 1, 8, 3, 1, 1, 4, 1),
+    ):  # fmt: skip
+        found = _ring(*shape)
+        yield found | {"Depth": found["Depth"] + (found["StrideW"] + found["PadW"]) * found["PixelBeats"]}
 
 
 def _pool(family: Family) -> Iterator[Parameters]:
@@ -85,7 +92,7 @@ def _scale_shift(family: Family) -> Iterator[Parameters]:
 def _depthwise(family: Family) -> Iterator[Parameters]:
     for lanes, groups, taps, width, dsp in (
         (1, 8, 9, 6, 0), (1, 1, 9, 6, 0), (2, 4, 9, 4, 0), (4, 2, 9, 6, 0), (1, 16, 25, 8, 0), (1, 4, 3, 5, 0),
-        (1, 8, 9, 8, 1), (2, 4, 9, 6, 1),
+        (1, 8, 9, 8, 1), (2, 4, 9, 6, 1), (1, 3, 9, 4, 0), (1, 2, 9, 3, 0), (2, 3, 4, 5, 0), (1, 5, 9, 2, 0),
     ):  # fmt: skip
         acc = 2 * width + taps.bit_length() + 1
         yield {"Lanes": lanes, "Groups": groups, "Taps": taps, "XWidth": width, "XSigned": 0, "WWidth": width,
