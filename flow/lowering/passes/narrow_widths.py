@@ -27,7 +27,7 @@ def _cast(view: View, node: Requantize) -> Requantize:
 def _constants(view: View, node: Node) -> Node:
     changed = _short_summand(view, node)
     for name, tensor in changed.tensors().items():
-        if name in ("fracs", "widths"):
+        if name in ("fracs", "widths", "shifts"):  # numbers of bits, without a binary point
             continue
         for moved in (True, False):
             tried = _with(changed, name, narrowest(tensor, moved))
