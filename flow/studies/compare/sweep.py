@@ -133,13 +133,16 @@ def _ranked(areas: Areas, entry: Entry, unit: Unit, target: Target) -> dict[str,
 def best(areas: Areas, entry: Entry, unit: Unit, target: Target) -> Best | None:
     """The smallest measured form of a unit, of equals that with fewer DSPs and carry cells; None where none is.
 
-    Where DSPs are allowed the forms without compete too: products too narrow for a DSP block are smallest as those.
+    Where DSPs are allowed the forms without compete too: products too narrow for a DSP block are smallest as those, so
+    that one without a DSP says nothing before they are measured.
     """
     ranked = _ranked(areas, entry, unit, target)
     if not ranked:
         return None
-    if target.dsp:
-        ranked |= _ranked(areas, entry, unit, Target(target.family, False))
+    plain = _ranked(areas, entry, unit, Target(target.family, False)) if target.dsp else ranked
+    ranked |= plain
     form = min(ranked, key=lambda name: ranked[name][0])
     area = areas.find(ranked[form][1])
-    return None if area is None else Best(form, area, {name: rank[0] for name, (rank, _) in ranked.items()})
+    if area is None or not (area.dsp or plain):
+        return None
+    return Best(form, area, {name: rank[0] for name, (rank, _) in ranked.items()})
