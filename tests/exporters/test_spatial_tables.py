@@ -96,8 +96,13 @@ def test_tables_that_are_wrong_are_not_believed(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_signs_constants_and_all_codes():
-    for source, inputs in (("u1.1", 9), ("s1.0", 9), ("u2.2", 5), ("s2.1", 5)):
-        graph = layer(source, "s7.5", inputs)
+    for source, weights, inputs in (
+        ("u1.1", "s7.5", 9),
+        ("s1.0", "s7.5", 9),
+        ("u2.2", "s12.5", 5),
+        ("s2.1", "s12.5", 5),
+    ):
+        graph = layer(source, weights, inputs)
         assert chosen(graph).looked_up
         form = fmt(source)
         grid = np.meshgrid(*[np.arange(form.low, form.high + 1)] * inputs)

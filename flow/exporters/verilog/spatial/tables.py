@@ -51,10 +51,15 @@ class Row:
 
     @property
     def luts(self) -> int:
-        """A LUT for each bit of a table, those that add the first two of a chain, and what joins the chains."""
+        """A LUT for each bit of a table, those that add the first two of a chain, and what joins the chains.
+
+        Every table after a chain's first takes one more, for the lowest place of its addition, which is no carry.
+        """
         sizes = [sum(max(table.entries) << table.shift for table in chain).bit_length() for chain in self.chains]
         starts = sum(chain[1].bits for chain in self.chains if len(chain) > 1)
-        return sum(table.bits for chain in self.chains for table in chain) + starts + sum(sorted(sizes)[:-1])
+        lowest = sum(len(chain) - 1 for chain in self.chains)
+        tables = sum(table.bits for chain in self.chains for table in chain)
+        return tables + starts + lowest + sum(sorted(sizes)[:-1])
 
     def is_row(self, factors: Sequence[int], widths: Sequence[int]) -> bool:
         """Whether the tables add `factors[i] << k` for every bit `k` of every input `i`, and nothing else."""
