@@ -81,6 +81,7 @@ class Net:
         options: of `flow.quantize`, for the small one.
         loss: what training lowers.
         argmax: whether the design ends with the index of the highest output.
+        epochs: of training once quantised, enough that points move.
     """
 
     small: Callable[[], nn.Module]
@@ -89,6 +90,7 @@ class Net:
     options: Mapping[str, Any]
     loss: Loss = lambda answer, x, y: functional.cross_entropy(answer, y)
     argmax: bool = True
+    epochs: int = 2
 
 
 def _probable(model: nn.Module) -> nn.Module:
@@ -110,7 +112,7 @@ def _difference(pictures: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 NETS: dict[str, Net] = {
-    "jet_mlp": Net(jet_mlp, jet_mlp, sixteen_features, {"khot": 2}),
+    "jet_mlp": Net(jet_mlp, jet_mlp, sixteen_features, {"khot": 2}, epochs=8),
     "lenet": Net(
         lambda: _probable(lenet((2, 4), (12, 10))), lambda: _probable(lenet()), glyphs,
         {"granularity": "channel", "activations": "s6"}, loss=_log_loss,
@@ -183,7 +185,7 @@ def made(name: str, net: Net, count: int, full: bool = False) -> Design:
         _teach(model, net, 4, 5e-3)
         qmodel = quantize(model, net.samples().x[:128], **net.options)
         before = qmodel.formats()
-        _teach(qmodel, net, 2, 2e-3, cost=1e-7 if net.options.get("lengths") == "learned" else 0.0)
+        _teach(qmodel, net, net.epochs, 2e-3, cost=1e-7 if net.options.get("lengths") == "learned" else 0.0)
     after, graph = qmodel.formats(), lower(qmodel, name=name, argmax=net.argmax)
     codes = encode_input(qmodel, net.samples().unseen[:count])
     return Design(qmodel, graph, codes, sum(after[place] != form for place, form in before.items()))

@@ -144,6 +144,11 @@ def test_a_changed_stored_design_turns_the_interpreter_red(folder: Path) -> None
     assert json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]["mismatches"] > 0
 
 
+def heeding_interrupts() -> None:
+    """A shell makes what it starts in the background ignore them, and so would all that tests start there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
     recipe(folder, train={"float_epochs": 300, "epochs": 2})  # still running when the signal comes
     straight = folder / "straight"
@@ -153,7 +158,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
     assert flow(straight, "train", "r.yaml").returncode == 0
     started = subprocess.Popen(
         [sys.executable, "-m", "flow", "train", "r.yaml"], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, preexec_fn=heeding_interrupts,
     )  # fmt: skip
     checkpoint = folder / "build/tiny/checkpoint.pt"
     deadline = time.monotonic() + 120
