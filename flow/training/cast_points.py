@@ -7,12 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.constants import whole_points
 from flow.training.grid import limits, overflow_codes, round_codes, round_randomly
 from flow.training.points import SEARCH, point_shape, power_of_two
-from flow.training.quantizer import Quantizer
+from flow.training.quantizer import Quantizer, check_finite
 from flow.training.spec import Granularity
 from flow.training.widths import SATURATING, LearnedWord, word_ends
 from flow.training.words import Word
@@ -171,8 +170,7 @@ class GroupedCast(Quantizer):
         Raises:
             DataError: `x` holds NaN or infinity.
         """
-        if not bool(torch.isfinite(x).all()):
-            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        check_finite(x, self.place)
         at = self.positions()
         rounded = round_codes(x.detach().double() * power_of_two(at, torch.float64), self.rounding)
         lift = (self.format.frac - at).clamp(min=0)  # a pruned group may lie further right, its codes are 0

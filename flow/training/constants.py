@@ -18,7 +18,7 @@ from flow.errors import DataError
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.training.kernels import Options
 from flow.training.points import FAR, Project, best_points, grouped_sum, nearest_codes, point_shape, power_of_two
-from flow.training.quantizer import Quantizer
+from flow.training.quantizer import Quantizer, check_finite
 from flow.training.spec import Granularity, Word
 
 __all__ = ["SPREAD", "ConstantQuantizer", "whole_points"]
@@ -135,8 +135,7 @@ class ConstantQuantizer(Quantizer):
         Raises:
             DataError: `x` holds NaN or infinity.
         """
-        if not bool(torch.isfinite(x).all()):
-            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        check_finite(x, self.place)
         codes, at = self.own_codes(x)
         return (codes << (self.format.frac - at)).cpu().numpy()
 

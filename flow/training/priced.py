@@ -17,11 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flow.errors import DataError
 from flow.formats import Overflow, Rounding
 from flow.formats.khot import digit_count
 from flow.training.khot import nearest_of_halves
-from flow.training.quantizer import Quantizer
+from flow.training.quantizer import Quantizer, check_finite
 from flow.training.spec import Word
 
 __all__ = ["DEFAULT_DIGITS", "Bought", "PricedConstant", "covering_point"]
@@ -135,8 +134,7 @@ class PricedConstant(Quantizer):
         return result
 
     def codes(self, x: Tensor) -> NDArray[np.int64]:
-        if not bool(torch.isfinite(x).all()):
-            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        check_finite(x, self.place)
         return self.encoded(x)[0].long().cpu().numpy()
 
     def freeze(self) -> None:

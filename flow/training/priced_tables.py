@@ -19,10 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flow.errors import DataError
 from flow.formats import Overflow, Rounding
 from flow.training.priced import Bought, covering_point
-from flow.training.quantizer import Quantizer
+from flow.training.quantizer import Quantizer, check_finite
 from flow.training.spec import Word
 
 __all__ = ["PricedTables", "adder_bits"]
@@ -128,8 +127,7 @@ class PricedTables(Quantizer):
         return result
 
     def codes(self, x: Tensor) -> NDArray[np.int64]:
-        if not bool(torch.isfinite(x).all()):
-            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        check_finite(x, self.place)
         return self.encoded(x)[0].long().cpu().numpy()
 
     def freeze(self) -> None:

@@ -22,7 +22,7 @@ from flow.training.points import FAR
 from flow.training.spec import Word
 from flow.training.words import AnyWord
 
-__all__ = ["Quantizer", "best_position", "calibrating", "freeze_points", "quantizers"]
+__all__ = ["Quantizer", "best_position", "calibrating", "check_finite", "freeze_points", "quantizers"]
 
 _LN2 = math.log(2.0)
 _SEARCH = range(-1, 9)  # candidates for the best position, from the highest one that saturates nothing
@@ -81,6 +81,16 @@ def best_position(x: Tensor, word: Word, rounding: Rounding, mode: Overflow) -> 
         for frac in candidates
     ]
     return candidates[errors.index(min(errors))]
+
+
+def check_finite(x: Tensor, place: str) -> None:
+    """Refuse values that have no code.
+
+    Raises:
+        DataError: `x`, which stands at `place`, holds NaN or infinity.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise DataError(f"Fixed point holds finite numbers only, but {place!r} holds NaN or infinity.")
 
 
 class Quantizer(nn.Module):
@@ -199,8 +209,7 @@ class Quantizer(nn.Module):
             DataError: `x` holds NaN or infinity.
         """
         form = self.format
-        if not bool(torch.isfinite(x).all()):
-            raise DataError(f"Fixed point holds finite numbers only, but {self.place!r} holds NaN or infinity.")
+        check_finite(x, self.place)
         whole = round_codes(x.detach().double() * math.ldexp(1.0, form.frac), self.rounding)
         return overflow_codes(whole, form, self.overflow).to(torch.int64).cpu().numpy()
 

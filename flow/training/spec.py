@@ -155,8 +155,8 @@ class Spec:
         _check_chance(self)
         if self.hadamard not in _HADAMARD or type(self.hadamard) is bool:
             raise RecipeError(f"hadamard is 4, 16, 64, or None for no turn, not {self.hadamard!r}.")
-        _check_tables(self)
-        _check_addresses(self)
+        _check_addressed(self, "tables", _MAX_TABLE_WORD, "table", "u8")
+        _check_addressed(self, "addresses", MOST_ADDRESS_BITS, "truth table", "u3")
         _check_accumulators(self)
         if type(self.signed_digits) is not bool:
             raise RecipeError(f"signed_digits is true or false, not {self.signed_digits!r}.")
@@ -204,21 +204,13 @@ def _check_kind(spec: Spec, key: str) -> None:
         raise RecipeError(f"Minifloats saturate, not overflow={spec.overflow.value!r}, as {given} would; use SAT.")
 
 
-def _check_tables(spec: Spec) -> None:
-    word = spec.word("tables")
-    if not isinstance(word, Word) or word.width > _MAX_TABLE_WORD:
+def _check_addressed(spec: Spec, role: str, most: int, read: str, such: str) -> None:
+    """The words that address tables are fixed point, and short enough that the tables are small."""
+    word = spec.word(role)
+    if not isinstance(word, Word) or word.width > most:
         raise RecipeError(
-            f"A table is addressed by a fixed-point word of at most {_MAX_TABLE_WORD} bits like u8, not "
-            f"tables={spec.tables!r}."
-        )
-
-
-def _check_addresses(spec: Spec) -> None:
-    word = spec.word("addresses")
-    if not isinstance(word, Word) or word.width > MOST_ADDRESS_BITS:
-        raise RecipeError(
-            f"A truth table is addressed by a fixed-point word of at most {MOST_ADDRESS_BITS} bits like u3, not "
-            f"addresses={spec.addresses!r}."
+            f"A {read} is addressed by a fixed-point word of at most {most} bits like {such}, not "
+            f"{role}={getattr(spec, role)!r}."
         )
 
 
