@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flow.exporters.verilog import Plan
-from flow.exporters.verilog.instances import Instance, assignments, instances, wires
+from flow.exporters.verilog.handshakes import Instance
+from flow.exporters.verilog.instances import assignments, instances, wires
 from flow.ir import Relu, Requantize
 
 __all__ = ["absorbed", "instance_node", "layer_modules"]

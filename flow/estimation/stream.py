@@ -19,7 +19,8 @@ from flow.estimation.softmax import softmax
 from flow.exporters.names import owner
 from flow.exporters.verilog import Plan, Timing
 from flow.exporters.verilog.constants import lookup_context, scale_shift_context, softmax_context, table_context
-from flow.exporters.verilog.instances import Instance, instances
+from flow.exporters.verilog.handshakes import Instance
+from flow.exporters.verilog.instances import instances
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.windows import is_depthwise

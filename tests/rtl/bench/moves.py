@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from flow.exporters.verilog import Order, export_verilog, make_plan
-from flow.exporters.verilog.instances import Instance, instances
+from flow.exporters.verilog.handshakes import Instance
+from flow.exporters.verilog.instances import instances
 from flow.formats import FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
     ArgMax,
