@@ -12,21 +12,12 @@ from flow.estimation.cost import Cost, LayerCost, Usage
 from flow.estimation.sketch import sketch
 from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
-from flow.exporters.verilog import ARCHITECTURES, has_rtl, timed_plan
+from flow.exporters.verilog import ARCHITECTURES, alive, has_rtl, timed_plan
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.spatial import DEFAULT_DEPTH, plan_spatial
 from flow.ir import Graph
 
 __all__ = ["estimate"]
-
-
-def _live(graph: Graph) -> Graph:
-    """The nodes that an output depends on, and the input."""
-    needed = {*graph.outputs, graph.input.name}
-    for node in reversed(graph.nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs)
 
 
 def _complete(graph: Graph, layers: tuple[LayerCost, ...]) -> tuple[LayerCost, ...]:
@@ -60,7 +51,7 @@ def estimate(
     """
     if architecture not in ARCHITECTURES:
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
-    live = _live(graph)
+    live = alive(graph)
     if architecture == "spatial":
         return _spatial(graph, live, board, depth)
     if not has_rtl(live):

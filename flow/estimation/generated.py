@@ -36,7 +36,7 @@ def _roms() -> Iterator[tuple[Parameters, str]]:
         plan = make_plan(graph, folding)
         rom = layer_context(plan, layer, dsp=False)["weight"]
         module = plan.rom_module("y")
-        shape = {"Depth": depth, "Width": rom.width, "Columns": rom_shape(rom.lines, rom.width).columns}
+        shape = {"Depth": depth, "Width": rom.width, "Columns": rom_shape(rom.codes, rom.code_width).columns}
         yield shape, str(export_verilog(graph, folding)[f"{module}.sv"]).replace(module, _NAME)
 
 

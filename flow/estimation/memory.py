@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from flow.synthesis import Family
 
@@ -119,6 +120,7 @@ def block_rams(width: int, depth: int, family: Family) -> float:
     return blocks.worth * blocks.count(width, depth)
 
 
+@cache
 def _block_cost(width: int, depth: int, family: Family) -> float:
     blocks = _BLOCKS[family]
     return blocks.cost(width, depth, blocks.best(width, depth))
@@ -133,6 +135,7 @@ def goes_to_block_ram(width: int, depth: int, family: Family) -> bool:
     return width * depth / rom_bits_per_lut(family) > _block_cost(width, depth, family)
 
 
+@cache
 def place_of_ram(width: int, depth: int, family: Family) -> Place:
     """Where a memory goes that is written, and read through a register.
 

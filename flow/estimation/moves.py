@@ -57,7 +57,7 @@ def move(plan: Plan, name: str, number: int, family: Family) -> Found:
 def concat(plan: Plan, node: Concat, family: Family) -> Found:
     """A choice among the parts, a bit each, and the counter of turns."""
     context = concat_context(plan, node)
-    bits, beats = context["lanes"] * context["out_width"], len(context["turns"].lines)
+    bits, beats = context["lanes"] * context["out_width"], len(context["turns"].codes)
     choice = float(bits * -(-len(context["parts"]) // 2))
     return {"gates": choice, "control": 2.0 + 2 * _bits(beats)}, Usage(ff=bits + 1 + _bits(beats))
 
@@ -65,13 +65,13 @@ def concat(plan: Plan, node: Concat, family: Family) -> Found:
 def each(plan: Plan, node: RequantizeEach, family: Family) -> Found:
     """A cast a lane and format, and a ROM that says which is taken."""
     context = each_context(plan, node)
-    bits, beats = len(context["lanes"]) * context["out_width"], len(context["kinds"].lines)
+    bits, beats = len(context["lanes"]) * context["out_width"], len(context["kinds"].codes)
     found = 0.0
     for lane in context["lanes"]:
         shapes = [{key: _MODES.get(value, value) for key, value in one["cast"].items()} for one in lane]
         found += sum(sum(luts("flow_requantize", {"Lanes": 1, **shape}, family).values()) for shape in shapes)
         found += context["out_width"] * max(len(lane) - 1, 0) / 2
-    rom = rom_shape(context["kinds"].lines, context["kinds"].width)
+    rom = rom_shape(context["kinds"].codes, context["kinds"].code_width)
     roms = sum(luts("rom", {"Depth": rom.depth, "Columns": rom.columns}, family).values())
     return {"casts": found, "roms": roms, "control": 1.0 + _bits(beats)}, Usage(ff=bits + 1 + _bits(beats))
 

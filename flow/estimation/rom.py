@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["RomShape", "rom_shape"]
 
@@ -25,14 +25,13 @@ class RomShape:
     columns: int
 
 
-def rom_shape(lines: Sequence[str], width: int) -> RomShape:
-    """The shape of a ROM from its lines in hexadecimal, as the exporter writes them.
+def rom_shape(codes: NDArray[np.int64], width: int) -> RomShape:
+    """The shape of a ROM of int64[lines, lanes] codes of `width` bits.
 
-    >>> rom_shape(["7", "1", "7"], 4)
+    >>> rom_shape(np.array([[7], [1], [7]]), 4)
     RomShape(depth=3, width=4, columns=1)
     """
-    digits = 2 * -(-width // 8)
-    raw = np.array([np.frombuffer(bytes.fromhex(line.zfill(digits)), dtype=np.uint8) for line in lines])
-    bits = np.unpackbits(raw, axis=1)
-    changing = bits[:, (bits != bits[0]).any(axis=0)]
-    return RomShape(len(lines), width, len({column.tobytes() for column in np.ascontiguousarray(changing.T)}))
+    planes = np.stack([(codes >> min(bit, 63) & 1).astype(np.uint8) for bit in range(width)])
+    columns = np.packbits(planes, axis=1).transpose(0, 2, 1).reshape(codes.shape[1] * width, -1)
+    constant = {bytes(columns.shape[1]), np.packbits(np.ones(len(codes), dtype=np.uint8)).tobytes()}
+    return RomShape(len(codes), codes.shape[1] * width, len({column.tobytes() for column in columns} - constant))

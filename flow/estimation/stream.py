@@ -129,7 +129,7 @@ def _dropped_bits(plan: Plan, name: str) -> int:
 
 def _layer(plan: Plan, node: Linear, family: Family, dsp: Dsp) -> Found:
     context: dict[str, Any] = layer_context(plan, node, dsp=dsp)
-    roms = tuple(rom_shape(context[name].lines, context[name].width) for name in ("weight", "bias"))
+    roms = tuple(rom_shape(context[name].codes, context[name].code_width) for name in ("weight", "bias"))
     shape = context["parameters"]
     layer = depthwise_parts if is_depthwise(node) else dense_parts
     parts, usage = layer(shape, roms, family)
@@ -166,7 +166,7 @@ _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
 def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: Dsp) -> Found:
     context = scale_shift_context(plan, node, dsp)
     constants = sum(
-        rom_luts(rom_shape(context[name].lines, context[name].width), family) for name in ("scale", "shift")
+        rom_luts(rom_shape(context[name].codes, context[name].code_width), family) for name in ("scale", "shift")
     )
     return scale_shift(context["parameters"], constants, family)
 

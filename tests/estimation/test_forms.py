@@ -202,10 +202,10 @@ def test_memories_of_weights_are_where_and_as_large_as_predicted(family):
 
 
 def test_constant_and_equal_columns_are_not_counted():
-    lines = ["0f", "1f", "2f", "3f"]  # bit 4 and bit 5 count, the low four are constant
+    lines = np.array([[0x0F], [0x1F], [0x2F], [-1]])  # bit 4 and bit 5 count, the low four are constant
     assert rom_shape(lines, 6) == RomShape(4, 6, 2)
-    assert rom_shape(["5", "a"], 4) == RomShape(2, 4, 2)  # two pairs of equal columns
-    assert rom_shape(["7"], 4) == RomShape(1, 4, 0)
+    assert rom_shape(np.array([[1, 1], [2, 2]]), 2) == RomShape(2, 4, 2)  # two pairs of equal columns
+    assert rom_shape(np.array([[7]]), 4) == RomShape(1, 4, 0)
 
 
 def test_the_fit_finds_known_coefficients_and_clips_at_zero():

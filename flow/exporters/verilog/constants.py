@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flow.exporters.verilog.layer import origin, pack, rom
+from flow.exporters.verilog.layer import Rom, origin, pack
 from flow.exporters.verilog.network import turn_beats
 from flow.exporters.verilog.plan import Plan
 from flow.exporters.verilog.products import Dsp, dsp_of, dsp_parameters
@@ -47,8 +47,8 @@ def scale_shift_context(plan: Plan, node: ScaleShift, dsp: Dsp) -> dict[str, Any
         "origin": origin(node),
         "input_width": source.width,
         "output_width": stream.width,
-        "scale": rom("scale", scale, node.scale.format.width),
-        "shift": rom("shift", shift, out.width),
+        "scale": Rom("scale", scale, node.scale.format.width),
+        "shift": Rom("shift", shift, out.width),
         "parameters": {
             "Lanes": stream.lanes,
             "Beats": lines,
@@ -165,7 +165,7 @@ def each_context(plan: Plan, node: RequantizeEach) -> dict[str, Any]:
         "in_width": source.value.format.width,
         "out_width": stream.value.format.width,
         "signed": node.signed,
-        "kinds": rom("kind", lines, len(forms).bit_length() or 1),
+        "kinds": Rom("kind", lines, len(forms).bit_length() or 1),
         "kind_width": len(forms).bit_length() or 1,
     }
 
@@ -184,7 +184,7 @@ def concat_context(plan: Plan, node: Concat) -> dict[str, Any]:
         "lanes": stream.lanes,
         "out_width": stream.value.format.width,
         "parts": parts,
-        "turns": rom("turn", np.array([[1 << turn] for turn in turns]), len(parts)),
+        "turns": Rom("turn", np.array([[1 << turn] for turn in turns]), len(parts)),
     }
 
 

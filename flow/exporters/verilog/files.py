@@ -60,4 +60,5 @@ def alive(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if node.name in needed:
             needed.update(node.inputs)
-    return Graph(graph.name, tuple(node for node in graph if node.name in needed), graph.outputs, graph.proved)
+    kept = tuple(node for node in graph if node.name in needed)
+    return graph if len(kept) == len(graph) else Graph(graph.name, kept, graph.outputs, graph.proved)

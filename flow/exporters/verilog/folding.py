@@ -158,20 +158,17 @@ def _factors(graph: Graph, layout: Layout, group: Mapping[str, str]) -> Iterable
     """What each node costs and takes, by the lanes of the groups that it stands between."""
     for node in graph:
         own, read = group[node.name], [group[name] for name in node.inputs]
-        if isinstance(node, Linear) and not is_depthwise(node):
+        if isinstance(node, Linear):
+            slowest = layer_cycles(graph, node, Folding(1, 1))
+            deep = is_depthwise(node)
 
-            def found(lanes: tuple[int, ...], node: Linear = node) -> Selection:
-                fold = Folding(lanes[-1], lanes[0])
-                return layer_cycles(graph, node, fold), fold.cost, ((node.name, fold),)
+            def found(
+                lanes: tuple[int, ...], name: str = node.name, deep: bool = deep, slowest: int = slowest
+            ) -> Selection:
+                fold = Folding(lanes[-1], 1 if deep else lanes[0])
+                return slowest // (fold.pe * fold.simd), fold.cost, ((name, fold),)
 
-            yield Factor((read[0], own) if read[0] != own else (own,), found)
-        elif isinstance(node, Conv2d):
-
-            def found(lanes: tuple[int, ...], node: Linear = node) -> Selection:
-                fold = Folding(lanes[0], 1)
-                return layer_cycles(graph, node, fold), fold.cost, ((node.name, fold),)
-
-            yield Factor((own,), found)
+            yield Factor((read[0], own) if read[0] != own and not deep else (own,), found)
         else:
             place = own if not isinstance(node, ArgMax) else read[0]
             products = 2 if isinstance(node, ScaleShift) else 0

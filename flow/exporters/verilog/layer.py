@@ -15,7 +15,7 @@ from flow.exporters.verilog.products import Dsp, dsp_of, dsp_parameters
 from flow.exporters.verilog.windows import is_depthwise
 from flow.ir import Conv2d, Linear, Node
 
-__all__ = ["Rom", "layer_context", "matrix_of", "origin", "pack", "rom", "weight_lines"]
+__all__ = ["Rom", "layer_context", "matrix_of", "origin", "pack", "weight_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,29 @@ class Rom:
 
     Attributes:
         name: prefix of its signals.
-        width: bits per line.
-        lines: hexadecimal contents.
+        codes: int64[lines, lanes].
+        code_width: bits of a code.
     """
 
     name: str
-    width: int
-    lines: tuple[str, ...]
+    codes: NDArray[np.int64]
+    code_width: int
+
+    @property
+    def width(self) -> int:
+        """Bits per line."""
+        return self.codes.shape[1] * self.code_width
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Hexadecimal contents."""
+        digits = -(-self.width // 4)
+        return tuple(f"{pack(line, self.code_width):0{digits}x}" for line in self.codes.tolist())
 
     @property
     def address_width(self) -> int:
         """Bits of the address, at least one."""
-        return max(1, (len(self.lines) - 1).bit_length())
+        return max(1, (len(self.codes) - 1).bit_length())
 
 
 def pack(codes: Iterable[int], width: int) -> int:
@@ -46,13 +57,6 @@ def pack(codes: Iterable[int], width: int) -> int:
     """
     mask = (1 << width) - 1
     return sum((int(code) & mask) << (place * width) for place, code in enumerate(codes))
-
-
-def rom(name: str, codes: NDArray[np.int64], width: int) -> Rom:
-    """A ROM of int64[lines, lanes] codes of `width` bits."""
-    bits = codes.shape[1] * width
-    digits = -(-bits // 4)
-    return Rom(name, bits, tuple(f"{pack(line.tolist(), width):0{digits}x}" for line in codes))
 
 
 def weight_lines(weight: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:
@@ -130,6 +134,6 @@ def layer_context(plan: Plan, layer: Linear, dsp: Dsp) -> dict[str, Any]:
         "cycles": layer_cycles(plan.graph, layer, fold),
         "parameters": shape | _formats(plan, layer, dsp),
         "input_width": source.width,
-        "weight": rom("weight", lines, weight.width),
-        "bias": rom("bias", layer.bias_codes(source.value).reshape(-1, fold.pe), sums.width),
+        "weight": Rom("weight", lines, weight.width),
+        "bias": Rom("bias", layer.bias_codes(source.value).reshape(-1, fold.pe), sums.width),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,23 +19,46 @@ Early = NDArray[np.bool_]
 
 def matrix(source: Channel, out: Channel, steps: int, folds: int) -> Process:
     """A dense layer: `steps` beats in, the first of `folds` results from them, the others from the kept beats."""
-    spread = np.arange(steps, dtype=np.int64)
-    early: Early = np.ones(len(out.moved) - 1, dtype=np.bool_)
+    spread = np.arange(steps, dtype=np.int64) - (steps - 1)
+    early = _Early.guess(np.ones(len(out.moved) - 1, dtype=np.bool_), steps)
+    # Kept beats wait for nothing: as if they had always been there.
+    first = np.full(len(out.moved), -1, dtype=np.int64)
+    ready, seen = first.copy(), source.moved  # whatever has not been offered
+    between = slice(folds - 1, -1, folds)  # the results before those of the next vector
 
     def settle() -> None:
-        nonlocal early
+        nonlocal early, seen
         offered = source.offered.reshape(-1, steps)
-        # Kept beats wait for nothing: as if they had always been there.
-        first = np.full((len(offered), folds), -1, dtype=np.int64)
-        ready = first.copy()
-        first[:, 0], ready[:, 0] = offered[:, 0], (offered - spread).max(axis=1) + steps - 1
-        last, behind, early = _last_steps(steps, first.reshape(-1), ready.reshape(-1), out.moved, early)
+        if seen is not source.offered:
+            seen = source.offered
+            first[::folds], ready[::folds] = offered[:, 0], np.maximum.reduce(offered - spread, axis=1)
+        last, behind, early = _last_steps(steps, first, ready, out.moved, early)
         leaves = _leaves(last, out.moved)
         out.offer(leaves + 1)
-        between = slice(folds - 1, -1, folds)  # the results before those of the next vector
-        source.move(_taken(offered, np.where(early, behind, leaves[:-1])[between.start :: folds], leaves[between]))
+        begins = np.where(early.which[between.start :: folds], behind[between.start :: folds], leaves[between])
+        source.move(_taken(offered, begins, leaves[between]))
 
     return Process(settle, (source, out), steps * len(out.moved))
+
+
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """Which results, all but the first, begin while the one before them waits for room.
+
+    Attributes:
+        which: bool, by result.
+        passed: steps that lie between the first result and each, one of which every late result waits.
+    """
+
+    which: Early
+    passed: Times
+
+    @classmethod
+    def guess(cls, which: Early, steps: int) -> _Early:
+        """With what follows from it."""
+        passed = np.zeros(len(which) + 1, dtype=np.int64)
+        np.cumsum(steps + 1 - which, out=passed[1:])
+        return cls(which, passed)
 
 
 def _leaves(last: Times, moved: Times) -> Times:
@@ -43,7 +68,7 @@ def _leaves(last: Times, moved: Times) -> Times:
     return leaves
 
 
-def _last_steps(steps: int, first: Times, ready: Times, moved: Times, early: Early) -> tuple[Times, Times, Early]:
+def _last_steps(steps: int, first: Times, ready: Times, moved: Times, early: _Early) -> tuple[Times, Times, _Early]:
     """When the last step of every result is, the first possible one behind it, and whether the next result begins so.
 
     While a result waits for room, the pipeline makes no step but those that the registers before it have room for.
@@ -60,9 +85,9 @@ def _last_steps(steps: int, first: Times, ready: Times, moved: Times, early: Ear
         last = _last_if(steps, ready, moved, early)
         behind = _behind(steps, last, moved)
         found = first[1:] <= behind
-        if np.array_equal(found, early):
+        if found.tobytes() == early.which.tobytes():
             return last, behind, early
-        early = found
+        early = _Early.guess(found, steps)
 
 
 def _behind(steps: int, last: Times, moved: Times) -> Times:
@@ -73,15 +98,18 @@ def _behind(steps: int, last: Times, moved: Times) -> Times:
     return behind
 
 
-def _last_if(steps: int, ready: Times, moved: Times, early: Early) -> Times:
+def _last_if(steps: int, ready: Times, moved: Times, early: _Early) -> Times:
     """The last steps if `early` is right."""
-    room = np.concatenate((np.zeros(2, dtype=np.int64), moved))
+    room = np.zeros(len(moved) + 1, dtype=np.int64)
+    room[2:] = moved[:-1]
     # When the pipeline goes on, at the latest; a single step that is early needs room for the result before last.
-    before, free = room[: len(early)], room[1 : len(early) + 1]
-    resumed = np.where(early, before, free) if steps == 1 else free + steps - 1 - early
-    floor = np.concatenate((ready[:1], np.maximum(ready[1:], resumed)))
-    passed = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(steps + 1 - early)))
-    return np.maximum.accumulate(floor - passed) + passed
+    before, free = room[:-2], room[1:-1]
+    resumed = np.where(early.which, before, free) if steps == 1 else free + (steps - 1) - early.which
+    floor = ready - early.passed
+    np.maximum(floor[1:], resumed - early.passed[1:], out=floor[1:])
+    times: Times = np.maximum.accumulate(floor)
+    times += early.passed
+    return times
 
 
 def _taken(offered: Times, begins: Times, leaves: Times) -> Times:
