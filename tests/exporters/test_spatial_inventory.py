@@ -74,3 +74,17 @@ def test_registers_are_those_of_the_netlist(depth: int, least: float):
     area = synthesise(sources, f"{graph.name}_top", Family.XC7).area
     assert held.waits == {}
     assert least * held.total <= area.ff - flags <= held.total
+
+
+def test_additions_stay_carry_chains_fed_without_inverters():
+    """104 LUTs, 25 inverters for 102 places; as compressors 120 LUTs, and where either summand is inverted 36 inverters."""
+    weight = Tensor(np.array([[-3, 5, -9, 7, -11, 13, -6, 1], [7, 3, -5, 1, -9, 2, 11, -6]]), fmt("s5.0"))
+    source = Input(name="x", shape=(8,), format=fmt("u4.0"))
+    graph = Graph("chain", (source, Dense(name="y", inputs=("x",), weight=weight)), ("y",))
+    plan = plan_spatial(graph, 0)
+    places = sum(item.shared for item in inventory(plan))
+    assert {item.kind for item in inventory(plan)} == {"sum", "plus", "less"}
+    block = {name: str(text) for name, text in export_spatial(graph, 0).items() if "_block_" in name}
+    area = synthesise(block, f"{plan.design}_block_y", Family.XC7).area
+    assert 0 < places <= area.lut < 1.05 * places
+    assert area.inverter < 0.3 * places
