@@ -6,6 +6,7 @@ DSP48E1. It has none of block RAM, so memories that would go there are mapped to
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,20 +21,30 @@ from flow.simulation.rtl_program import BENCH, TEMPLATES, Pauses, bench_text, pl
 from flow.simulation.rtl_verilator import ProgramJob, run_program, verilator_version
 from flow.synthesis import Family, synthesise
 
-__all__ = ["FAMILY", "simulate_netlist", "tool"]
+__all__ = ["FAMILY", "cell_models", "simulate_netlist", "tool"]
 
 FAMILY = Family.XC7
 
 Codes = NDArray[np.int64]
 
+_LUT = re.compile(r"^module LUT[1-6]\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
+
 # Other people's code: Yosys' netlist and cell models are not lint clean, and a warning must not end the run.
 _ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY")
+# Characters of a netlist whose C++, 20 MB, is compiled as one file: its headers once, not once and twice precompiled.
+_IN_ONE_FILE = 3_000_000
 
 
 def tool() -> str:
     """Names and versions of what runs, and the cells it runs on."""
     cells = f"{FAMILY.value} (LUTs, memories among them; DSP48E1 where the export allows DSPs)"
     return f"{synthesis.tool()} mapped to {cells}, {verilator_version()}"
+
+
+def cell_models() -> str:
+    """Yosys' models of the cells, its LUTs replaced by those of `luts.v`, which are equal and quicker to build."""
+    models = (tools.package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v").read_text()
+    return _LUT.sub("", models) + (TEMPLATES / "luts.v").read_text()
 
 
 def simulate_netlist(
@@ -59,16 +70,16 @@ def simulate_netlist(
     design = read_project(graph, project)
     beats = design.input_beats(codes)
     netlist = synthesise(design.sources, design.top, FAMILY, bram=False, netlist=True).netlist or ""
-    cells = tools.package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v"
     sources = {
         "netlist.vlt": (TEMPLATES / "netlist.vlt").read_text(),
-        "cells_sim.v": cells.read_text(),
+        "cells_sim.v": cell_models(),
         "netlist.v": netlist,
         "bench.sv": bench_text(design, len(codes), inner=False),
         "top.sv": top_text([design]),
     }
     hexadecimal = "".join(f"{beat:x}\n" for beat in beats)
     given = plusargs(Pauses.SOME, seed)
-    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed, in_parts=True, plusargs=given)
+    in_parts = len(netlist) > _IN_ONE_FILE
+    job = ProgramJob(sources, BENCH, {"beats.hex": hexadecimal}, _ARGS, seed, in_parts=in_parts, plusargs=given)
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_netlist_") as folder:
         return read_streams(design, run_program(job, Path(folder)), len(codes), inner=False).codes

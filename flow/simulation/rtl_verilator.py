@@ -79,7 +79,7 @@ class ProgramJob:
         args: more options for Verilator.
         seed: of the simulator's random numbers.
         runs_long: whether running takes longer than compiling, so that compiling well pays.
-        in_parts: whether its C++, 20 MB of a netlist for example, is compiled in parts, several at a time.
+        in_parts: whether its C++, more than 20 MB of a large netlist, is compiled in parts, several at a time.
         plusargs: what the testbench asks for with `$test$plusargs`.
     """
 

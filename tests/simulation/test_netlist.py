@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
 from flow.ir import ArgMax, Dense, Graph, Input, Requantize, trace
-from flow.simulation.netlist import FAMILY, simulate_netlist, tool
+from flow.simulation.netlist import FAMILY, cell_models, simulate_netlist, tool
 from flow.simulation.rtl_beats import read_project
+from flow.simulation.rtl_program import TEMPLATES
 from flow.synthesis import synthesise
+from flow.tools import package_folder
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mixed_graph, mlp_graph, random_codes, random_tensor, resnet_graph
+from tests.rtl.bench.proof import equivalent
 
 
 def exported(graph: Graph, folder, **options):
@@ -132,6 +136,26 @@ def test_the_mapped_net_of_every_kind_of_move(tmp_path):
     graph = mixed_graph()
     project, codes = exported(graph, tmp_path), random_codes(graph, 16)
     assert_exact(graph, simulate_netlist(graph, project, codes), codes)
+
+
+def test_luts_are_those_of_yosys_for_every_table(tmp_path):
+    """The table is an input here, so that one proof holds for all of them."""
+
+    def read(path: Path, name: str) -> list[str]:
+        found = re.findall(r"^module LUT[1-6]\((.*?)\);\n +parameter (\[.*?\]) INIT = 0;(.*?)^endmodule$",
+                           path.read_text(), re.M | re.S)  # fmt: skip
+        return [f"module {name}{i}({ports}, input {bus} INIT);{body}endmodule\n"
+                for i, (ports, bus, body) in enumerate(found)]  # fmt: skip
+
+    ours = read(TEMPLATES / "luts.v", "gate")
+    theirs = read(package_folder("pyosys") / "share" / "xilinx" / "cells_sim.v", "gold")
+    assert len(ours) == 6
+    assert equivalent(list(zip(ours, theirs, strict=True)), tmp_path) == 6
+
+
+def test_a_model_stands_once():
+    names = re.findall(r"^module (\w+)", cell_models(), re.M)
+    assert len(set(names)) == len(names) and {f"LUT{n}" for n in range(1, 7)} < set(names)
 
 
 def test_the_tool_is_named_with_its_version_and_cells():
