@@ -77,7 +77,7 @@ def test_registers_are_those_of_the_netlist(depth: int, least: float):
 
 
 def test_additions_stay_carry_chains_fed_without_inverters():
-    """104 LUTs, 25 inverters for 102 places; as compressors 120 LUTs, and where either summand is inverted 36 inverters."""
+    """104 LUTs and 25 inverters for 102 places; compressors take 120 LUTs, inverting either summand 36 inverters."""
     weight = Tensor(np.array([[-3, 5, -9, 7, -11, 13, -6, 1], [7, 3, -5, 1, -9, 2, 11, -6]]), fmt("s5.0"))
     source = Input(name="x", shape=(8,), format=fmt("u4.0"))
     graph = Graph("chain", (source, Dense(name="y", inputs=("x",), weight=weight)), ("y",))
