@@ -14,6 +14,7 @@ from rich.console import Console
 
 from flow import show
 from flow.errors import FlowError
+from flow.exporters.writer import write_file
 
 if TYPE_CHECKING:
     from flow.synthesis import Family
@@ -184,19 +185,22 @@ def _numbers(text: str | None, what: str, such: str) -> tuple[int, ...]:
 def study(
     name: Annotated[str, typer.Argument(help="Which study: ptq-vs-qfx, pareto.")],
     datasets: Annotated[str | None, typer.Option(help="Comma-separated. Default: all that the study knows.")] = None,
-    bits: Annotated[str, typer.Option(help="Comma-separated word lengths.")] = "8,7,6,5,4,3",
+    bits: Annotated[str | None, typer.Option(help="Word lengths. Default: 8,7,6,5,4,3, of pareto 2,3,4,5,6.")] = None,
     seeds: Annotated[int, typer.Option(help="How many; a later run with more goes on.")] = 5,
     finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
     recipe: Annotated[str | None, typer.Option(help="pareto: whose net. Default: digits_budget.")] = None,
-    budgets: Annotated[str | None, typer.Option(help="pareto: comma-separated LUTs. Default: 1000,1500,2500.")] = None,
+    budgets: Annotated[str | None, typer.Option(help="pareto: comma-separated LUTs. Default: 1000 to 8000.")] = None,
     storage: Annotated[str | None, typer.Option(help="pareto: Optuna URL that workers share. Default: SQLite.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write every figure there as well.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="pareto: draw accuracy against LUTs there, as SVG.")] = None,
     build: Build = _BUILD,
 ) -> None:
     """Compute a table cell by cell; the same command goes on after an interruption."""
-    from flow.studies import Choice, run_study
+    from flow.studies import DRAWN, Choice, run_study
     from flow.studies.rows import machine, write_rows
 
+    if plot is not None and name not in DRAWN:
+        raise FlowError(f"--plot draws the study {' and '.join(DRAWN)} only, not {name!r}; leave it out.")
     choice = Choice(
         _split(datasets),
         _numbers(bits, "word lengths", "8,4,3"),
@@ -211,6 +215,8 @@ def study(
     show.study(_out, outcome, machine())
     if json is not None:
         write_rows(json, outcome.rows, outcome.packages)
+    if plot is not None and outcome.drawing is not None:
+        write_file(plot, outcome.drawing)
 
 
 @app.command()

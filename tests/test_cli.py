@@ -181,7 +181,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
         (
             ("run", "nothing"),
             "There is no recipe 'nothing'; give a YAML file or one of: digits_budget, digits_luts, digits_mlp, "
-            "digits_resnet, glyph_resnet20.",
+            "digits_resnet, glyph_budget, glyph_resnet20.",
+        ),
+        (
+            ("study", "ptq-vs-qfx", "--plot", "p.svg"),
+            "--plot draws the study pareto only, not 'ptq-vs-qfx'; leave it out.",
         ),
         (("simulate", "tiny"), "'build/tiny/train.json' is missing or damaged; run `flow train` first."),
         (("export", "tiny"), "'build/tiny/train.json' is missing or damaged; run `flow train` first."),

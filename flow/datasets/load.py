@@ -7,12 +7,17 @@ from collections.abc import Callable
 from flow.datasets.dataset import Dataset
 from flow.datasets.digits import digits
 from flow.datasets.glyphs import glyphs
+from flow.datasets.small_glyphs import small_glyphs
 from flow.errors import DataError
 
 __all__ = ["DATASETS", "load"]
 
 # Name -> what loads it, given the seed of the split or of the distortions.
-DATASETS: dict[str, Callable[[int], Dataset]] = {"digits": digits, "glyphs": glyphs}
+DATASETS: dict[str, Callable[[int], Dataset]] = {
+    "digits": digits,
+    "glyphs": glyphs,
+    "glyphs_8x8": small_glyphs,
+}
 
 
 def load(name: str, seed: int = 0, shape: tuple[int, ...] | None = None) -> Dataset:

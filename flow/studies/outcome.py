@@ -28,9 +28,11 @@ class Outcome:
         verdicts: one sentence a target: met or missed, and by how much.
         rows: every figure of the tables.
         packages: whose versions the figures depend on.
+        drawing: the same as an SVG file; None where the study has none.
     """
 
     sheets: tuple[Sheet, ...]
     verdicts: tuple[str, ...]
     rows: tuple[Row, ...]
     packages: tuple[str, ...]
+    drawing: str | None = None

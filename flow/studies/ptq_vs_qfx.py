@@ -7,6 +7,7 @@ stays a multiplication and an addition, and shortcuts, averages and maxima run o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flow.errors import RecipeError
@@ -20,6 +21,7 @@ from flow.studies.select import Choice
 
 __all__ = ["SETTINGS", "run"]
 
+_BITS = (8, 7, 6, 5, 4, 3)
 _DENSE = ("gptq", "bias_correction")
 _CONVOLUTIONS = ("equalise", "gptq", "learned_rounding", "bias_correction")
 # Learned words from the best of post-training, then K-hot words from the learned ones.
@@ -71,6 +73,6 @@ def run(choice: Choice, folder: Path, report: Report, settings: tuple[Settings, 
         RecipeError: a data set that the study does not know.
         OutputError: the folder cannot be written.
     """
-    project = Project(folder)
+    project, choice = Project(folder), replace(choice, bits=choice.bits or _BITS)
     tables = [_computed(entry, choice, project, report) for entry in _chosen(choice, settings)]
     return outcome(tables, choice.bits)

@@ -33,10 +33,12 @@ class SpreadRow(Row):
     Attributes:
         spread: the sample standard deviation, in the same unit; None for one seed.
         seeds: how many.
+        values: of each seed, where they are kept.
     """
 
     spread: float | None = None
     seeds: int = 1
+    values: tuple[float, ...] = ()
 
 
 def machine() -> str:

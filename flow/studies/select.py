@@ -10,7 +10,7 @@ from flow.errors import RecipeError
 from flow.progress import Report, silent
 from flow.studies.outcome import Outcome
 
-__all__ = ["STUDIES", "Choice", "run_study"]
+__all__ = ["DRAWN", "STUDIES", "Choice", "run_study"]
 
 _LEAST, _MOST = 2, 16  # bits; K-hot words have at most 16
 
@@ -21,7 +21,7 @@ class Choice:
 
     Attributes:
         datasets: names of data sets; empty for all that the study knows.
-        bits: word lengths, in the order of the table.
+        bits: word lengths, in the order of the table; empty for those of the study.
         seeds: how many, from 0.
         finished: take what is stored and compute nothing.
         recipe: of `pareto`: a YAML file or a built-in recipe; None for its default.
@@ -29,11 +29,11 @@ class Choice:
         storage: of `pareto`: an Optuna URL that its workers share; None for SQLite in the study's folder.
 
     Raises:
-        RecipeError: no word length or one out of 2..16, or no seed.
+        RecipeError: a word length out of 2..16, or no seed.
     """
 
     datasets: tuple[str, ...] = ()
-    bits: tuple[int, ...] = (8, 7, 6, 5, 4, 3)
+    bits: tuple[int, ...] = ()
     seeds: int = 5
     finished: bool = False
     recipe: str | None = None
@@ -42,10 +42,8 @@ class Choice:
 
     def __post_init__(self) -> None:
         wrong = [bits for bits in self.bits if not _LEAST <= bits <= _MOST]
-        if wrong or not self.bits:
-            raise RecipeError(
-                f"A study takes one or more word lengths of {_LEAST}..{_MOST} bits, not {wrong or 'none'}."
-            )
+        if wrong:
+            raise RecipeError(f"A study takes word lengths of {_LEAST}..{_MOST} bits, not {wrong}.")
         if self.seeds < 1:
             raise RecipeError(f"A study needs at least one seed, not {self.seeds}.")
 
@@ -63,6 +61,7 @@ def _pareto(choice: Choice, folder: Path, report: Report) -> Outcome:
 
 
 STUDIES: dict[str, Callable[[Choice, Path, Report], Outcome]] = {"ptq-vs-qfx": _ptq_vs_qfx, "pareto": _pareto}
+DRAWN = ("pareto",)  # those whose outcome has a drawing as soon as a cell is done
 
 
 def run_study(name: str, choice: Choice, build: Path, report: Report = silent) -> Outcome:

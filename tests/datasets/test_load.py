@@ -39,5 +39,5 @@ def test_shapes():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(DataError, match=r"^There is no data set 'mnist'; known are digits, glyphs\.$"):
+    with pytest.raises(DataError, match=r"^There is no data set 'mnist'; known are digits, glyphs, glyphs_8x8\.$"):
         load("mnist")

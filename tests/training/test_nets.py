@@ -14,6 +14,7 @@ from flow.training import (
     digits_branches,
     digits_conv1d,
     digits_luts,
+    glyph_mlp,
     jet_mlp,
     lenet,
     mobilenet,
@@ -46,6 +47,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
         (lambda: resnet8(channels=3), 78042, (3, 32, 32)),
         (mobilenet, 2858, (1, 8, 8)),
         (digits_conv1d, 1530, (1, 8, 8)),
+        (glyph_mlp, 2048 + 1024 + 1984 + 2 * 126, (1, 8, 8)),
         (digits_luts, (1 + 3 * 4) * (640 + 100), (1, 8, 8)),
         (digits_attention, 144 + 128 + 816 + 272 + 544 + 528 + 64 + 170, (1, 8, 8)),
     ],
@@ -53,7 +55,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
 def test_parameters_and_answers(make, parameters, sample):
     model = make()
     assert sum(each.numel() for each in model.parameters()) == parameters
-    assert model(torch.zeros(2, *sample)).shape == (2, 5 if make is jet_mlp else 10)
+    assert model(torch.zeros(2, *sample)).shape == (2, {jet_mlp: 5, glyph_mlp: 62}.get(make, 10))
 
 
 def test_the_branches_answer_twice():

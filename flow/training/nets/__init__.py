@@ -11,7 +11,7 @@ from flow.training.nets.attention import digits_attention
 from flow.training.nets.branches import digits_branches
 from flow.training.nets.convolutional import digits_conv1d, lenet, mobilenet
 from flow.training.nets.decoders import digits_autoencoder
-from flow.training.nets.dense import digits_luts, digits_mlp, jet_mlp
+from flow.training.nets.dense import digits_luts, digits_mlp, glyph_mlp, jet_mlp
 from flow.training.nets.residual import Residual, digits_resnet, resnet8, resnet20
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "digits_luts",
     "digits_mlp",
     "digits_resnet",
+    "glyph_mlp",
     "jet_mlp",
     "lenet",
     "mobilenet",
@@ -41,6 +42,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "digits_conv1d": digits_conv1d,
     "digits_attention": digits_attention,
     "jet_mlp": jet_mlp,
+    "glyph_mlp": glyph_mlp,
     "glyph_lenet": partial(lenet, classes=62),
     # 28x28 grey pixels, 62 classes; at width 8 behind a stride of 2, one processor core trains it.
     "glyph_resnet20": partial(resnet20, width=8, classes=62, stem_stride=2),

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from flow.training.lut_layer import LutDense
 
-__all__ = ["digits_luts", "digits_mlp", "jet_mlp"]
+__all__ = ["digits_luts", "digits_mlp", "glyph_mlp", "jet_mlp"]
 
 
 class _DigitsMlp(nn.Module):
@@ -39,5 +39,15 @@ def jet_mlp() -> nn.Module:
     layers = nn.Sequential()
     for number, sizes in enumerate(pairwise((16, 64, 32, 32, 5)), start=1):
         layers.add_module(f"fc{number}", nn.Linear(*sizes))
+        layers.add_module(f"relu{number}", nn.ReLU())
+    return layers[:-1]
+
+
+def glyph_mlp() -> nn.Module:
+    """64-32-32-62, each layer with BatchNorm, ReLU between; takes float[B, 1, 8, 8], the data set `glyphs_8x8`."""
+    layers = nn.Sequential(nn.Flatten())
+    for number, sizes in enumerate(pairwise((64, 32, 32, 62)), start=1):
+        layers.add_module(f"fc{number}", nn.Linear(*sizes, bias=False))
+        layers.add_module(f"bn{number}", nn.BatchNorm1d(sizes[1]))
         layers.add_module(f"relu{number}", nn.ReLU())
     return layers[:-1]
