@@ -22,7 +22,7 @@ from flow.studies.queue import Queue
 from flow.studies.select import Choice
 from flow.studies.trade import outcome, points_of
 
-__all__ = ["cells", "recipe_of", "run"]
+__all__ = ["cell_recipe", "cells", "run"]
 
 _BUDGETS = (1000, 1500, 2500, 4000, 8000)
 _BITS = (2, 3, 4, 5, 6)
@@ -39,7 +39,7 @@ def cells(choice: Choice) -> list[Cell]:
     return [{**kind, "seed": seed} for seed in range(choice.seeds) for kind in kinds]
 
 
-def recipe_of(base: Recipe, cell: Cell) -> Recipe:
+def cell_recipe(base: Recipe, cell: Cell) -> Recipe:
     """What is trained for a cell of the study of a recipe."""
     name = f"budget_{cell['budget']}" if cell["budget"] else f"uniform_{cell['bits']}"
     held = replace(base, name=f"{name}_{cell['seed']}", seed=cell["seed"])
@@ -62,7 +62,7 @@ def _measured(recipe: Recipe, project: Project) -> int:
 
 
 def _figures(base: Recipe, cell: Cell, folder: Path, source: str) -> dict[str, float]:
-    recipe = recipe_of(base, cell)
+    recipe = cell_recipe(base, cell)
     project = train_stage(recipe, source, folder, silent)
     found = project.read_json("train.json", "train")
     lut = found["budget"]["measured"] if cell["budget"] else _measured(recipe, project)

@@ -10,7 +10,7 @@ from flow.errors import RecipeError
 from flow.progress import silent
 from flow.recipe import load_recipe
 from flow.studies import Choice, run_study
-from flow.studies.pareto import cells, recipe_of
+from flow.studies.pareto import cell_recipe, cells
 from flow.studies.queue import Queue
 from flow.studies.rows import write_rows
 from flow.studies.trade import Point, dominated, outcome, points_of, stored_points
@@ -38,12 +38,12 @@ def test_a_choice_has_every_budget_and_every_width_for_every_seed():
 
 def test_a_net_of_one_width_keeps_what_is_no_word_of_its_recipe():
     recipe = load_recipe("glyph_budget")
-    held = recipe_of(recipe, {"budget": 0, "bits": 3, "seed": 1})
+    held = cell_recipe(recipe, {"budget": 0, "bits": 3, "seed": 1})
     assert (held.train.budget, held.priced, held.seed, held.name) == (None, False, 1, "uniform_3_1")
     assert held.quantize == {
         "batchnorm": "folded", "weights": "s3", "biases": "s5", "activations": "u3", "input": "u3", "rounding": "TRN",
     }  # fmt: skip
-    asked = recipe_of(recipe, {"budget": 900, "bits": 0, "seed": 2})
+    asked = cell_recipe(recipe, {"budget": 900, "bits": 0, "seed": 2})
     assert (asked.train.budget, asked.quantize, asked.name) == ("lut<=900", recipe.quantize, "budget_900_2")
 
 
