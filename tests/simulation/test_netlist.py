@@ -124,7 +124,7 @@ def test_mutations_are_seen(tmp_path):
 
 def test_memories_that_would_be_block_rams_are_in_the_netlist(tmp_path):
     rng = np.random.default_rng(0)
-    layer = Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (64, 64), "s8.0"))
+    layer = Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (32, 64), "s8.0"))
     graph = Graph("deep", (Input(name="x", shape=(64,), format=fmt("u2.0")), layer), ("fc",))
     project, codes = exported(graph, tmp_path, folding={"fc": (1, 1)}), random_codes(graph, 2)
     sources = read_project(graph, project).sources
