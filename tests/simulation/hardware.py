@@ -2,6 +2,7 @@
 
     python -m tests.simulation.hardware --kept hardware.jsonl                    # goes on where it stopped
     python -m tests.simulation.hardware --nets digits_mlp --ways cocotb netlist --architectures spatial
+    python -m tests.simulation.hardware --kept hardware.jsonl --finished --markdown docs/hardware.md   # runs nothing
 
 `cocotb` drives as many samples as take it half a minute with random pauses, through layers folded less than by default;
 `program` all of them, with random pauses and without any; `netlist` the first sixteen. Exit status 1 on any mismatch,
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flow.exporters.verilog import alive, choose_folding, export_architecture, folding_range
-from flow.exporters.writer import write_tree
+from flow.exporters.writer import write_file, write_tree
 from flow.ir import Graph, trace
 from flow.simulation.compare import compare
 from flow.simulation.netlist import simulate_netlist
@@ -33,6 +34,7 @@ from flow.simulation.rtl import run_streams
 from flow.simulation.rtl_beats import Project, StreamRun, read_project
 from flow.simulation.rtl_program import Pauses, stream_program
 from flow.studies.rows import machine
+from flow.synthesis import tool
 from tests.full_nets import FULL, full_design
 from tests.nets import Design
 
@@ -45,6 +47,19 @@ VECTORS = {"jet_mlp": 10_000, "glyph_lenet": 64}
 DIGITS = 360
 # The others take hundreds of thousands of LUTs as shifts and additions.
 SPATIAL = ("digits_mlp", "jet_mlp", "digits_conv1d", "digits_branches", "digits_autoencoder")
+COLUMNS = ("net", "architecture", "way", "samples", "codes", "mismatches", "interval", "latency", "CPU s")
+PAGE = """# Nets at full size as hardware
+
+`python -m tests.simulation.hardware --kept FILE --markdown docs/hardware.md` writes this page: the built-in nets, six
+bits everywhere, as SystemVerilog and as netlists of {tool} for xc7, under Verilator. Codes are compared with the
+interpreter's: with cocotb (`cocotb`, random pauses, layers folded less) and in a program (`program`, all samples with
+random pauses and once more without) those of every stream, in a netlist (`netlist`, random pauses) those of the
+outputs. Interval and latency are cycles a sample and of the first one, predicted, and `=` as simulated where nobody
+paused. CPU seconds are those of building and running, of a netlist those of its synthesis too.
+
+| {columns} |
+|{lines}
+{rows}"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Ran:
     vectors: int
     codes: int
     mismatches: int
-    predicted: tuple[int, int] | None
+    predicted: tuple[int, int]
     seen: tuple[int, int] | None
     seconds: float
 
@@ -170,15 +185,30 @@ def _read(kept: Path | None) -> list[Ran]:
     return [Ran(**{**entry, **{key: entry[key] and tuple(entry[key]) for key in pairs}}) for entry in entries]
 
 
+def cells_of(row: Ran) -> tuple[str, ...]:
+    """One line of the table."""
+    pairs = zip(row.predicted, row.seen or (0, 0), strict=True)
+    times = [f"{predicted:,}" + (f" = {seen:,}" if seen else "") for predicted, seen in pairs]
+    counts = (f"{row.vectors:,}", f"{row.codes:,}", f"{row.mismatches:,}")
+    return row.net, row.architecture, row.way, *counts, *times, f"{row.seconds:.0f}"
+
+
 def table(rows: list[Ran]) -> Table:
     """One line a run."""
-    shown = Table("net", "architecture", "way", "samples", "codes", "mismatches", "interval", "latency", "CPU s",
-                  caption=machine())  # fmt: skip
+    shown = Table(*COLUMNS, caption=machine())
     for row in rows:
-        times = [str(row.predicted[i]) + (f" = {row.seen[i]}" if row.seen else "") for i in (0, 1) if row.predicted]
-        shown.add_row(row.net, row.architecture, row.way, f"{row.vectors:,}", f"{row.codes:,}", str(row.mismatches),
-                      *times, f"{row.seconds:.0f}")  # fmt: skip
+        shown.add_row(*cells_of(row))
     return shown
+
+
+def page(rows: list[Ran]) -> str:
+    """The table as Markdown, nets in the order of `FULL`."""
+    order = [list(FULL), ["stream", "spatial"], list(WAYS)]
+    ranked = sorted(
+        rows, key=lambda row: [names.index(each) for names, each in zip(order, cells_of(row), strict=False)]
+    )
+    lines = "".join(f"| {' | '.join(cells_of(row))} |\n" for row in ranked)
+    return PAGE.format(tool=tool(), columns=" | ".join(COLUMNS), lines="---|" * len(COLUMNS), rows=lines)
 
 
 def main() -> int:
@@ -187,10 +217,12 @@ def main() -> int:
     parser.add_argument("--architectures", nargs="+", default=["stream", "spatial"], choices=["stream", "spatial"])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--kept", type=Path, metavar="FILE", help="what is finished, so that a second run skips it")
+    parser.add_argument("--finished", action="store_true", help="show what is kept, run nothing")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     given = parser.parse_args()
     rows = _read(given.kept)
     done = {(row.net, row.architecture, row.way) for row in rows}
-    for name in given.nets:
+    for name in () if given.finished else given.nets:
         wanted = [(name, each, way) for each in given.architectures for way in given.ways]
         missing = [key for key in wanted if key not in done and (key[1] == "stream" or name in SPATIAL)]
         made = of_net(name) if missing else None
@@ -202,6 +234,8 @@ def main() -> int:
                 with given.kept.open("a") as file:
                     file.write(json.dumps(asdict(rows[-1])) + "\n")
     Console(width=140).print(table(rows))
+    if given.markdown is not None:
+        write_file(given.markdown, page(rows))
     return int(not all(row.passed for row in rows))
 
 

@@ -17,6 +17,7 @@ from tests.simulation.hardware import (
     WAYS,
     Ran,
     of_net,
+    page,
     ran,
 )
 
@@ -47,3 +48,13 @@ def test_a_run_passes_only_with_equal_codes_in_the_predicted_cycles():
     right = Ran("net", "stream", "program", 2, 20, 0, (64, 90), (64, 90), 1.0)
     assert right.passed and replace(right, seen=None).passed
     assert not any(replace(right, **wrong).passed for wrong in ({"codes": 0}, {"mismatches": 1}, {"seen": (64, 91)}))
+
+
+def test_the_page_has_a_line_for_every_run_in_the_order_of_the_nets():
+    jets = Ran("jet_mlp", "stream", "program", 20000, 9000000, 0, (64, 228), (64, 228), 9.6)
+    digits = Ran("digits_mlp", "spatial", "netlist", 16, 160, 1, (1, 23), None, 70.0)
+    assert page([jets, digits, replace(digits, architecture="stream")]).splitlines()[-3:] == [
+        "| digits_mlp | stream | netlist | 16 | 160 | 1 | 1 | 23 | 70 |",
+        "| digits_mlp | spatial | netlist | 16 | 160 | 1 | 1 | 23 | 70 |",
+        "| jet_mlp | stream | program | 20,000 | 9,000,000 | 0 | 64 = 64 | 228 = 228 | 10 |",
+    ]
