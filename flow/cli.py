@@ -223,13 +223,17 @@ def study(
 def compare(
     families: Annotated[str | None, typer.Option(help="Comma-separated: xcup, xc7, ecp5. Default: xcup.")] = None,
     units: Annotated[
-        str | None, typer.Option(help="Comma-separated: mul, mac, dot8, dot32, dot8_back. Default: all.")
+        str | None, typer.Option(help="Comma-separated: mul, mac, dot8, dot32, dot8_back, tile. Default: all.")
     ] = None,
     bits: Annotated[str, typer.Option(help="Comma-separated word lengths of 3 to 8.")] = "3,4,5,6,7,8",
     nets: Annotated[
-        str | None, typer.Option(help="Comma-separated: digits_mlp, digits_resnet, glyph_resnet20. Default: the first.")
+        str | None,
+        typer.Option(help="Comma-separated: digits_mlp, digits_resnet, glyph_mlp, glyph_resnet20. Default: the first."),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each net; a later run with more goes on.")] = 1,
+    trained: Annotated[
+        str | None, typer.Option(help="What is trained in the format: both, weights, activations. Default: both.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="All families, nets and forms; takes hours.")] = False,
     finished: Annotated[bool, typer.Option("--finished", help="Show what is stored and compute nothing.")] = False,
     build: Build = _BUILD,
@@ -239,7 +243,7 @@ def compare(
     from flow.studies.compare.choice import Choice
 
     widths = _numbers(bits, "word lengths", "3,4,5")
-    choice = Choice(_split(families), _split(units), widths, _split(nets), seeds, full, finished)
+    choice = Choice(_split(families), _split(units), widths, _split(nets), seeds, _split(trained), full, finished)
     with _progress() as report:
         project = compare_stage(choice, build, report)
     show.comparison(_out, project)

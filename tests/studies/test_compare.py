@@ -185,12 +185,18 @@ def test_the_file_has_the_promised_keys(measured):
 def test_choices():
     assert [family.value for family in Choice(full=True).sweep.families] == ["xcup", "xc7", "ecp5"]
     assert Choice().sweep.units == tuple(Unit)
-    assert Choice().sweep.units_of(ENTRIES["e5m2"]) == list(Unit)
-    assert Choice().sweep.units_of(ENTRIES["e6m1"]) == [Unit.MULTIPLIER, Unit.MAC]
-    assert Choice(full=True).sweep.units_of(ENTRIES["e6m1"]) == [u for u in Unit if u is not Unit.DOT8_BACK]
+    logic, dsps, whole = Target(Family.XCUP, False), Target(Family.XCUP, True), Choice(full=True).sweep
+    plain = [unit for unit in Unit if unit is not Unit.TILE]
+    assert Choice().sweep.units_of(ENTRIES["e5m2"], logic) == plain
+    assert Choice().sweep.units_of(ENTRIES["e6m1"], logic) == [Unit.MULTIPLIER, Unit.MAC]
+    assert whole.units_of(ENTRIES["e6m1"], logic) == [unit for unit in plain if unit is not Unit.DOT8_BACK]
+    assert Choice().sweep.units_of(ENTRIES["s8"], dsps) == list(Unit)
+    assert Choice().sweep.units_of(ENTRIES["e4m3"], dsps) == plain  # 19 bits of fixed point
     assert Choice().networks == ("digits_mlp",)
     scopes = {(t.scope, t.method) for t in Choice(bits=(4,)).trials("digits_mlp")}
     assert scopes == {("both", "float"), *((s, "ptq") for s in ("both", "weights", "activations")), ("both", "qat")}
+    alone = Choice(bits=(4,), trained=("weights",)).trials("digits_mlp")
+    assert {t.scope for t in alone if t.method == "qat"} == {"weights"}
     assert {t.seed for t in Choice(bits=(4,), seeds=2).trials("digits_mlp")} == {0, 1}
     assert Fraction(ENTRIES["nvfp4"].memory_bits) == Fraction(9, 2)
 
@@ -202,7 +208,8 @@ def test_choices():
         ({"families": ("ice",)}, "The comparison has no family 'ice'; the families are xcup, xc7, ecp5."),
         ({"units": ("fma",)}, "The comparison has no unit 'fma'; did you mean 'mac'?"),
         ({"nets": ("lenet",)},
-         "The comparison has no net 'lenet'; the nets are digits_mlp, digits_resnet, glyph_resnet20."),
+         "The comparison has no net 'lenet'; the nets are digits_mlp, digits_resnet, glyph_mlp, glyph_resnet20."),
+        ({"trained": ("weight",)}, "The comparison has no trained part 'weight'; did you mean 'weights'?"),
         ({"bits": (4, 9)}, "The comparison has formats of 3..8 bits, not [9]; give --bits some of them."),
         ({"bits": ()}, "The comparison has formats of 3..8 bits, not none; give --bits some of them."),
         ({"seeds": 0}, "The comparison needs at least one seed, not 0; give --seeds 1 or more."),

@@ -130,6 +130,38 @@ def test_means_say_how_many_seeds_they_have():
     assert "| 8 | QAT | 90.00 (s8) | 90.00 (e4m3) | +0.00 |\n" in page
 
 
+def test_products_that_share_a_dsp_are_told_by_the_product():
+    tile = row("s4", "tile", 64, with_dsp=True, dsp=8, form="packed4")
+    alone = row("s4", "dot8", 72, with_dsp=True, dsp=8)
+    page = findings({**CONTENT, "rows": [*ROWS, tile, alone, row("s4", "dot8", 128)]})
+    assert "xcup, a product:\n\n| format | products in a DSP | 2 x 2 dot-8 | dot-8 | dot-8, LUTs only |\n" in page
+    assert "| s4 | 4 | 2.0 + 0.25 DSP | 9.0 + 1 DSP | 16.0 + 0 DSP |\n" in page
+    assert "Several products in a DSP" not in findings(CONTENT)
+
+
+def test_minifloats_are_ahead_by_more_than_a_sample_or_not():
+    told = (
+        "- n, QAT: agrees: by more than one test sample the best minifloat is ahead at 1 of 1 lengths, the best integer"
+    )
+    assert f"from 4 bits on:\n\n{told} at 0.\n" in findings(CONTENT)
+    close = [share("s4", 0.9), share("e2m1", 0.905), share("s5", 0.9, bits=5), share("e2m2", 0.89, bits=5)]
+    told = (
+        "- n, QAT: does not agree: by more than one test sample the best minifloat is ahead at 0 of 2 lengths, the best"
+    )
+    assert f"{told} integer at 1.\n" in findings({**CONTENT, "accuracies": close})
+
+
+def test_weights_and_activations_stand_apart():
+    alone = [
+        share(name, value, scope=scope, method="ptq")
+        for name, scope, value in (("s4", "weights", 0.9), ("e2m1", "weights", 0.8), ("s4", "activations", 0.7),
+                                   ("e2m1", "activations", 0.75))
+    ]  # fmt: skip
+    page = findings({**CONTENT, "accuracies": [*SHARES, *alone]})
+    assert "| n | PTQ | 4 | 90.00 (s4) | 80.00 (e2m1) | 70.00 (s4) | 75.00 (e2m1) |\n" in page
+    assert "Weights alone" not in findings(CONTENT)
+
+
 def test_the_page_in_docs_is_that_of_the_rows_beside_it():
     content = json.loads((DOCS / "compare.json").read_text())
     made = published(content)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from flow.studies.compare.evidence import UNITS, Row, Rows, table
+from flow.studies.compare.evidence import LANES, UNITS, Row, Rows, table
 
-__all__ = ["area_table", "families", "identity", "khot", "lmul", "won"]
+__all__ = ["area_table", "families", "identity", "khot", "lmul", "shared", "won"]
 
 
 def area_table(held: Rows, family: str, with_dsp: bool, kinds: Sequence[str]) -> str:
@@ -70,6 +70,29 @@ def won(held: Rows) -> Iterator[str]:
             if forms:
                 told = "; ".join(f"{form}: {', '.join(names)}" for form, names in forms.items())
                 yield f"- {_place(family, with_dsp)}, {UNITS[unit]}, where there was a choice: {told}.\n"
+
+
+def _each(row: Row | None) -> str:
+    """LUT places and DSPs a product."""
+    if row is None:
+        return "–"
+    lanes = LANES[row["unit"]]
+    return f"{row['sites'] / lanes:.1f} + {row['dsp'] / lanes:.3g} DSP"
+
+
+def shared(held: Rows) -> Iterator[str]:
+    """What products take that share a DSP, beside those of dot-8 with one DSP each or none."""
+    for family in dict.fromkeys(family for family, with_dsp in held.targets() if with_dsp):
+        tiles, alone, logic = (
+            held.of(family, dsp, unit) for dsp, unit in ((True, "tile"), (True, "dot8"), (False, "dot8"))
+        )
+        lines = [
+            (name, row["form"].removeprefix("packed"), _each(row), _each(alone.get(name)), _each(logic.get(name)))
+            for name, row in tiles.items()
+        ]
+        if lines:
+            yield f"\n{family}, a product:\n\n"
+            yield table(("format", "products in a DSP", "2 x 2 dot-8", "dot-8", "dot-8, LUTs only"), lines)
 
 
 def families(held: Rows, one: str = "xcup", other: str = "xc7") -> Iterator[str]:

@@ -34,6 +34,7 @@ class Choice:
         bits: of the formats.
         nets: whose accuracy is measured.
         seeds: how many trainings of each net, from seed 0.
+        trained: what is trained in the format, of `SCOPES`; weights and activations together by default.
         full: all families and nets, every form in every unit, each of weights and activations trained.
         finished: take what is stored and compute nothing.
 
@@ -46,6 +47,7 @@ class Choice:
     bits: tuple[int, ...] = BITS
     nets: tuple[str, ...] = ()
     seeds: int = 1
+    trained: tuple[str, ...] = ()
     full: bool = False
     finished: bool = False
 
@@ -53,6 +55,7 @@ class Choice:
         _check("family", self.families, [family.value for family in FAMILIES], "the families are")
         _check("unit", self.units, [unit.value for unit in Unit], "the units are")
         _check("net", self.nets, list(NETWORKS), "the nets are")
+        _check("trained part", self.trained, list(SCOPES), "the parts are")
         wrong = [bits for bits in self.bits if bits not in BITS]
         if wrong or not self.bits:
             raise RecipeError(
@@ -74,10 +77,10 @@ class Choice:
 
     def trials(self, net: str) -> Iterator[Trial]:
         """The accuracies of a net: weights and activations together first, a whole table before the next seed."""
-        entries = all_entries(self.bits)
+        entries, trained = all_entries(self.bits), self.trained or (SCOPES if self.full else SCOPES[:1])
         for seed in range(self.seeds):
             for scope in SCOPES:
-                yield from trials(entries, net, seed, (scope,), SCOPES if self.full else SCOPES[:1])
+                yield from trials(entries, net, seed, (scope,), trained)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def areas_held(held: Rows) -> str:
     for unit in Unit:
         cells = []
         for target in targets:
-            wanted = [e.name for e in sweep.entries_on(target) if unit in sweep.units_of(e)]
+            wanted = [e.name for e in sweep.entries_on(target) if unit in sweep.units_of(e, target)]
             found = held.of(target.family.value, target.dsp, unit.value)
             cells.append(f"{sum(name in found for name in wanted)} of {len(wanted)}")
         lines.append((UNITS[unit.value], *cells))

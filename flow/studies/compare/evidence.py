@@ -10,6 +10,7 @@ from flow.reporting.scatter import Mark
 __all__ = [
     "INTEGERS",
     "KINDS",
+    "LANES",
     "UNITS",
     "Row",
     "Rows",
@@ -22,7 +23,14 @@ __all__ = [
 ]
 
 Row = Mapping[str, Any]
-UNITS = {"mul": "multiplier", "mac": "MAC", "dot8": "dot-8", "dot32": "dot-32", "dot8_back": "dot-8 and back"}
+UNITS = {
+    "mul": "multiplier",
+    "mac": "MAC",
+    "dot8": "dot-8",
+    "dot32": "dot-32",
+    "dot8_back": "dot-8 and back",
+    "tile": "2 x 2 dot-8",
+}
 KINDS = {
     "integer": "integer",
     "sign_magnitude": "sign and magnitude",
@@ -31,7 +39,7 @@ KINDS = {
     "khot": "K-hot weights",
 }
 INTEGERS = ("integer", "sign_magnitude")
-_LANES = {"mul": 1, "mac": 1, "dot8": 8, "dot32": 32, "dot8_back": 8}
+LANES = {"mul": 1, "mac": 1, "dot8": 8, "dot32": 32, "dot8_back": 8, "tile": 32}  # products
 _PER_MAC = ("dot32", "dot8", "mac")  # which unit says what a MAC costs: that of most formats, of equals the first
 
 
@@ -81,7 +89,7 @@ def per_mac(content: Row, family: str) -> tuple[str, dict[str, float]]:
     """The unit that says what a MAC costs, and LUT places a MAC by format, without DSPs."""
     tables = {unit: Rows(content).of(family, False, unit) for unit in _PER_MAC}
     unit = max(tables, key=lambda unit: len(tables[unit]))
-    return unit, {name: row["sites"] / _LANES[unit] for name, row in tables[unit].items()}
+    return unit, {name: row["sites"] / LANES[unit] for name, row in tables[unit].items()}
 
 
 def marks_of(content: Row, net: str, method: str, costs: Mapping[str, float]) -> list[Mark]:

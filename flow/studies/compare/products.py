@@ -14,11 +14,25 @@ import numpy as np
 from flow.studies.compare.entries import Entry, Kind
 from flow.synthesis import Family
 
-__all__ = ["CELL_EXPONENT", "Product", "declared", "instance", "integer_range", "products"]
+__all__ = [
+    "CELL_EXPONENT",
+    "KEPT",
+    "Product",
+    "added",
+    "declared",
+    "decoder",
+    "instance",
+    "integer_range",
+    "length",
+    "products",
+]
 
 _TABLE_BITS = 8  # of both magnitudes together: four LUT6 a bit, whose multiplexers are free
 _ONE_LUT = 6  # inputs
 _DSP_BITS = 18  # the narrower port of a DSP48 and both ports of a MULT18X18D
+# Mapped by itself, not together with what adds or shifts it: on ECP5 that took a quarter less for some minifloats, and
+# more for others; on Xilinx it changed little.
+KEPT = "(* keep_hierarchy *) "
 CELL_EXPONENT = 5  # flow_minifloat_mul and flow_minifloat_decode go so far
 
 # Makes lines that declare `{p}_r`, and `{p}_n`, from the names of the prefix and of the two codes.
@@ -38,7 +52,7 @@ class Product:
         low: the lowest value of a product, in products of steps.
         high: the highest.
         lines: the SystemVerilog.
-        usual: whether it is measured in any case; the others were larger wherever they were tried.
+        usual: whether it is measured in any case; the others were larger in most cases where they were tried.
         cascaded: whether sums go through DSP blocks one after another.
         lanes: of how many products `r` is the sum; the codes of the first are in the lowest bits.
     """
@@ -56,6 +70,18 @@ class Product:
     lanes: int = 1
 
 
+def length(low: int, high: int) -> int:
+    """Bits of a two's complement word that holds low..high."""
+    return max(high.bit_length(), (-low - 1).bit_length()) + 1
+
+
+def added(name: str, left: str, right: str, width: int, flag: str, keep: bool = True) -> str:
+    """Declares `name` = left + right, or left - right where `flag`: what `+` of Yosys maps to one LUT6 a bit."""
+    kept = "(* keep *) " if keep else ""
+    turned = f"({right} ^ {{{width}{{{flag}}}}}) + {width}'({flag})" if flag else right
+    return f"  {kept}logic [{width - 1}:0] {name};\n  assign {name} = {left} + {turned};\n"
+
+
 def declared(p: str, width: int, signed: bool, flag: str = "") -> str:
     """Declarations of `{p}_r`, and of `{p}_n` as `flag`."""
     kind = "logic signed" if signed else "logic"
@@ -64,7 +90,7 @@ def declared(p: str, width: int, signed: bool, flag: str = "") -> str:
 
 
 def instance(module: str, p: str, name: str, ports: str, **parameters: int) -> str:
-    """A cell of `rtl/`."""
+    """A cell of `rtl/`; an attribute of the instance stands before the name of the module."""
     given = ", ".join(f".{key}({value})" for key, value in parameters.items())
     return f"  {module} #({given}) u_{p}_{name} ({ports});\n"
 
@@ -81,6 +107,7 @@ def _integer_forms(bits: int, dsp: bool) -> Iterator[tuple[str, str, bool]]:
         yield "dsp", "flow_mul_dsp", True
         return
     yield "array", "flow_mul_array", True
+    yield "kept", f"{KEPT}flow_mul_array", False
     yield "booth", "flow_mul_dsp", False  # without DSPs a `*` goes through Yosys' booth
     if 2 * bits == _TABLE_BITS:
         yield "table", "flow_mul_table", False
@@ -162,13 +189,14 @@ def _fixed(entry: Entry, module: str) -> Lines:
         text = declared(p, 2 * size, False, _sign(a, b, entry.bits))
         for side, code in (("a", a), ("b", b)):
             text += f"  logic [{size - 1}:0] {p}_{side};\n"
-            text += _decoder(p, side, f"{code}[{entry.bits - 2}:0]", entry.exponent, entry.mantissa, 0)
+            text += decoder(p, side, f"{code}[{entry.bits - 2}:0]", entry.exponent, entry.mantissa, 0)
         return text + _multiplied(module, p, f"{p}_a", f"{p}_b", (size, size), False)
 
     return lines
 
 
-def _decoder(p: str, side: str, code: str, exponent: int, mantissa: int, signed: int) -> str:
+def decoder(p: str, side: str, code: str, exponent: int, mantissa: int, signed: int) -> str:
+    """Assigns `{p}_{side}`: the number of a minifloat's code, in two's complement where signed."""
     ports = f".code_i({code}), .data_o({p}_{side})"
     return instance("flow_minifloat_decode", p, side, ports, Exponent=exponent, Mantissa=mantissa, Signed=signed)
 
@@ -183,7 +211,7 @@ def _decoded(entry: Entry, exponent: int, mantissa: int, family: Family) -> Iter
     def lines(p: str, a: str, b: str) -> str:
         text = declared(p, 2 * size, True)
         for side, code in (("a", a), ("b", b)):
-            text += f"  logic [{size - 1}:0] {p}_{side};\n" + _decoder(p, side, code, exponent, mantissa, 1)
+            text += f"  logic [{size - 1}:0] {p}_{side};\n" + decoder(p, side, code, exponent, mantissa, 1)
         return text + _multiplied("flow_mul_dsp", p, f"{p}_a", f"{p}_b", (size, size), True)
 
     cascaded = family is not Family.ECP5
@@ -231,6 +259,7 @@ def _minifloats(entry: Entry, family: Family, dsp: bool) -> Iterator[Product]:
         yield from _decoded(entry, entry.exponent, entry.mantissa, family)
         return
     yield apart("array", _shifted(entry, "flow_mul_array"))
+    yield apart("kept", _shifted(entry, f"{KEPT}flow_mul_array"), False)
     if 2 * (bits - 1) <= _TABLE_BITS:
         yield apart("table", _tabled(entry), 2 * (bits - 1) <= _ONE_LUT)
     if 2 <= entry.exponent <= 3:
@@ -251,7 +280,7 @@ def _lmuls(entry: Entry, family: Family, dsp: bool) -> Iterator[Product]:
         ports = f".a_i({a}[{size - 1}:0]), .b_i({b}[{size - 1}:0]), .code_o({p}_c)"
         text = declared(p, width, False, _sign(a, b, entry.bits)) + f"  logic [{size - 1}:0] {p}_c;\n"
         text += instance("flow_lmul", p, "lmul", ports, **fields, Bias=entry.form.bias, Offset=entry.offset)
-        return text + _decoder(p, "r", f"{p}_c", entry.exponent, entry.mantissa, 0)
+        return text + decoder(p, "r", f"{p}_c", entry.exponent, entry.mantissa, 0)
 
     yield Product("lmul", (entry.bits, entry.bits), width, False, True, -top, top, lines)
 

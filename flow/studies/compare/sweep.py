@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flow.studies.compare.area import Areas, Point, Target, sites
 from flow.studies.compare.dots import dots
 from flow.studies.compare.entries import Entry, Kind
+from flow.studies.compare.packed import packed
 from flow.studies.compare.products import CELL_EXPONENT, Product, products
 from flow.studies.compare.units import Unit, units_of
 from flow.synthesis import Area, Family
@@ -43,10 +44,14 @@ class Sweep:
         """Every family without DSPs, then every family with them."""
         return [Target(family, dsp) for dsp in (False, True) for family in self.families]
 
-    def units_of(self, entry: Entry) -> list[Unit]:
-        """What is measured of a format: sums of hundreds of bits only where everything is."""
-        summed = self.every or entry.exponent <= CELL_EXPONENT
-        return [unit for unit in self.units if unit in units_of(entry) and (summed or unit in _SINGLE)]
+    def units_of(self, entry: Entry, target: Target) -> list[Unit]:
+        """What is measured of a format on a target: sums of hundreds of bits only where everything is."""
+        held = units_of(entry)
+        if not self.every and entry.exponent > CELL_EXPONENT:
+            held = _SINGLE
+        if forms(entry, Unit.TILE, target):
+            held = (*held, Unit.TILE)
+        return [unit for unit in self.units if unit in held]
 
     def entries_on(self, target: Target) -> list[Entry]:
         """Formats that a target makes a difference for."""
@@ -64,6 +69,8 @@ class Best:
 
 def forms(entry: Entry, unit: Unit, target: Target, every: bool = True) -> list[Product]:
     """The forms of a unit, the usual ones or all of them."""
+    if unit is Unit.TILE:
+        return list(packed(entry, target.family)) if target.dsp else []
     summed = [] if unit in _SINGLE else dots(entry, target.family, target.dsp, every)
     return products(entry, target.family, target.dsp, every) + summed
 
@@ -91,6 +98,10 @@ def _won(areas: Areas, sweep: Sweep, entry: Entry, target: Target) -> list[Produ
     return [product for product in held if product.name == first or product.lanes > 1]
 
 
+def _candidates(areas: Areas, sweep: Sweep, entry: Entry, unit: Unit, target: Target) -> list[Product]:
+    return forms(entry, unit, target) if unit is Unit.TILE else _won(areas, sweep, entry, target)
+
+
 def _alike(plain: Entry, entry: Entry) -> bool:
     """Whether the elements of `entry` are codes of `plain`."""
     if entry.block is None:
@@ -116,9 +127,9 @@ def measure(areas: Areas, sweep: Sweep) -> None:
         sums = [
             Point(entry, product, unit, target)
             for entry in entries
-            for product in _won(areas, sweep, entry, target)
-            for unit in sweep.units_of(entry)
+            for unit in sweep.units_of(entry, target)
             if unit not in _SINGLE
+            for product in _candidates(areas, sweep, entry, unit, target)
         ]
         areas.measure(sums, f"area: {target}, dot products")
 

@@ -24,7 +24,7 @@ def area_rows(areas: Areas, sweep: Sweep) -> list[Row]:
     rows = []
     for target in sweep.targets:
         for entry in sweep.entries_on(target):
-            for unit in sweep.units_of(entry):
+            for unit in sweep.units_of(entry, target):
                 found = best(areas, entry, unit, target)
                 if found is None:
                     continue

@@ -14,7 +14,8 @@ from enum import Enum
 
 from flow.formats import BlockFormat, Minifloat
 from flow.studies.compare.entries import Entry, Kind
-from flow.studies.compare.products import CELL_EXPONENT, Product
+from flow.studies.compare.packed import VECTORS
+from flow.studies.compare.products import CELL_EXPONENT, Product, added, length
 
 __all__ = ["HEADROOM", "LANES", "TERMS", "Unit", "accumulator_width", "modules", "units_of"]
 
@@ -31,11 +32,7 @@ class Unit(Enum):
     DOT8 = "dot8"
     DOT32 = "dot32"
     DOT8_BACK = "dot8_back"  # with the sum rounded to the format again
-
-
-def _length(low: int, high: int) -> int:
-    """Bits of a two's complement word that holds low..high."""
-    return max(high.bit_length(), (-low - 1).bit_length()) + 1
+    TILE = "tile"  # four dot-8, of two vectors by two, with several products in a DSP
 
 
 def accumulator_width(low: int, high: int, terms: int) -> int:
@@ -44,7 +41,7 @@ def accumulator_width(low: int, high: int, terms: int) -> int:
     >>> accumulator_width(-128 * 127, 128 * 128, 4608), accumulator_width(-36 * 4, 36 * 4, 4608)
     (28, 21)
     """
-    return _length(terms * low, terms * high)
+    return length(terms * low, terms * high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +61,11 @@ class _Value:
         return f"{{{{{width - self.width}{{{top}}}}}, {self.name}}}"
 
 
-def _added(name: str, left: str, right: str, width: int, flag: str, keep: bool = True) -> str:
-    """Declares `name` = left + right, or left - right where `flag`: what `+` of Yosys maps to one LUT6 a bit."""
-    kept = "(* keep *) " if keep else ""
-    turned = f"({right} ^ {{{width}{{{flag}}}}}) + {width}'({flag})" if flag else right
-    return f"  {kept}logic [{width - 1}:0] {name};\n  assign {name} = {left} + {turned};\n"
-
-
 def _flipped(name: str, value: _Value, width: int) -> str:
     """Declares `name` = the value, with the sign that stands apart where there is one."""
     if not value.flag:
         return f"  logic [{width - 1}:0] {name};\n  assign {name} = {value.wide(width)};\n"
-    return _added(name, f"{width}'d0", value.wide(width), width, value.flag, keep=False)
+    return added(name, f"{width}'d0", value.wide(width), width, value.flag, keep=False)
 
 
 def _factor(product: Product, prefix: str) -> _Value:
@@ -89,7 +79,7 @@ def _ports(product: Product, lanes: int, outputs: str, clocked: bool = False) ->
 
 
 def _multiplier(name: str, product: Product) -> str:
-    width = _length(product.low, product.high)
+    width = length(product.low, product.high)
     text = f"module {name} {_ports(product, 1, f'output logic [{width - 1}:0] p_o')}"
     text += product.lines("p", "a_i", "b_i")
     factor = _factor(product, "p")
@@ -102,9 +92,14 @@ def _mac(name: str, product: Product) -> str:
     text = f"module {name} {_ports(product, 1, f'output logic [{width - 1}:0] acc_o', clocked=True)}"
     text += product.lines("p", "a_i", "b_i") + f"  logic [{width - 1}:0] acc_q;\n"
     factor = _factor(product, "p")
-    text += _added("acc_d", "acc_q", factor.wide(width), width, factor.flag, keep=False)
+    text += added("acc_d", "acc_q", factor.wide(width), width, factor.flag, keep=False)
     step = "if (!rst_ni) acc_q <= '0; else acc_q <= acc_d;"
     return f"{text}  always_ff @(posedge clk_i) {step}\n  assign acc_o = acc_q;\nendmodule\n"
+
+
+def _tile(name: str, product: Product) -> str:
+    text = f"module {name} {_ports(product, VECTORS * LANES, f'output logic [{product.width - 1}:0] y_o')}"
+    return f"{text}{product.lines('p', 'a_i', 'b_i')}  assign y_o = p_r;\nendmodule\n"
 
 
 def _tree(values: list[_Value], low: int, high: int, level: str = "s") -> tuple[str, _Value]:
@@ -114,13 +109,13 @@ def _tree(values: list[_Value], low: int, high: int, level: str = "s") -> tuple[
         count *= 2
         bound = max(-low, high)
         ends = (-count * bound, count * bound) if values[0].flag else (count * low, count * high)
-        width, level, sums = _length(*ends), level + "s", []
+        width, level, sums = length(*ends), level + "s", []
         for place, (left, right) in enumerate(zip(values[::2], values[1::2], strict=True)):
             name = f"{level}{place}"
             flag = f"{name}_f" if left.flag else ""
             if flag:
                 text += f"  logic {flag};\n  assign {flag} = {left.flag} ^ {right.flag};\n"
-            text += _added(name, left.wide(width), right.wide(width), width, flag)
+            text += added(name, left.wide(width), right.wide(width), width, flag)
             sums.append(_Value(name, width, True, left.flag))
         values = sums
     return text, values[0]
@@ -128,10 +123,10 @@ def _tree(values: list[_Value], low: int, high: int, level: str = "s") -> tuple[
 
 def _cascade(values: list[_Value], low: int, high: int) -> tuple[str, _Value]:
     """One after the other and not kept: each addition goes into the DSP block of the product that it adds."""
-    width = _length(len(values) * low, len(values) * high)
+    width = length(len(values) * low, len(values) * high)
     text, before = "", values[0].wide(width)
     for place, value in enumerate(values[1:]):
-        text += _added(f"s{place}", before, value.wide(width), width, "", keep=False)
+        text += added(f"s{place}", before, value.wide(width), width, "", keep=False)
         before = f"s{place}"
     return text, _Value(before, width, True)
 
@@ -147,10 +142,10 @@ def _core(name: str, product: Product, lanes: int) -> tuple[str, _Value]:
         text += product.lines(p, a, b)
         values.append(_factor(product, p))
     summed = _cascade if product.cascaded else _tree
-    added, total = summed(values, product.lanes * product.low, product.lanes * product.high)
+    sums, total = summed(values, product.lanes * product.low, product.lanes * product.high)
     outputs = f"output logic [{total.width - 1}:0] r_o, output logic n_o"
     sign = total.flag or "1'b0"
-    made = f"module {name} {_ports(product, lanes, outputs)}{text}{added}"
+    made = f"module {name} {_ports(product, lanes, outputs)}{text}{sums}"
     return f"{made}  assign r_o = {total.name};\n  assign n_o = {sign};\nendmodule\n", total
 
 
@@ -178,9 +173,9 @@ def _dot(name: str, core: str, product: Product, total: _Value, count: int) -> s
 def _summed(core: str, product: Product, total: _Value, count: int, first: int, name: str) -> tuple[str, int]:
     """Declares `name`, the sum of `count` cores with its sign in it; text and bits."""
     text, values = _called(core, product, total, count, first)
-    added, result = _tree(values, LANES * product.low, LANES * product.high, f"t{first}")
+    sums, result = _tree(values, LANES * product.low, LANES * product.high, f"t{first}")
     width = max(accumulator_width(product.low, product.high, LANES * count), result.width)
-    return text + added + _flipped(name, result, width), width
+    return text + sums + _flipped(name, result, width), width
 
 
 def _blocks(name: str, core: str, block: BlockFormat, product: Product, total: _Value) -> str:
@@ -267,7 +262,7 @@ def modules(entry: Entry, product: Product, units: tuple[Unit, ...], name: str) 
     A block format has 32 lanes only: less is not a block.
     """
     found = {}
-    for unit, build in _SINGLE.items():
+    for unit, build in _WHOLE.items():
         if unit in units and entry.block is None:
             found[f"{name}_{unit.value}"] = build(f"{name}_{unit.value}", product)
     wanted = [unit for unit in _CORED if unit in units and unit in units_of(entry)]
@@ -284,13 +279,17 @@ def modules(entry: Entry, product: Product, units: tuple[Unit, ...], name: str) 
 
 
 def units_of(entry: Entry) -> tuple[Unit, ...]:
-    """The units that a format has: blocks have 32 lanes, and exponents beyond the cell's reach are not rounded to."""
+    """The units that a format has: blocks have 32 lanes, and exponents beyond the cell's reach are not rounded to.
+
+    Which formats have a tile depends on the DSP block.
+    """
     if entry.block is not None:
         return (Unit.DOT32,)
-    return tuple(unit for unit in Unit if unit is not Unit.DOT8_BACK or entry.exponent <= CELL_EXPONENT)
+    none = (Unit.TILE,) if entry.exponent <= CELL_EXPONENT else (Unit.TILE, Unit.DOT8_BACK)
+    return tuple(unit for unit in Unit if unit not in none)
 
 
-_SINGLE = {Unit.MULTIPLIER: _multiplier, Unit.MAC: _mac}
+_WHOLE = {Unit.MULTIPLIER: _multiplier, Unit.MAC: _mac, Unit.TILE: _tile}
 _Make = Callable[[str, str, Entry, Product, _Value], str]
 _CORED: dict[Unit, _Make] = {
     Unit.DOT8: lambda name, core, entry, product, total: _dot(name, core, product, total, 1),
