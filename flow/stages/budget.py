@@ -3,7 +3,8 @@
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
 into one LUT is a factor that differs from net to net by a fifth or so; so the trained design is exported and
 synthesised, the factor taken from it, the price of digits set to where bits times factor meet the budget, the values
-trained on for a few epochs, and the design measured again.
+trained on for a few epochs, and the design measured again. Between two measurements, which take a minute where the
+estimate of the graph takes a second, the price follows that estimate times what the last design took of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flow.datasets import Dataset
-from flow.estimation import load_board
+from flow.estimation import estimate, load_board
 from flow.estimation.budget import Budget
 from flow.exporters.verilog.spatial import export_spatial
 from flow.progress import Report
@@ -39,6 +40,10 @@ _AIM = 0.985  # of the limit: the middle of what meets it
 _RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between a correction and its measurement
 _SHARE = 18  # at each of them so many times fewer epochs than in the training
 _HALVINGS = 40
+_GUESSES, _NEAR = (
+    5,
+    0.004,
+)  # prices tried between two measurements at most, and the share of the aim that is near enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +73,26 @@ def pricing_of(recipe: Recipe) -> Any:
 
     if not recipe.priced:
         return None
-    return Pricing(Budget.parse(recipe.train.budget).limit * _AIM / calibration().lut)
+    return Pricing(calibration().bits(Budget.parse(recipe.train.budget).limit * _AIM))
+
+
+def _depth(recipe: Recipe) -> dict[str, int]:
+    return {"depth": recipe.verilog["depth"]} if "depth" in recipe.verilog else {}
+
+
+def _estimated_luts(model: Any, recipe: Recipe) -> int:
+    """The same by the cost model, which needs no Yosys."""
+    from flow.lowering import lower
+
+    graph = lower(model, name=recipe.name, argmax=recipe.argmax)
+    return estimate(graph, load_board(recipe.boards[0]), architecture="spatial", **_depth(recipe)).total.lut
 
 
 def measured_luts(model: Any, recipe: Recipe) -> int:
     """LUTs of the exported design, ports and registers included."""
     from flow.lowering import lower
 
-    graph = lower(model, name=recipe.name, argmax=recipe.argmax)
-    options = {"depth": recipe.verilog["depth"]} if "depth" in recipe.verilog else {}
-    files = export_spatial(graph, **options)
+    files = export_spatial(lower(model, name=recipe.name, argmax=recipe.argmax), **_depth(recipe))
     sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
     (top,) = (name.removesuffix(".sv") for name in sources if name.endswith("_top.sv"))
     return synthesise(sources, top, _family(recipe)).area.lut
@@ -117,28 +132,38 @@ def correct(
     """
     from flow.training import SpatialCost, accuracy, calibration
 
-    budget, cost, factor = Budget.parse(recipe.train.budget or ""), SpatialCost(model), calibration().lut
+    budget, cost = Budget.parse(recipe.train.budget or ""), SpatialCost(model)
+    model.settle()
+    aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
     kept: list[dict[str, Any]] = []
     while True:
-        model.settle()
         bits = float(cost().detach())
-        found = Round(bits, round(bits * factor), measured_luts(model, recipe), accuracy(model, data.test))
+        found = Round(bits, round(expected), measured_luts(model, recipe), accuracy(model, data.test))
         rounds.append(found)
         kept.append(copy.deepcopy(model.state_dict()))
         report("train: budget", len(rounds), _ROUNDS + 1)
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
-        factor = found.measured / max(bits, 1.0)
-        target = budget.limit * _AIM / factor
+        ratio, target = found.measured / _estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
         if len(rounds) <= _TRAINED:
             _settle(model, data, train, recipe, market, target, len(rounds))
-        else:
-            _reprice(model, market, target)
+        expected = _approach(model, recipe, market, target, aim, ratio)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
+
+
+def _approach(model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float) -> float:
+    """Price a model, from so many adder bits on, to where its estimate times `ratio` is the aim; the LUTs expected."""
+    for _ in range(_GUESSES):
+        _reprice(model, market, target)
+        expected = ratio * _estimated_luts(model, recipe)
+        if abs(expected - aim) <= _NEAR * aim:
+            break
+        target *= aim / expected
+    return expected
 
 
 def _settle(
@@ -160,7 +185,6 @@ def _settle(
             point_lr=0.0,
             frozen_from=0.0,
         )
-    _reprice(model, market, target)
 
 
 def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:

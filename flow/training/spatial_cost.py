@@ -8,7 +8,7 @@ addition is as wide as what it adds, and a little wider further down the tree of
 bits of adders, its biases that are not zero `width + growth` each, and every cast a bit for each bit of its results and
 one for the overflow; a convolution takes that for every position. Digits, K and pruning enter through the price that
 each digit has (`flow.training.priced`), word lengths of casts through their own slopes. The sharing of additions that
-the solver finds later is left out: it is near to a constant factor, which a measurement of the design itself settles.
+the solver finds later is left out: it moves slowly with the size, and a measurement of the design itself settles it.
 """
 
 from __future__ import annotations
@@ -39,18 +39,28 @@ class Calibration:
 
     Attributes:
         growth: bits by which an addition takes more than what the constant meets; chosen.
-        lut: LUTs a bit, the least-squares slope at that growth.
+        scale: LUTs of a bit by itself.
+        power: of the bits, below 1, since larger designs share more; both by least squares at that growth.
     """
 
     growth: float
-    lut: float
+    scale: float
+    power: float
+
+    def luts(self, bits: float) -> float:
+        """LUTs of so many adder bits."""
+        return float(self.scale * bits**self.power)
+
+    def bits(self, luts: float) -> float:
+        """Adder bits of so many LUTs."""
+        return float((luts / self.scale) ** (1 / self.power))
 
 
 @cache
 def calibration() -> Calibration:
     """The stored fit."""
     held = json.loads((files("flow.training") / "data" / "additions.json").read_text())
-    return Calibration(held["growth"], held["lut"])
+    return Calibration(held["growth"], held["scale"], held["power"])
 
 
 @dataclass(frozen=True, slots=True)

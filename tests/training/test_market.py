@@ -24,11 +24,14 @@ def network(seed=0):
         return quantize(nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 3)), TRAIN[0][:64], **OPTIONS)
 
 
-def test_the_stored_slope_is_that_of_the_stored_points():
+def test_the_stored_curve_is_that_of_the_stored_points():
     held = json.loads((files("flow.training") / "data" / "additions.json").read_text())
     bits, luts = (np.array([point[key] for point in held["points"]]) for key in ("bits", "lut"))
-    assert held["lut"] == pytest.approx(float(bits @ luts / (bits @ bits)), rel=1e-3)
-    assert len(bits) >= 2 and held["tool"] and held["family"] and held["date"]
+    power, offset = np.polyfit(np.log(bits), np.log(luts), 1)
+    assert (held["power"], held["scale"]) == (pytest.approx(power, rel=1e-3), pytest.approx(np.exp(offset), rel=1e-3))
+    assert [calibration().luts(float(each)) for each in bits] == pytest.approx(luts, rel=0.05)
+    assert calibration().bits(calibration().luts(1234.0)) == pytest.approx(1234.0)
+    assert len(bits) >= 3 and held["tool"] and held["family"] and held["date"]
 
 
 def test_a_dense_layer_counted_by_hand():
