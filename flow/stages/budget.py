@@ -22,7 +22,16 @@ from flow.recipe import Recipe
 from flow.synthesis import Family, synthesise, tool
 from flow.synthesis import recipe as synthesis_recipe
 
-__all__ = ["QUANTIZE", "Round", "correct", "pricing_of", "report_of"]
+__all__ = [
+    "QUANTIZE",
+    "Round",
+    "approach",
+    "correct",
+    "estimated_luts",
+    "measured_luts",
+    "pricing_of",
+    "report_of",
+]
 
 # What a budget needs where the recipe does not say otherwise.
 QUANTIZE: dict[str, Any] = {
@@ -80,8 +89,8 @@ def _depth(recipe: Recipe) -> dict[str, int]:
     return {"depth": recipe.verilog["depth"]} if "depth" in recipe.verilog else {}
 
 
-def _estimated_luts(model: Any, recipe: Recipe) -> int:
-    """The same by the cost model, which needs no Yosys."""
+def estimated_luts(model: Any, recipe: Recipe) -> int:
+    """What `measured_luts` should find, by the cost model, which needs no Yosys."""
     from flow.lowering import lower
 
     graph = lower(model, name=recipe.name, argmax=recipe.argmax)
@@ -145,21 +154,21 @@ def correct(
         report("train: budget", len(rounds), _ROUNDS + 1)
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
-        ratio, target = found.measured / _estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
+        ratio, target = found.measured / estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
         if len(rounds) <= _TRAINED:
             _settle(model, data, train, recipe, market, target, len(rounds))
-        expected = _approach(model, recipe, market, target, aim, ratio)
+        expected = approach(model, recipe, market, target, aim, ratio)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
 
 
-def _approach(model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float) -> float:
+def approach(model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float) -> float:
     """Price a model, from so many adder bits on, to where its estimate times `ratio` is the aim; the LUTs expected."""
     for _ in range(_GUESSES):
         _reprice(model, market, target)
-        expected = ratio * _estimated_luts(model, recipe)
+        expected = ratio * estimated_luts(model, recipe)
         if abs(expected - aim) <= _NEAR * aim:
             break
         target *= aim / expected

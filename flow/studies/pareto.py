@@ -93,10 +93,9 @@ def run(choice: Choice, folder: Path, report: Report) -> Outcome:
 
 
 def _work(queue: Queue, wanted: list[Cell], base: Recipe, folder: Path, source: str, report: Report) -> None:
-    queue.add(wanted)
     while True:
         report("study: pareto", len(queue.finished(wanted)), len(wanted))
-        taken = queue.take()
+        taken = queue.take(wanted)
         if taken is None:
             return
         trial, cell = taken

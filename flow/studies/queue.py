@@ -1,7 +1,7 @@
 """The cells of a study as trials in an Optuna storage, so that several workers share them and each is done once.
 
-Every worker of a study runs the same command. What waits is taken by one of them, since Optuna hands out a waiting
-trial once; a trial whose worker on this machine has died goes back into the queue.
+Every worker of a study runs the same command, or one with other cells. A cell becomes a trial when a worker takes it,
+under a lock; one whose worker on this machine has died is taken again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Queue:
     """Cells of whole numbers, each with the figures that it came to.
 
     Args:
-        folder: shared by the workers; holds the default storage, and a lock for adding cells.
+        folder: shared by the workers; holds the default storage, and a lock for taking cells.
         name: of the study within the storage.
         storage: a URL that Optuna knows; None for `study.sqlite3` in the folder.
 
@@ -79,31 +79,37 @@ class Queue:
             fcntl.flock(held, fcntl.LOCK_EX)
             yield
 
-    def add(self, cells: Sequence[Mapping[str, int]]) -> None:
-        """Make every cell wait that is not known yet, and those whose worker has died again."""
-        states = self.optuna.trial.TrialState
-        with self._locked():
-            known = []
-            for trial in self.study.get_trials(deepcopy=False):
-                dead = trial.state == states.RUNNING and not _alive(trial.user_attrs.get(_WORKER, ":"))
-                if dead:
-                    self.study.tell(trial.number, state=states.FAIL)
-                elif trial.state != states.FAIL:
-                    known.append(trial.system_attrs.get("fixed_params"))
-            for cell in cells:
-                if dict(cell) not in known:
-                    self.study.enqueue_trial(dict(cell))
+    def take(self, cells: Sequence[Mapping[str, int]]) -> tuple[Any, dict[str, int]] | None:
+        """The first of the cells that nobody has done or is at, now this worker's, and its trial; None without one.
 
-    def take(self) -> tuple[Any, dict[str, int]] | None:
-        """A trial that waited and its cell, now this worker's; None where nothing waits."""
+        A cell whose worker on this machine has died, or that failed, is taken again.
+        """
         with self._locked():
-            waiting = self.study.get_trials(deepcopy=False, states=(self.optuna.trial.TrialState.WAITING,))
-            if not waiting:
+            taken = self._taken()
+            cell = next((dict(cell) for cell in cells if dict(cell) not in taken), None)
+            if cell is None:
                 return None
-            names = tuple(waiting[0].system_attrs["fixed_params"])
+            self.study.enqueue_trial(cell)
+            return self._asked(cell), cell
+
+    def _asked(self, cell: dict[str, int]) -> Any:
+        """The trial of a cell that waits; what a worker that died between two steps left waiting is given up."""
+        while True:
             trial = self.study.ask()
             trial.set_user_attr(_WORKER, f"{socket.gethostname()}:{os.getpid()}")
-            return trial, {name: trial.suggest_int(name, 0, _LARGEST) for name in names}
+            if {name: trial.suggest_int(name, 0, _LARGEST) for name in cell} == cell:
+                return trial
+            self.failed(trial)
+
+    def _taken(self) -> list[dict[str, int]]:
+        """The cells that are done or that a worker is at; those of dead workers are given up."""
+        states, held = self.optuna.trial.TrialState, []
+        for trial in self.study.get_trials(deepcopy=False, states=(states.RUNNING, states.COMPLETE)):
+            if trial.state == states.RUNNING and not _alive(trial.user_attrs.get(_WORKER, ":")):
+                self.study.tell(trial.number, state=states.FAIL)
+            else:
+                held.append(trial.system_attrs["fixed_params"])
+        return held
 
     def done(self, trial: Any, figures: Mapping[str, float]) -> None:
         """Store what a cell came to."""

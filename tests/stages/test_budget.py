@@ -7,9 +7,10 @@ from flow.estimation.budget import Budget
 from flow.progress import silent
 from flow.project import Project
 from flow.recipe import Recipe, Training
-from flow.stages.budget import Round, report_of
-from flow.stages.models import recipe_of
+from flow.stages.budget import Round, approach, estimated_luts, pricing_of, report_of
+from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 from flow.stages.train import train_stage
+from flow.training import SpatialCost, fit
 
 TRAINING = Training(float_epochs=8, epochs=24, batch=64, lr=3e-3, taught=True)
 SMALL = Recipe("small", "digits", "digits_mlp", train=TRAINING, quantize={"activations": "u2"})
@@ -42,6 +43,20 @@ def test_the_report_says_whether_the_last_measurement_meets_it():
     assert (found["asked"], found["met"], found["estimated"], found["measured"]) == ("lut<=1000", True, 968, 985)
     assert found["percent_of_limit"] == 98.5
     assert not report_of(SMALL.with_budget("lut<=1000"), rounds[:1])["met"]
+
+
+def test_prices_follow_the_estimate_to_where_it_is_asked():
+    recipe = SMALL.with_budget("lut<=1500")
+    data = dataset_of(recipe)
+    model = quantized_of(recipe, data, network_of(recipe))
+    course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing_of(recipe))
+    asked = []
+    for aim in (1200.0, 1800.0):
+        expected = approach(model, recipe, course.state["market"], 1500.0, aim, 0.9)
+        assert expected == 0.9 * estimated_luts(model, recipe)
+        assert expected == pytest.approx(aim, rel=0.02)
+        asked.append(float(SpatialCost(model)().detach()))
+    assert asked[0] < asked[1]
 
 
 @pytest.mark.slow

@@ -77,8 +77,7 @@ def test_the_table_has_means_and_the_verdicts_count(tmp_path):
 def _worker(folder, counts):
     """Takes cells until none waits, and says how many it had."""
     queue, taken = Queue(folder, "shared"), 0
-    queue.add(CELLS)
-    while (found := queue.take()) is not None:
+    while (found := queue.take(CELLS)) is not None:
         trial, cell = found
         queue.done(trial, {"accuracy": 0.5, "lut": float(cell["budget"]), "pid": float(os.getpid())})
         taken += 1
@@ -87,9 +86,7 @@ def _worker(folder, counts):
 
 def _dies(folder):
     """Takes a cell and ends without a word, as a worker that is killed does."""
-    queue = Queue(folder, "shared")
-    queue.add(CELLS)
-    queue.take()
+    Queue(folder, "shared").take(CELLS)
     os._exit(9)
 
 
@@ -110,22 +107,27 @@ def test_two_processes_share_the_cells_and_what_a_dead_one_had_is_done_again(tmp
     assert sum(taken) == len(CELLS)  # each by one of them, and none twice
     queue = Queue(tmp_path, "shared")
     assert [found["lut"] for found in queue.finished(CELLS)] == [float(cell["budget"]) for cell in CELLS]
-    assert queue.take() is None
-    queue.add(CELLS)
-    assert queue.take() is None
+    assert queue.take(CELLS) is None
 
 
 def test_a_cell_that_failed_waits_again(tmp_path):
     queue = Queue(tmp_path, "one")
-    queue.add(CELLS[:1])
-    trial, cell = queue.take()
+    trial, cell = queue.take(CELLS[:1])
+    assert queue.take(CELLS[:1]) is None  # this worker is at it
     queue.failed(trial)
-    assert queue.take() is None
-    queue.add(CELLS[:1])
-    again, same = queue.take()
+    again, same = queue.take(CELLS[:1])
     assert same == cell == CELLS[0]
     queue.done(again, {"accuracy": 1.0, "lut": 5.0})
     assert queue.finished(CELLS) == [{**CELLS[0], "accuracy": 1.0, "lut": 5.0}]
+
+
+def test_a_command_takes_none_of_the_cells_of_another(tmp_path):
+    queue = Queue(tmp_path, "one")
+    trial, _ = queue.take(CELLS[:2])
+    queue.failed(trial)  # interrupted, with the second never begun
+    queue.study.enqueue_trial(CELLS[4])  # and a worker that died before it took what it had put there
+    assert queue.take(CELLS[2:3])[1] == CELLS[2]
+    assert queue.take(CELLS[2:3]) is None
 
 
 @pytest.mark.parametrize(
