@@ -22,7 +22,7 @@ from common import Row, arguments, publish
 from emulated import MLPS
 from emulation import HERE, ONE_THREAD, PEERS, constants, kif, layers
 from star import star
-from synthesised import Design, Figures, measured
+from synthesised import TIMEOUT, Design, Figures, measured
 
 import flow
 from flow.datasets import load
@@ -34,7 +34,6 @@ from flow.synthesis import Family
 from flow.tools import run
 from flow.training import NETS, accuracy, fit
 
-TIMEOUT = 3600.0
 UNITS: dict[str, Callable[[Figures], float]] = {
     "LUT": lambda figures: figures.area.lut,
     "FF": lambda figures: figures.area.ff,

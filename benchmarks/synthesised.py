@@ -12,7 +12,9 @@ from pathlib import Path
 from flow.exporters.writer import write_file
 from flow.synthesis import Area, Family, recipe, synthesise, tool
 
-__all__ = ["Design", "Figures", "children", "measured"]
+__all__ = ["TIMEOUT", "Design", "Figures", "children", "measured"]
+
+TIMEOUT = 7200.0  # seconds of wall clock: the peers' flat files are large
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def measured(design: Design, family: Family, flatten: bool, kept: Path | None) -
         held = json.loads(target.read_text())
         return Figures(Area(**held["area"]), held["seconds"])
     before = children()
-    area = synthesise(design.sources, design.top, family, flatten=flatten).area
+    area = synthesise(design.sources, design.top, family, flatten=flatten, timeout=TIMEOUT).area
     found = Figures(area, children() - before)
     if target is not None:
         write_file(target, json.dumps(asdict(found)) + "\n")

@@ -242,6 +242,7 @@ def synthesise(
     netlist_json: bool = False,
     without: Sequence[str] = (),
     scratch: Path | None = None,
+    timeout: float = _TIMEOUT_SECONDS,
 ) -> Synthesis:
     """Map a design onto a family with the one recipe.
 
@@ -258,9 +259,10 @@ def synthesise(
         netlist_json: whether to return it as JSON for `flow.place_and_route`.
         without: steps of the recipe to leave out, to measure what they bring.
         scratch: where to run; a temporary folder by default.
+        timeout: seconds of wall clock after which Yosys is ended.
 
     Raises:
-        ToolError: Yosys rejects the sources, or leaves a cell that the area table does not know.
+        ToolError: Yosys rejects the sources, takes longer, or leaves a cell that the area table does not know.
     """
     steps = [step for step in recipe(family, flatten=flatten, dsp=dsp, bram=bram) if step not in without]
     with nullcontext(str(scratch)) if scratch else tempfile.TemporaryDirectory(prefix="flow_synth_") as folder:
@@ -268,7 +270,7 @@ def synthesise(
         script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist, netlist_json)
         write_tree(place, {**sources, "run.ys": script})
         start = time.perf_counter()
-        tools.run([sys.executable, "-P", "-c", _CHILD, "run.ys"], cwd=place, timeout=_TIMEOUT_SECONDS)
+        tools.run([sys.executable, "-P", "-c", _CHILD, "run.ys"], cwd=place, timeout=timeout)
         seconds = time.perf_counter() - start
         found = json.loads((place / "stat.json").read_text())["modules"]
         text = (place / "netlist.v").read_text() if netlist else None

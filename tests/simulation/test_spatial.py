@@ -107,6 +107,6 @@ def test_a_changed_shift_is_seen(tmp_path: Path):
     project, codes = exported(graph, tmp_path, 0), random_codes(graph, 30)
     (module,) = project.glob("*_block_*.sv")
     text = module.read_text()
-    assert " >>> 1" in text
-    module.write_text(text.replace(" >>> 1", " >>> 2", 1))
+    assert " <<< 1" in text
+    module.write_text(text.replace(" <<< 1", " <<< 2", 1))
     assert not np.array_equal(simulate_rtl(graph, project, codes)["fc1"], trace(graph, codes)["fc1"])

@@ -47,25 +47,23 @@ def _joined(word: Word, high: str, low: str, copied: int) -> str:
 
 
 def _sum(word: Word, op: Op, names: Sequence[str]) -> str:
-    """The places below the higher shift are those of the other summand.
-
-    The lowest place of the rest is written out, which costs nothing, as it is the LUT that the carry chain has there
-    anyway. A sum that reads another one as it stands becomes a tree of compressors in Yosys, two LUTs a place instead
-    of one.
-    """
+    """The places below the higher shift are those of the other summand, which synthesis sees by itself."""
     (a, b), (shift_a, shift), below = names, op.numbers, op.reads[0]
     if shift_a > shift:
         (a, b), shift, below = (b, a), shift_a, op.reads[1]
-    if _width(word) < shift + 2 or _width(below) <= shift:
+    if _width(below) <= shift:
         return _carried(_width(word), a, b, shift, "+")
     return _chained(_width(word), a, b, shift)
 
 
 def _chained(width: int, a: str, b: str, shift: int) -> str:
-    """`a + (b << shift)` as `_sum` has it."""
-    upper = width - shift
-    rest = f"{upper - 1}'(({upper}'({a} >>> {shift}) + {upper}'({b})) >> 1), {a}[{shift}] ^ {b}[0]"
-    return f"{{{rest}, {shift}'({a})}}" if shift else f"{{{rest}}}"
+    """`a + (b << shift)` on a carry chain of its own.
+
+    A sum that reads another one as it stands becomes a tree of compressors in Yosys, two LUTs a place instead of one.
+    Inverted twice it is no such sum to Yosys, which then costs nothing, and the same sum to Verilator.
+    """
+    moved = f"({width}'({b}) <<< {shift})" if shift else f"{width}'({b})"
+    return f"~~({width}'({a}) + {moved})"
 
 
 def _minus(word: Word, op: Op, names: Sequence[str]) -> str:

@@ -1,0 +1,109 @@
+"""Clock cycles a second of the jets' MLP under Verilator, spatial and streaming, and what compiling it takes.
+
+A C++ program drives the ports without pauses and compares every result with the interpreter's, code for code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import Row, arguments, publish
+from emulated import MLPS
+from emulation import HERE
+
+from flow.errors import DataError
+from flow.exporters.verilog import export_architecture
+from flow.exporters.writer import write_file, write_tree
+from flow.ir import Graph, interpret
+from flow.simulation.rtl_beats import Project, StreamType, read_project
+from flow.tools import run, verilator_environment
+
+SAMPLES = 10_000
+TIMEOUT = 1800.0
+ARCHITECTURES: dict[str, dict[str, Any]] = {"spatial": {"depth": 4}, "stream": {}}
+
+
+def packed(beats: Sequence[int], stream: StreamType) -> bytes:
+    """Beats as the port has them, each in whole bytes, lowest first."""
+    return b"".join(beat.to_bytes(stream.beat_bytes, "little") for beat in beats)
+
+
+def children() -> float:
+    """Seconds that finished child processes have computed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def with_samples(graph: Graph, folder: Path) -> Project:
+    """The design that lies in `folder`, after its samples and their results have been written beside it."""
+    project, form = read_project(graph, folder), graph.input.format
+    rng = np.random.default_rng(0)
+    codes = rng.integers(form.low, form.high, (SAMPLES, *graph.input.shape), endpoint=True)
+    (expected,), result = interpret(graph, codes), project.streams[graph.outputs[0]]
+    write_file(folder / "beats.bin", packed(project.input_beats(codes), project.streams[project.input]))
+    write_file(folder / "expected.bin", packed(result.to_beats(expected), result))
+    return project
+
+
+def built(graph: Graph, folder: Path, architecture: str, optimise: str) -> tuple[Project, dict[str, float]]:
+    """The program in `folder`, with its samples; the design, and seconds that the program took to compile."""
+    write_tree(folder, export_architecture(graph, architecture, **ARCHITECTURES[architecture]))
+    project = with_samples(graph, folder)
+    source, result = project.streams[project.input], project.streams[graph.outputs[0]]
+    defined = {
+        "IN_BYTES": source.beat_bytes, "OUT_BYTES": result.beat_bytes, "IN_BEATS": source.beats,
+        "OUT_BEATS": result.beats, "II_CYCLES": project.ii_cycles, "LATENCY_CYCLES": project.latency_cycles,
+    }  # fmt: skip
+    flags = "-march=native " + " ".join(f"-D{name}={value}" for name, value in defined.items())
+    environment = {**verilator_environment(), "MAKEFLAGS": f"OPT_FAST={optimise} CFG_CXXFLAGS_PCH_I=-include"}
+    options = ["--cc", "--exe", "--build", "--build-jobs", "2", "--top-module", project.top, "--prefix", "Vtop"]
+    start, before = time.perf_counter(), children()
+    run(
+        ["verilator", *options, "-CFLAGS", flags, "-f", "filelist.f", HERE / "harness.cpp"],
+        cwd=folder, env=environment, timeout=TIMEOUT,
+    )  # fmt: skip
+    return project, {"wall": time.perf_counter() - start, "cpu": children() - before}
+
+
+def rows(case: str, graph: Graph, architecture: str, optimise: str, cycles: int) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="flow-") as name:
+        project, took = built(graph, Path(name), architecture, optimise)
+        rounds = math.ceil(cycles / (SAMPLES * project.ii_cycles))
+        found = json.loads(run([Path(name) / "obj_dir" / "Vtop", str(rounds)], cwd=Path(name), timeout=TIMEOUT))
+    if found["wrong"] or found["samples"] != SAMPLES * rounds:
+        raise DataError(
+            f"{graph.name!r} differs from the interpreter in {found['wrong']} beats of {found['samples']} samples."
+        )
+    print(f"{case}, {architecture}: {found['samples']} results over {found['cycles']} cycles are the interpreter's")
+    named = f"{case}, {architecture}"
+    made = [Row(named, f"compiling, {clock}", seconds, "s") for clock, seconds in took.items()]
+    speeds = {"wall": found["cycles"] / found["seconds"], "cpu": found["cycles"] / found["cpu"]}
+    return made + [Row(named, f"running, {clock}", speed / 1e6, "M cycles/s") for clock, speed in speeds.items()]
+
+
+def main() -> None:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--cases", nargs="*", default=list(MLPS)[:2], choices=list(MLPS))
+    parser.add_argument("--architectures", nargs="*", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
+    parser.add_argument("--optimise", default="-O1", help="what g++ compiles the model with; -O2 makes it slower")
+    parser.add_argument("--cycles", type=int, default=500_000, help=f"at least, in whole rounds of {SAMPLES} samples")
+    given = parser.parse_args()
+    found = [
+        row
+        for case in given.cases
+        for architecture in given.architectures
+        for row in rows(case, MLPS[case](), architecture, given.optimise, given.cycles)
+    ]
+    publish("Simulation of the jets' MLP", found, ["verilator", "qfx-flow"], given.json)
+
+
+if __name__ == "__main__":
+    main()
