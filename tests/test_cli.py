@@ -180,8 +180,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
     [
         (
             ("run", "nothing"),
-            "There is no recipe 'nothing'; give a YAML file or one of: digits_budget, digits_luts, digits_mlp, "
-            "digits_resnet, glyph_budget, glyph_resnet20.",
+            "There is no recipe 'nothing'; give a YAML file or one of: digits_budget, digits_luts, digits_luts16, "
+            "digits_mlp, digits_resnet, glyph_budget, glyph_resnet20.",
         ),
         (
             ("study", "ptq-vs-qfx", "--plot", "p.svg"),

@@ -42,7 +42,8 @@ def test_the_rule_against_swinging_points(written) -> None:
 
 def test_built_in_recipes_load() -> None:
     assert built_in_recipes() == (
-        "digits_budget", "digits_luts", "digits_mlp", "digits_resnet", "glyph_budget", "glyph_resnet20",
+        "digits_budget", "digits_luts", "digits_luts16", "digits_mlp", "digits_resnet",
+        "glyph_budget", "glyph_resnet20",
     )  # fmt: skip
     assert [load_recipe(name).name for name in built_in_recipes()] == list(built_in_recipes())
 
@@ -121,8 +122,8 @@ def test_a_recipe_that_does_not_exist(written) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("nothing")
     assert str(caught.value) == (
-        "There is no recipe 'nothing'; give a YAML file or one of: digits_budget, digits_luts, digits_mlp, "
-        "digits_resnet, glyph_budget, glyph_resnet20."
+        "There is no recipe 'nothing'; give a YAML file or one of: digits_budget, digits_luts, digits_luts16, "
+        "digits_mlp, digits_resnet, glyph_budget, glyph_resnet20."
     )
 
 

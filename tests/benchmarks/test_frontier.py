@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flow.errors import DataError
 from flow.tools import run
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from frontier import curve, luts_at, merged, rows  # a folder of scripts, not a package
+from frontier import check_logic, curve, luts_at, merged, rows  # a folder of scripts, not a package
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "frontier.py"
 
@@ -48,6 +49,16 @@ def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):
     assert len(found) == len(OWN) + len(OTHER)
     assert all(entry in found for entry in (*OWN, *OTHER))
     assert merged(tmp_path / "none.json", OTHER) == sorted(OTHER, key=lambda entry: entry["price"])
+
+
+def test_a_net_that_training_has_emptied_is_refused():
+    check_logic(1.0, 1e-3, 0)
+    with pytest.raises(DataError) as caught:
+        check_logic(0.0, 1e-3, 2)
+    assert str(caught.value) == (
+        "A net needs weights to become logic, but HGQ2 has pruned all of them at beta 0.001, seed 2; give lower "
+        "--betas."
+    )
 
 
 def test_stored_points_are_drawn_without_computing_anything(tmp_path: Path):

@@ -49,6 +49,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
         (digits_conv1d, 1530, (1, 8, 8)),
         (glyph_mlp, 2048 + 1024 + 1984 + 2 * 126, (1, 8, 8)),
         (digits_luts, (1 + 3 * 4) * (640 + 100), (1, 8, 8)),
+        (NETS["digits_luts16"], (1 + 3 * 4) * (1024 + 160), (1, 8, 8)),
         (digits_attention, 144 + 128 + 816 + 272 + 544 + 528 + 64 + 170, (1, 8, 8)),
     ],
 )

@@ -36,6 +36,7 @@ __all__ = [
 NETS: dict[str, Callable[[], nn.Module]] = {
     "digits_mlp": digits_mlp,
     "digits_luts": digits_luts,
+    "digits_luts16": partial(digits_luts, sizes=(64, 16, 10)),
     "digits_resnet": digits_resnet,
     "digits_resnet8": partial(resnet8, width=8),
     "digits_mobilenet": mobilenet,
