@@ -1,8 +1,9 @@
 """LUTs of nets as shifts and additions: flow's spatial Verilog beside da4ml's and alkaid's own, same integers.
 
 One Yosys recipe for all, flattened. flow's figure holds its AXI-Stream ports and registers; the peers' Verilog is
-combinational, the smallest that they make. `--trained` compares one layer of `digits_mlp`, trained in the same way with
-weights of several kinds, with that of plain weights of six bits.
+combinational, the smallest that they make. `--trained` compares one layer of `digits_mlp`, trained for as long with
+weights of several kinds, with that of plain weights of six bits; where digits have a price, training ends at half of
+the adder bits that it began with.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from flow.exporters.writer import write_file
 from flow.ir import Dense, Graph
 from flow.synthesis import Family
 from flow.tools import run
-from flow.training import NETS, accuracy, fit
+from flow.training import NETS, Pricing, SpatialCost, accuracy, fit
 
 UNITS: dict[str, Callable[[Figures], float]] = {
     "LUT": lambda figures: figures.area.lut,
@@ -48,7 +49,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "4 bits, K=2": {"weights": "s4", "khot": 2},
     "3 bits, K=2": {"weights": "s3", "khot": 2},
     "6 bits, K=1": {"weights": "s6", "khot": 1},
+    "6 bits, K=2, priced": {"weights": "s6", "khot": 2, "priced": True},
+    "6 bits, priced": {"weights": "s6", "priced": True},
 }
+KEPT = 0.5  # of the adder bits, where digits have a price
 
 
 def own(graph: Graph, depth: int) -> Design:
@@ -110,23 +114,25 @@ def first_layer(graph: Graph) -> Graph:
     return Graph("fc1", graph.nodes[:stop], (graph.nodes[stop - 1].name,))
 
 
-def trained() -> Iterator[tuple[str, float, Graph]]:
+def trained(kinds: Sequence[str]) -> Iterator[tuple[str, float, Graph]]:
     """The net trained in floats once, and from there in the same way with weights of each kind: accuracy, design."""
     data = load("digits")
     torch.manual_seed(0)
     model, example = NETS["digits_mlp"](), torch.as_tensor(data.train_x[:256])
     fit(model, data.train, data.test, epochs=30, seed=0)
-    for kind, options in KINDS.items():
-        qmodel = flow.quantize(deepcopy(model), example, activations="u6", **options)
-        fit(qmodel, data.train, data.test, epochs=15, seed=0)
+    for kind in kinds:
+        qmodel = flow.quantize(deepcopy(model), example, activations="u6", **KINDS[kind])
+        pricing = Pricing(KEPT * float(SpatialCost(qmodel)().detach())) if "priced" in KINDS[kind] else None
+        fit(qmodel, data.train, data.test, epochs=15, seed=0, pricing=pricing)
         yield kind, 100 * accuracy(qmodel, data.test), flow.lower(qmodel, example)
 
 
-def trained_rows(family: Family, kept: Path | None) -> list[Row]:
+def trained_rows(family: Family, kinds: Sequence[str], kept: Path | None) -> list[Row]:
     """The first layer of each, the cast behind it and the ports included."""
     case, found, least = f"digits_mlp fc1, {family.value}", list[Row](), 0
-    for kind, share, graph in trained():
+    for kind, share, graph in trained(kinds):
         area = measured(own(first_layer(graph), 0), family, True, kept).area
+        print(f"{case}, {kind}: {area}, {share:.2f} % of the test images", flush=True)
         least = least or area.lut
         found += [Row(case, kind, area.lut, "LUT", area.lut / least), Row(case, kind, area.dsp, "DSP")]
         found.append(Row(case, kind, share, "% of the test images"))
@@ -139,12 +145,12 @@ def main() -> None:
     parser.add_argument("--family", default="xc7", choices=[family.value for family in Family])
     parser.add_argument("--whom", nargs="*", default=list(CONTENDERS), choices=list(CONTENDERS))
     parser.add_argument("--kept", type=Path, metavar="FOLDER", help="figures by what was synthesised; a run resumes")
-    parser.add_argument("--trained", action="store_true", help="the trained layer too")
+    parser.add_argument("--trained", nargs="*", choices=list(KINDS), help="the trained layer too, of some kinds")
     given = parser.parse_args()
     family, kept = Family(given.family), given.kept
     found = [row for case in given.cases for row in rows(case, MLPS[case](), family, given.whom, kept)]
-    if given.trained:
-        found += trained_rows(family, kept)
+    if given.trained is not None:
+        found += trained_rows(family, given.trained or list(KINDS), kept)
     publish("Area as shifts and additions", found, ["alkaid", "pyosys", "qfx-flow"], given.json)
 
 
