@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flow.exporters.verilog.spatial.emit import Emitted, emit
 from flow.exporters.verilog.spatial.moves import MOVES, Move, make_move
+from flow.exporters.verilog.spatial.neurons import Neurons, with_truth_tables
 from flow.exporters.verilog.spatial.operators import OPERATORS
 from flow.exporters.verilog.spatial.words import Choice, Unit, Word
 from flow.ir import (
@@ -27,7 +28,10 @@ from flow.ir import (
     RequantizeMinifloat,
     ScaleShift,
     Table,
+    Value,
 )
+from flow.ir.carriers import INTEGERS
+from flow.ir.formulas import FORMULAS
 
 __all__ = ["Block", "Ranges", "make_parts"]
 
@@ -52,6 +56,7 @@ class Block:
             whole bus of all values.
         places: for each instance, the places of its results in the block's value.
         ranges: of every code of the result.
+        neurons: the results that are truth tables; None where none is.
     """
 
     nodes: tuple[Node, ...]
@@ -62,6 +67,7 @@ class Block:
     taps: tuple[tuple[int, ...], ...] | None
     places: tuple[tuple[int, ...], ...]
     ranges: Ranges
+    neurons: Neurons | None
 
     @property
     def name(self) -> str:
@@ -142,6 +148,22 @@ def _run(unit: Unit, graph: Graph, run: tuple[Node, ...], first: list[list[Word]
     return words[0]
 
 
+def _computed(nodes: Sequence[Node], types: Sequence[tuple[Value, ...]], codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[N, inputs] to int64[N, results] by the arbiter's formulas.
+
+    Args:
+        nodes: of a run, in order.
+        types: of what each reads; all that the first one reads lies side by side in `codes`.
+        codes: of the first node's inputs.
+    """
+    ends = np.cumsum([value.size for value in types[0]])[:-1]
+    parts = np.split(codes, ends, axis=1)
+    values = [part.reshape(-1, *value.shape) for part, value in zip(parts, types[0], strict=True)]
+    for node, read in zip(nodes, types, strict=True):
+        values = [FORMULAS[type(node)](node, read, INTEGERS)(*values)]
+    return values[0].reshape(len(codes), -1)
+
+
 def _narrowed(words: list[Word], graph: Graph, name: str) -> Ranges:
     """Ranges of words, which are those of the graph or narrower."""
     value = graph.values[name]
@@ -160,11 +182,12 @@ def _whole(graph: Graph, run: tuple[Node, ...], ranges: Mapping[str, Ranges], de
         lane = _lane(graph, name)
         first.append([unit.input(bit + i * lane, *ends) for i, ends in enumerate(ranges[name])])
         bit += lane * len(first[-1])
-    words = _run(unit, graph, run, first)
+    words, types = _run(unit, graph, run, first), [graph.operands(node) for node in run]
+    inputs = [word for part in first for word in part]
+    words, neurons = with_truth_tables(unit, inputs, words, lambda codes: _computed(run, types, codes))
     body = emit(unit, words, _lane(graph, run[-1].name), depth)
-    return Block(
-        run, reads, unit, tuple(words), body, None, (tuple(range(len(words))),), _narrowed(words, graph, run[-1].name)
-    )
+    narrow = _narrowed(words, graph, run[-1].name)
+    return Block(run, reads, unit, tuple(words), body, None, (tuple(range(len(words))),), narrow, neurons)
 
 
 def _taps(node: Conv2d, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -182,9 +205,22 @@ def _positions(graph: Graph, run: tuple[Any, ...], ranges: Mapping[str, Ranges],
     value, taps = graph.values[source], _taps(node, graph.values[source].shape)
     held = [*ranges[source], (0, 0)]  # the last is what -1 points at
     ends = [(min(held[i][0] for i in column), max(held[i][1] for i in column)) for column in taps.T.tolist()]
-    words = _run(unit, graph, run, [[unit.input(i * value.format.width, *pair) for i, pair in enumerate(ends)]])
+    inputs = [unit.input(i * value.format.width, *pair) for i, pair in enumerate(ends)]
+    words = _run(unit, graph, run, [inputs])
+    words, neurons = with_truth_tables(unit, inputs, words, lambda codes: _computed(*_one(graph, run), codes))
     body = emit(unit, words, _lane(graph, run[-1].name), depth)
     count = len(taps)
     places = tuple(tuple(channel * count + i for channel in range(len(words))) for i in range(count))
     narrow = [pair for pair in _narrowed(words, graph, run[-1].name) for _ in range(count)]
-    return Block(run, (source,), unit, tuple(words), body, tuple(map(tuple, taps.tolist())), places, narrow)
+    return Block(run, (source,), unit, tuple(words), body, tuple(map(tuple, taps.tolist())), places, narrow, neurons)
+
+
+def _one(graph: Graph, run: tuple[Any, ...]) -> tuple[list[Node], list[tuple[Value, ...]]]:
+    """The nodes for one position and what they read there: a window, then a code of every channel."""
+    first, (source,) = run[0], graph.operands(run[0])
+    nodes = [replace(first, padding=(0, 0), stride=(1, 1)), *run[1:]]
+    windows = [replace(source, shape=(source.shape[0], *first.kernel))]
+    for node in run[1:]:
+        (value,) = graph.operands(node)
+        windows.append(replace(value, shape=(value.shape[0], 1, 1)))
+    return nodes, [(value,) for value in windows]

@@ -214,6 +214,7 @@ def _block_context(plan: Spatial, block: Block) -> dict[str, Any]:
         "module": module_of(plan, block),
         "title": _title(block),
         "choice": block.choice,
+        "neurons": block.neurons,
         "cycles": block.body.cycles,
         "width_in": width_in,
         "width_out": lanes * values[block.name].format.width,
@@ -276,6 +277,7 @@ def _metadata(plan: Spatial) -> str:
         "ii_cycles": 1,
         "latency_cycles": plan.latency_cycles,
         "choices": {block.name: asdict(block.choice) for block in plan.blocks if block.choice},
+        "truth_tables": {block.name: asdict(block.neurons) for block in plan.blocks if block.neurons},
         "streams": [_stream_entry(plan, name) for name in plan.times],
     }
     return json.dumps(content, indent=1) + "\n"

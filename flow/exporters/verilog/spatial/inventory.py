@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 from flow.exporters.verilog.spatial.blocks import Block
 from flow.exporters.verilog.spatial.design import Spatial
-from flow.exporters.verilog.spatial.words import Op, Word
+from flow.exporters.verilog.spatial.places import ADDERS, COMPARISONS, carries, shared
 
 __all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "Registers", "inventory", "registers"]
 
-ADDERS = ("sum", "minus", "plus", "less")
 CASTS = ("saturated", "wrapped", "relu", "cell", "minifloat")
-COMPARISONS = ("larger", "above")
 _WIRES = ("input", "constant", "lift", "floor", "raised", "inverted", "bits")
 
 
@@ -95,36 +93,5 @@ def _of_block(block: Block) -> Iterator[Item]:
         if op.kind in _WIRES:
             continue
         widths, signs = tuple(x.form.width for x in op.reads), tuple(x.low < 0 for x in op.reads)
-        carries = _carries(word, op)
-        shared = _shared(widths, signs, op, carries)
-        yield Item(block.name, op.kind, word.form.width, carries, shared, widths, signs, op.numbers, len(block.places))
-
-
-def _carries(word: Word, op: Op) -> int:
-    """The length of the chain: places below a summand that starts higher are copied, unless they are negated."""
-    width = word.form.width
-    if op.kind in ("sum", "minus"):
-        shift_a, shift_b = op.numbers
-        return max(width - (shift_b if op.kind == "minus" else max(shift_a, shift_b)), 0)
-    if op.kind == "looked_up":
-        return width - op.numbers[0]
-    if op.kind == "plus":
-        (value,) = op.numbers
-        return max(width - ((value & -value).bit_length() - 1), 0)
-    if op.kind == "less":
-        return width
-    if op.kind in COMPARISONS:
-        return max(x.form.width + (x.low >= 0) for x in op.reads)
-    return 0
-
-
-def _shared(widths: tuple[int, ...], signs: tuple[bool, ...], op: Op, carries: int) -> int:
-    """The places of both words at which neither is known to be 0."""
-    if op.kind in ("plus", "less"):
-        return 0
-    if op.kind == "looked_up":
-        return max(op.numbers[1:]).bit_length()
-    if op.kind != "sum" or any(signs):
-        return carries
-    tops = [width + shift for width, shift in zip(widths, op.numbers, strict=True)]
-    return max(min(tops) - max(op.numbers), 0)
+        places = carries(word, op), shared(word, op)
+        yield Item(block.name, op.kind, word.form.width, *places, widths, signs, op.numbers, len(block.places))
