@@ -134,7 +134,7 @@ def test_pruned_nets_take_fewer_luts_as_estimated(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "hidden", "fan_in", "share"),
-    [("u3.2", "u3.1", 2, 0.7), ("u2.1", "u2.0", 3, 0.7), ("u4.3", "u4.2", 2, 0.95)],
+    [("u3.2", "u3.1", 2, 0.8), ("u2.1", "u2.0", 3, 0.7), ("u4.3", "u4.2", 2, 0.95)],
 )
 def test_pruned_nets_take_fewer_luts(
     source: str, hidden: str, fan_in: int, share: float, monkeypatch: pytest.MonkeyPatch
