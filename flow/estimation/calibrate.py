@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from flow.errors import ToolError
 from flow.estimation.fit import cross_validated, non_negative_least_squares
 from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
+from flow.estimation.forms_dsp import DSP_FORMS
 from flow.estimation.forms_images import IMAGE_FORMS
+from flow.estimation.forms_moves import MOVE_FORMS
 from flow.estimation.forms_numbers import NUMBER_FORMS
 from flow.estimation.forms_spatial import SPATIAL_FORMS
+from flow.estimation.generated import COUNTED
 from flow.estimation.points import DATA
 from flow.estimation.sweeps import measured_on
 from flow.exporters.writer import write_file
@@ -28,7 +31,9 @@ from flow.synthesis import Family, tool
 __all__ = ["FITS", "FITTED", "FORMS", "calibrate", "carries", "errors_of", "fit_form", "luts", "write_fits"]
 
 FITS = DATA / "fits.json"
-FORMS: Mapping[str, Form] = {**STREAM_FORMS, **IMAGE_FORMS, **NUMBER_FORMS, **SPATIAL_FORMS}
+FORMS: Mapping[str, Form] = {
+    **STREAM_FORMS, **DSP_FORMS, **IMAGE_FORMS, **MOVE_FORMS, **NUMBER_FORMS, **SPATIAL_FORMS
+}  # fmt: skip
 FITTED = (Family.XC7, Family.XCUP, Family.ECP5, Family.ICE40)
 _STANDS_IN = {Family.GOWIN: Family.ECP5}
 _FEWEST = 2  # points that a fit needs, so that one can be left out
@@ -93,9 +98,9 @@ def calibrate(families: Iterable[Family] = FITTED) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, form in FORMS.items():
-        found[name] = {}
+        found[name], count = {}, COUNTED.get(form.cell, dict)
         for family in families:
-            rows = [row for row in cell_rows(form.cell, family) if form.covers(row, family)]
+            rows = [row for row in map(count, cell_rows(form.cell, family)) if form.covers(row, family)]
             if len(rows) >= _FEWEST:
                 found[name][family.value] = fit_form(name, form, rows, family)
     return {"tool": tool(), "folds": 5, "forms": found}

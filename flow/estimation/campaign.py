@@ -9,13 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 
 from flow.errors import ToolError
-from flow.estimation.characterise import Batch, cell_batch, cell_digest, digest_of, measure_batch, rtl_sources
+from flow.estimation.characterise import (
+    Batch,
+    cell_batch,
+    cell_digest,
+    measure_batch,
+    needed_by,
+    rtl_sources,
+    text_digest,
+)
 from flow.estimation.generated import GENERATED
 from flow.estimation.points import DATA, Points
-from flow.estimation.sweeps import SWEEPS, measured_on
+from flow.estimation.sweeps import SWEEPS, cell_of, measured_on
 from flow.synthesis import Area, Family
 
 __all__ = ["FAMILIES", "characterise", "digests", "run_local", "run_on_cluster"]
@@ -31,8 +40,8 @@ Report = Callable[[str, int, int], None]
 def digests() -> dict[str, str]:
     """The digest of every swept cell and of every generated module."""
     sources = rtl_sources()
-    found = {cell: cell_digest(cell, sources) for cell in SWEEPS}
-    return found | {name: digest_of([text for _, text in make()]) for name, make in GENERATED.items()}
+    found = {name: cell_digest(cell_of(name), sources) for name in SWEEPS}
+    return found | {name: text_digest([text for _, text in make()], sources) for name, make in GENERATED.items()}
 
 
 def _batches(points: Points, cells: Sequence[str]) -> list[Batch]:
@@ -49,13 +58,13 @@ def _batches(points: Points, cells: Sequence[str]) -> list[Batch]:
         else:
             missing = [p for p in SWEEPS[cell](points.family) if not points.has(cell, p)]
             chunks_ = [missing[i : i + _BATCH] for i in range(0, len(missing), _BATCH)]
-            found += [cell_batch(cell, chunk, points.family) for chunk in chunks_]
+            found += [replace(cell_batch(cell_of(cell), chunk, points.family), cell=cell) for chunk in chunks_]
     return found
 
 
 def _generated_batch(cell: str, family: Family, made: Sequence[tuple[Mapping[str, int], str]]) -> Batch:
     modules = {f"case_{i}": text.replace("GENERATED", f"case_{i}") for i, (_, text) in enumerate(made)}
-    sources = rtl_sources() if cell == "spatial" else {}
+    sources = needed_by(modules.values(), rtl_sources())
     return Batch(cell, family, tuple(p for p, _ in made), modules, sources)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flow.errors import ToolError
@@ -21,11 +21,12 @@ __all__ = [
     "Case",
     "cell_batch",
     "cell_digest",
-    "digest_of",
     "measure_batch",
     "measure_cases",
+    "needed_by",
     "rtl_sources",
     "synthesise_whole",
+    "text_digest",
 ]
 
 _PACKAGE = "flow_pkg.sv"
@@ -74,27 +75,30 @@ def _bare(text: str) -> str:
     return " ".join(re.sub(r"//[^\n]*", "", text).split())
 
 
-def _needed(cell: str, sources: Mapping[str, str]) -> dict[str, str]:
-    """The cell and every cell it instantiates, without comments, by file name."""
-    seen: dict[str, str] = {}
-    pending = [f"{cell}.sv"]
+def needed_by(texts: Iterable[str], sources: Mapping[str, str]) -> dict[str, str]:
+    """Every cell that texts instantiate, those within cells too, by file name, the package first."""
+    seen: set[str] = set()
+    pending = list(texts)
     while pending:
-        name = pending.pop()
-        if name in sources and name not in seen:
-            seen[name] = _bare(sources[name])
-            pending += [f"{word}.sv" for word in re.findall(r"\bflow_\w+", seen[name])]
-    return seen
+        names = {f"{word}.sv" for word in re.findall(r"\bflow_\w+", _bare(pending.pop()))} & sources.keys() - seen
+        seen |= names
+        pending += [sources[name] for name in names]
+    return {name: text for name, text in sources.items() if name in seen}
 
 
-def digest_of(texts: Sequence[str]) -> str:
-    """A hash of texts, whatever their comments say."""
+def _digest_of(texts: Iterable[str]) -> str:
     return hashlib.sha256("".join(map(_bare, texts)).encode()).hexdigest()[:16]
+
+
+def text_digest(texts: Sequence[str], sources: Mapping[str, str]) -> str:
+    """A hash of texts and of every cell that they instantiate, whatever their comments say."""
+    return _digest_of([*texts, *needed_by(texts, sources).values()])
 
 
 def cell_digest(cell: str, sources: Mapping[str, str]) -> str:
     """A hash of the cell and of every cell it instantiates, so that stale data is noticed."""
-    seen = _needed(cell, sources)
-    return digest_of([seen[name] for name in sorted(seen)])
+    seen = needed_by([f"{cell} "], sources)
+    return _digest_of(seen[name] for name in sorted(seen))
 
 
 def _copy(case: Case, name: str, sources: Mapping[str, str]) -> str:
@@ -130,8 +134,7 @@ def cell_batch(cell: str, parameters: Sequence[Mapping[str, int]], family: Famil
     """
     sources = rtl_sources()
     copies = {f"case_{i}": _copy(Case(cell, p), f"case_{i}", sources) for i, p in enumerate(parameters)}
-    needed = {_PACKAGE, *_needed(cell, sources)}
-    return Batch(cell, family, tuple(parameters), copies, {n: text for n, text in sources.items() if n in needed})
+    return Batch(cell, family, tuple(parameters), copies, needed_by([_PACKAGE, *copies.values()], sources))
 
 
 def measure_batch(batch: Batch) -> list[Area]:

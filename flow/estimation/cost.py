@@ -22,7 +22,6 @@ class Basis(Enum):
     """Where a layer's figure comes from."""
 
     RTL = "closed form of the emitted RTL, coefficients from synthesis"
-    UNCALIBRATED = "analytic, RTL not calibrated yet"
     ANALYTIC = "analytic, no RTL yet"
 
 

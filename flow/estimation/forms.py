@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from flow.estimation.fit import non_negative_least_squares
 from flow.estimation.forms_parts import bits_of, columns_of_rom, lines_of_ram, odd, ram_luts, wraps
-from flow.estimation.memory import Place, goes_to_block_ram, place_of_ram
+from flow.estimation.memory import Place, block_rows, goes_to_block_ram, place_of_ram
 from flow.estimation.points import read_points
 from flow.estimation.sweeps import measured_on
 from flow.synthesis import Family
@@ -27,19 +27,19 @@ __all__ = [
     "Form",
     "buffer_luts",
     "cell_rows",
+    "dense_features",
     "folds",
     "form_for_dot",
     "measured_dot",
     "memory_luts",
+    "requantize_features",
     "shared_rows",
-    "uses_dsps",
 ]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
 
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
-_DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
 _TABLE_BITS = 6  # operands of a product that is one LUT a bit
 _DIGIT_BITS = 2  # bits of a factor with a single digit
 _SATURATING = (1, 2, 3)
@@ -123,7 +123,7 @@ def _product(p: Parameters, family: Family) -> Features:
     }
 
 
-def _requantize(p: Parameters, family: Family) -> Features:
+def requantize_features(p: Parameters) -> Features:
     """The bits that are left, a wide gate over those that are cut off on either side, and the choice of a limit."""
     drop, lift = max(p["Shift"], 0), max(-p["Shift"], 0)
     raised = p["Rounding"] != 0 and drop > 0
@@ -141,7 +141,7 @@ def _requantize(p: Parameters, family: Family) -> Features:
 
 def _quantize_stream(p: Parameters, family: Family) -> Features:
     """Casts in front of their register, which takes over a limit of one value, but not the two of a sum with a sign."""
-    lanes, cast = p["Lanes"], _requantize(p, family)
+    lanes, cast = p["Lanes"], requantize_features(p)
     saturates = int(p["Overflow"] == 1 and cast["limit"] > 0)
     both = int(saturates and p["InSigned"] and p["OutSigned"])
     below = int(p["Overflow"] == 1 and p["InSigned"] and not p["OutSigned"])
@@ -191,7 +191,7 @@ def folds(p: Parameters) -> tuple[int, int]:
     return p["Inputs"] // p["Simd"], p["Outputs"] // p["Pe"]
 
 
-def _dense(p: Parameters, family: Family) -> Features:
+def dense_features(p: Parameters, family: Family) -> Features:
     """What flow_dense has besides products: the operand's choice, the accumulators, counters and handshake."""
     in_folds, out_folds = folds(p)
     operands = p["Simd"] * p["XWidth"] if out_folds > 1 else 0
@@ -204,16 +204,6 @@ def _dense(p: Parameters, family: Family) -> Features:
         "wraps": wraps(in_folds * out_folds, in_folds, out_folds),
         "control": 1,
     }
-
-
-def uses_dsps(p: Parameters) -> bool:
-    """Whether the products of a flow_dense become DSPs: they may, and are as wide as Yosys asks for."""
-    return bool(p["UseDsp"]) and p["XWidth"] + p["WWidth"] >= _DSP_PRODUCT
-
-
-def _dense_dsp(p: Parameters, family: Family) -> Features:
-    """As flow_dense, and the sums of products that no DSP adds."""
-    return {**_dense(p, family), "adders": p["Pe"] * (p["Simd"] - 1) * (p["XWidth"] + p["WWidth"])}
 
 
 def buffer_luts(p: Parameters, family: Family, resource: str = "lut") -> float:
@@ -266,6 +256,12 @@ def _rom(p: Parameters, family: Family) -> Features:
     return columns_of_rom(p["Columns"], p["Depth"], family)
 
 
+def _rom_blocks(p: Parameters, family: Family) -> Features:
+    """Behind block RAM a choice among the lines that it holds side by side."""
+    rows = block_rows(p["Width"], p["Depth"], family)
+    return {"block choice": p["Width"] * (rows - 1) if rows > 2 else 0, "rows": bits_of(rows) if rows > 2 else 0}
+
+
 def _table(p: Parameters, family: Family) -> Features:
     """As of a ROM; smooth tables leave out some LUTs."""
     return columns_of_rom(p["Width"], 1 << p["Bits"], family)
@@ -283,11 +279,11 @@ STREAM_FORMS: Mapping[str, Form] = {
     "dot, narrow": Form("flow_dot", _product, covers=lambda p, f: _narrow(p), bound=15.0),
     "dot, one": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] == 1),
     "dot": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] > 1),
-    "flow_dense": Form("flow_dense", _dense, _dense_known, covers=lambda p, f: not p["UseDsp"]),
-    "flow_dense, dsp": Form("flow_dense", _dense_dsp, buffer_luts, covers=lambda p, f: uses_dsps(p), bound=15.0),
+    "flow_dense": Form("flow_dense", dense_features, _dense_known),
     "rom": Form("rom", _rom, covers=_rom_in_luts),
+    "rom, blocks": Form("deep_rom", _rom_blocks, floor=16.0, bound=15.0, fits=("lut", "ff", "carry")),
     "table": Form("table", _table, bound=40.0),
-    "flow_requantize": Form("flow_requantize", _requantize, floor=8.0, bound=25.0),
+    "flow_requantize": Form("flow_requantize", lambda p, f: requantize_features(p), floor=8.0, bound=25.0),
     "flow_quantize_stream": Form("flow_quantize_stream", _quantize_stream, floor=8.0, bound=25.0),
     "flow_argmax": Form("flow_argmax", _argmax),
     "flow_fifo": Form("flow_fifo", _fifo, _fifo_known),

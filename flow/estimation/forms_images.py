@@ -12,7 +12,7 @@ from flow.estimation.forms_parts import bits_of, ram_choice, ram_luts, wraps
 from flow.estimation.memory import Place, place_of_ram
 from flow.synthesis import Family
 
-__all__ = ["IMAGE_FORMS", "Ring", "ring_of", "window_registers"]
+__all__ = ["IMAGE_FORMS", "Ring", "depthwise_features", "ring_of", "scale_shift_features", "window_registers"]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
@@ -146,7 +146,7 @@ def _relu(p: Parameters, family: Family) -> Features:
     return {"gates": p["Lanes"] * p["OutWidth"]}
 
 
-def _scale_shift(p: Parameters, family: Family) -> Features:
+def scale_shift_features(p: Parameters, family: Family) -> Features:
     """An addition a lane behind the product, and the counter of beats."""
     return {"adders": p["Lanes"] * p["OutWidth"], "counter": bits_of(p["Beats"]), "control": 1}
 
@@ -159,7 +159,7 @@ def _operand(p: Parameters) -> Parameters:
     return {"XWidth": p["XWidth"], "XSigned": p["XSigned"]}
 
 
-def _depthwise(p: Parameters, family: Family) -> Features:
+def depthwise_features(p: Parameters, family: Family) -> Features:
     """An accumulator a lane, and the counters of lines, groups and taps."""
     counters = bits_of(p["Groups"] * p["Taps"]) + bits_of(p["Groups"]) + bits_of(p["Taps"])
     wrapped = wraps(p["Groups"] * p["Taps"], p["Groups"], p["Taps"])
@@ -167,8 +167,6 @@ def _depthwise(p: Parameters, family: Family) -> Features:
 
 
 def _depthwise_known(p: Parameters, family: Family, resource: str) -> float:
-    if p["UseDsp"]:
-        return 0.0
     return p["Lanes"] * measured_dot({"Simd": 1, "WWidth": p["WWidth"], **_operand(p)}, family, resource)
 
 
@@ -179,9 +177,6 @@ IMAGE_FORMS: Mapping[str, Form] = {
     "flow_join, sum": Form("flow_join", _sum, covers=lambda p, f: p["Operation"] < 2, bound=15.0),
     "flow_join, product": Form("flow_join", _product, covers=lambda p, f: p["Operation"] == 2, bound=20.0),
     "flow_relu": Form("flow_relu", _relu),
-    "flow_scale_shift": Form("flow_scale_shift", _scale_shift, _scale_shift_known),
-    "flow_depthwise": Form(
-        "flow_depthwise", _depthwise, _depthwise_known, covers=lambda p, f: not p["UseDsp"], bound=15.0
-    ),
-    "flow_depthwise, dsp": Form("flow_depthwise", _depthwise, covers=lambda p, f: bool(p["UseDsp"]), bound=25.0),
+    "flow_scale_shift": Form("flow_scale_shift", scale_shift_features, _scale_shift_known),
+    "flow_depthwise": Form("flow_depthwise", depthwise_features, _depthwise_known, bound=15.0),
 }

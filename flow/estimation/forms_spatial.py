@@ -10,13 +10,19 @@ from flow.synthesis import Family
 
 __all__ = ["SPATIAL_FORMS", "spatial_counted"]
 
+_WIDE = (Family.XC7, Family.XCUP)  # a LUT of six inputs holds a place of a sum and a table of five
+
 
 def _spatial(p: Mapping[str, int], family: Family) -> dict[str, float]:
-    """LUTs by kind of operation: of sums, the places at which both summands have a bit and those at which one has."""
+    """LUTs by kind of operation: of sums, the places at which both summands have a bit and those at which one has, the
+    same of additions with a table inside; of casts, words that are cut off at both ends or at one.
+    """
+    lookups = {"lookups": p["LookedUp"]} if family in _WIDE else {"lookups": p["LookedUp"], "tables4": p["LookedUp4"]}
     return {
-        "adders": p["Adders"], "copied": p["Copied"], "lookups": p["LookedUp"],
-        "casts": p["Casts"], "overflow": p["Cut"] / 5, "rectifiers": p["Rectified"],
-        "comparators": p["Compared"], "choices": p["Chosen"], "ports": p["Outputs"], "control": p["Control"],
+        "adders": p["Adders"], "copied": p["Copied"], **lookups, "passed": p["Passed"],
+        "casts": p["Clipped"], "ends": p["Limited"], "comparators": p["Compared"] + p["Chosen"],
+        "inverters": p["Inverted"], "ports": p["Outputs"],
+        "control": p["Control"],
     }  # fmt: skip
 
 
@@ -27,4 +33,4 @@ def spatial_counted(p: Mapping[str, int], family: Family) -> dict[str, float]:
     return {"tables": p["Entries"] / rom_bits_per_lut(family), "cells": p["Cells"] / 2}
 
 
-SPATIAL_FORMS: Mapping[str, Form] = {"spatial": Form("spatial", _spatial, floor=100.0, bound=20.0)}
+SPATIAL_FORMS: Mapping[str, Form] = {"spatial": Form("spatial", _spatial, floor=100.0, bound=10.0)}

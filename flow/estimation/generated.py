@@ -1,33 +1,37 @@
-"""Modules that have no file in `rtl/` and are measured all the same: ROMs, tables and small spatial designs, as the
-exporter writes them.
+"""Modules that have no file in `rtl/` and are measured all the same, as the exporter writes them: ROMs, tables, what
+moves and joins codes, small spatial designs.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from flow.estimation.designs import calibration_design
+from flow.estimation.designs_moves import casts_by_place, joins, moves
 from flow.estimation.inventory import spatial_features
+from flow.estimation.moves_shapes import concat_shape, each_shape, move_shape
 from flow.estimation.rom import rom_shape
-from flow.estimation.sweeps import ROMS, SPATIAL_DESIGNS, TABLES
-from flow.exporters.verilog import export_verilog, make_plan
+from flow.estimation.sweeps import DEEP_ROMS, ROMS, SPATIAL_DESIGNS, TABLES
+from flow.exporters.verilog import Plan, export_verilog, make_plan
 from flow.exporters.verilog.layer import layer_context
 from flow.exporters.verilog.spatial import export_spatial, plan_spatial
 from flow.formats import FixedPoint
 from flow.ir import Dense, Graph, Input, Table, Tensor
 
-__all__ = ["GENERATED"]
+__all__ = ["COUNTED", "GENERATED"]
 
 Parameters = dict[str, int]
 _NAME = "GENERATED"  # stands for the module's name
 
 
-def _roms() -> Iterator[tuple[Parameters, str]]:
+def _roms(shapes: Iterable[tuple[int, int]]) -> Iterator[tuple[Parameters, str]]:
     """ROMs of random six-bit weights."""
-    for depth, lanes in ROMS:
+    for depth, lanes in shapes:
         rng = np.random.default_rng(depth)
         weight = Tensor(rng.integers(-32, 32, (1, depth * lanes)), FixedPoint.parse("s6.5"))
         source = Input(name="x", shape=(depth * lanes,), format=FixedPoint.parse("u1.0"))
@@ -57,17 +61,58 @@ def _tables() -> Iterator[tuple[Parameters, str]]:
 
 
 def _spatial() -> Iterator[tuple[Parameters, str]]:
-    """Small designs, told by what their inventories count."""
+    """Small designs, told by their seeds."""
     for seed, largest in enumerate(SPATIAL_DESIGNS):
         graph = calibration_design(seed, largest)
         plan, files = plan_spatial(graph), export_spatial(graph)
         own = [str(text) for name, text in files.items() if name.startswith(plan.design) and name.endswith(".sv")]
-        text = re.sub(rf"\b{plan.top}\b", _NAME, "\n".join(own))
-        yield {"Seed": seed, **spatial_features(plan)}, text
+        yield {"Seed": seed}, re.sub(rf"\b{plan.top}\b", _NAME, "\n".join(own))
+
+
+def _of_design(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A measured small design with what its inventory counts."""
+    seed = row["Seed"]
+    return {**spatial_features(plan_spatial(calibration_design(seed, SPATIAL_DESIGNS[seed]))), **row}
+
+
+def _module_of(plan: Plan, module: str) -> str:
+    """A module of a streaming design under the common name."""
+    return str(export_verilog(plan.graph)[f"{module}.sv"]).replace(module, _NAME)
+
+
+def _cases(made: Iterable[tuple[Plan, str]]) -> Iterator[tuple[Parameters, str]]:
+    for number, (plan, module) in enumerate(made):
+        yield {"Case": number}, _module_of(plan, module)
+
+
+def _layers(plans: Iterable[Plan]) -> Iterator[tuple[Parameters, str]]:
+    return _cases((plan, plan.layer_module("y")) for plan in plans)
+
+
+def _moves() -> Iterator[tuple[Parameters, str]]:
+    return _cases((plan, plan.move_module(*place)) for plan in moves() for place in plan.moves)
+
+
+def _case(plans: Iterable[Plan], row: Mapping[str, Any], shape: Callable[[Plan, Any], Parameters]) -> dict[str, Any]:
+    """A measured module with what its form is over."""
+    plan = next(itertools.islice(plans, row["Case"], None))
+    return {**shape(plan, plan.graph["y"]), **row}
 
 
 GENERATED: Mapping[str, Callable[[], Iterator[tuple[Parameters, str]]]] = {
-    "rom": _roms,
+    "rom": lambda: _roms(ROMS),
+    "deep_rom": lambda: _roms(DEEP_ROMS),
     "table": _tables,
     "spatial": _spatial,
+    "move": _moves,
+    "concat": lambda: _layers(joins()),
+    "each": lambda: _layers(casts_by_place()),
+}
+
+# What a form of a generated module is over, where that is counted rather than one of its parameters.
+COUNTED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "spatial": _of_design,
+    "move": lambda row: _case(moves(), row, lambda plan, node: move_shape(plan, *next(iter(plan.moves)))),
+    "concat": lambda row: _case(joins(), row, concat_shape),
+    "each": lambda row: _case(casts_by_place(), row, each_shape),
 }

@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from flow.exporters.verilog.spatial import Spatial
-from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory, registers
+from flow.exporters.verilog.spatial.flat import Flat, flattened
+from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory
+from flow.exporters.verilog.spatial.registers import inverted_bits, output_bits, registers
 
-__all__ = ["KEYS", "input_shares", "operation_features", "output_bits", "spatial_features"]
+__all__ = ["KEYS", "block_features", "port_features", "spatial_features"]
 
 Features = dict[str, int]
-_ONE_LUT = 64  # entries that a LUT holds for each bit of theirs
-_ADDED = ("Adders", "Copied")
-_OPERATIONS = (*_ADDED, "LookedUp", "Casts", "Cut", "Rectified", "Compared", "Chosen", "Entries", "Cells")
-KEYS = (*_OPERATIONS, "Ports", "Outputs", "Waits", "Control")
-
-
-def operation_features(items: Iterable[Item], shares: Mapping[str, float]) -> Features:
-    """Bits by kind of operation, all instances.
-
-    Args:
-        items: operations.
-        shares: by block, how many of an instance's inputs are there; at the border of an image some are zeros, and
-            synthesis leaves out what would add them.
-    """
-    found = dict.fromkeys(_OPERATIONS, 0.0)
-    for item in items:
-        for key, size in _sizes(item).items():
-            found[key] += item.instances * size * (shares[item.block] if key in _ADDED else 1)
-    return {key: round(size) for key, size in found.items()}
-
-
-def input_shares(plan: Spatial) -> dict[str, float]:
-    """Of every block, the share of its instances' inputs that are no zeros."""
-    found = {}
-    for block in plan.blocks:
-        taps = [tap >= 0 for place in block.taps or () for tap in place]
-        found[block.name] = sum(taps) / len(taps) if taps else 1.0
-    return found
+_ONE_LUT = 64  # entries that a LUT holds for each bit of theirs, and those that one of four inputs does
+_ONE_LUT4 = 16
+_OPERATIONS = ("Adders", "Copied", "LookedUp", "LookedUp4", "Passed", "Clipped", "Limited", "Compared", "Chosen",
+               "Entries", "Cells")  # fmt: skip
+KEYS = (*_OPERATIONS, "Inverted", "Outputs", "Control")
 
 
 def _sizes(item: Item) -> Features:
+    """What an operation adds to every feature that it has a part in: bits, or 1 for a word."""
     if item.kind in ("plus", "less"):  # a constant inverts bits of the sum around it
         return {}
     if item.kind in ADDERS:
         return {"Adders": item.shared, "Copied": item.carries - item.shared}
     if item.kind == "looked_up":
-        return {"LookedUp": item.shared}
+        return {**_table(item.shared, len(item.numbers) - 1), "Passed": item.carries - item.shared}
     if item.kind == "saturated":
-        return {"Casts": item.bits, "Cut": max(item.reads[0] - item.bits, 0)}
+        both = item.numbers[0] == 0 and item.signed[0] and item.reads[0] > item.bits + 1
+        return {"Clipped": 1} if both else {"Limited": 1}
     if item.kind == "relu":
-        return {"Rectified": item.bits}
+        return {"Limited": 1}
     if item.kind in COMPARISONS:
         return {"Compared": item.carries, "Chosen": item.bits if item.kind == "larger" else 0}
     if item.kind == "chosen":
         return {"Chosen": item.bits}
-    if item.kind == "entry" and len(item.numbers) <= _ONE_LUT:
-        return {"LookedUp": item.bits}
     if item.kind == "shifted":  # a choice of two for every bit of the distance
         return {"Chosen": item.reads[0] * item.reads[1]}
+    if item.kind == "entry" and len(item.numbers) <= _ONE_LUT:
+        return _table(item.bits, len(item.numbers))
     if item.kind == "entry":
         return {"Entries": item.bits * len(item.numbers)}
     if item.kind in ("cell", "minifloat"):
@@ -68,18 +49,35 @@ def _sizes(item: Item) -> Features:
     return {}
 
 
-def output_bits(plan: Spatial) -> int:
-    """Bits of the words that leave the design."""
-    return sum(plan.bits(name) for name in plan.graph.outputs)
+def _table(bits: int, entries: int) -> Features:
+    return {"LookedUp": bits, "LookedUp4": bits * -(-entries // _ONE_LUT4)}
+
+
+def operation_features(items: Iterable[Item]) -> Features:
+    """Bits and words by kind of operation."""
+    found = dict.fromkeys(_OPERATIONS, 0)
+    for item in items:
+        for key, size in _sizes(item).items():
+            found[key] += size
+    return found
+
+
+def block_features(flat: Flat) -> dict[str, Features]:
+    """By the name of a block what its logic grows with."""
+    items: dict[str, list[Item]] = {part.block.name: [] for part in flat.parts}
+    for item in inventory(flat):
+        items[item.block].append(item)
+    inverted = {part.block.name: inverted_bits(part) for part in flat.parts}
+    return {name: {**operation_features(found), "Inverted": inverted[name]} for name, found in items.items()}
+
+
+def port_features(flat: Flat) -> Features:
+    """What the ports and the pipeline's control grow with."""
+    return {"Outputs": output_bits(flat.plan), "Control": registers(flat).control}
 
 
 def spatial_features(plan: Spatial) -> Features:
-    """Of a whole design, ports and waiting values included."""
-    held = registers(plan)
-    rest = {
-        "Ports": held.ports,
-        "Outputs": output_bits(plan),
-        "Waits": sum(held.waits.values()),
-        "Control": held.control,
-    }
-    return operation_features(inventory(plan), input_shares(plan)) | rest
+    """Of a whole design, ports included."""
+    flat = flattened(plan)
+    found = [*block_features(flat).values(), port_features(flat)]
+    return {key: sum(features.get(key, 0) for features in found) for key in KEYS}

@@ -15,7 +15,8 @@ from functools import cache
 
 from flow.synthesis import Family
 
-__all__ = ["Place", "block_rams", "distributed", "goes_to_block_ram", "place_of_ram", "rom_bits_per_lut", "rows_of_ram"]
+__all__ = ["Place", "block_rams", "block_rows", "distributed", "goes_to_block_ram", "place_of_ram",
+           "rom_bits_per_lut", "rows_of_ram"]  # fmt: skip
 
 _CHOICE = 0.5  # of a bit behind several primitives, and of an enable before them
 
@@ -35,7 +36,8 @@ class _Primitive:
     Attributes:
         forms: (bits of a line, lines) that it can have.
         price: of a whole one.
-        scaled: the part of the price that shrinks with the bits in use.
+        scaled: the part of the price that shrinks with the bits in use; where there is one, every line begins in a
+            primitive of its own.
         worth: LUTs, or block RAMs, that one is.
         added: what logic beside it costs where it is read and written at once, eight for each thing it cannot do:
             LUT memory has no register, block RAM of either kind gives no fresh lines, and iCE40's has no undefined
@@ -55,7 +57,8 @@ class _Primitive:
         """What the mapper charges for a memory in this form."""
         bits, lines = form
         rows = self.rows(depth, lines)
-        whole = (self.price - self.scaled) * -(-rows * width // bits) + self.scaled * rows * width / bits
+        used = rows * -(-width // bits) if self.scaled else -(-rows * width // bits)
+        whole = (self.price - self.scaled) * used + self.scaled * rows * width / bits
         return whole + _CHOICE * (rows - 1) * width + (_CHOICE * rows if rows > 1 else 0)
 
     def best(self, width: int, depth: int) -> tuple[int, int]:
@@ -118,6 +121,16 @@ def block_rams(width: int, depth: int, family: Family) -> float:
     """
     blocks = _BLOCKS[family]
     return blocks.worth * blocks.count(width, depth)
+
+
+def block_rows(width: int, depth: int, family: Family) -> int:
+    """Lines, some of them side by side in a block RAM, among which the highest bits of the address choose.
+
+    >>> block_rows(14, 3525, Family.XCUP), block_rows(36, 512, Family.XCUP)
+    (7, 1)
+    """
+    blocks = _BLOCKS[family]
+    return blocks.rows(depth, blocks.best(width, depth)[1])
 
 
 @cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flow.estimation.forms import folds, shared_rows, uses_dsps
+from flow.estimation.forms import folds, shared_rows
+from flow.estimation.forms_dsp import lanes_of, uses_dsps
 from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
@@ -77,8 +78,7 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     weights, biases = roms
     in_folds, out_folds = folds(p)
     operands, sums = p["Simd"] * p["XWidth"], p["Pe"] * p["AccWidth"]
-    pairs = 0 if uses_dsps(p) else shared_rows(p)
-    product = min(p["AccWidth"], p["XWidth"] + p["WWidth"] + min(pairs, 1) + p["Simd"] - pairs - 1)
+    products = _products(p)
     counters = _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds)
     buffered = out_folds > 1
     held = in_folds == 1 or place_of_ram(operands, in_folds, family) is Place.REGISTERS
@@ -87,6 +87,17 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     accumulated = sums if in_folds > 1 else 0
     control = 7 if in_folds > 1 else 3
     memories = weights.columns + biases.columns + _bits(out_folds)
-    if family is Family.XC7 and uses_dsps(p):
-        operands = product = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
-    return operands + memories + p["Pe"] * product + sums + accumulated + counters + read_address + kept + control
+    if family is Family.XC7 and lanes_of(p).single == p["Pe"]:
+        operands = products = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
+    return operands + memories + products + sums + accumulated + counters + read_address + kept + control
+
+
+def _products(p: Parameters) -> int:
+    """Bits of all dot products: a bit more for each term; of lanes that share a DSP, what taking off offsets adds."""
+    lanes, simd = lanes_of(p), p["Simd"]
+    pairs = shared_rows(p) if lanes.logic else 0
+    own = p["XWidth"] + p["WWidth"] + min(pairs, 1) + simd - pairs - 1
+    lower, top = (2, 2) if p["XSigned"] else (1, int(lanes.misses))
+    sizes = {own: p["Pe"] - lanes.shared, own + lower: lanes.shared - lanes.groups}
+    sizes[own + top] = sizes.get(own + top, 0) + lanes.groups
+    return sum(count * min(p["AccWidth"], size) for size, count in sizes.items())

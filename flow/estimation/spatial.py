@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms_spatial import spatial_counted
-from flow.estimation.inventory import KEYS, input_shares, operation_features, output_bits
+from flow.estimation.inventory import KEYS, block_features, port_features
 from flow.exporters.verilog.spatial import Spatial
-from flow.exporters.verilog.spatial.inventory import inventory, registers
+from flow.exporters.verilog.spatial.flat import flattened
+from flow.exporters.verilog.spatial.registers import registers
 from flow.ir import Graph
 from flow.synthesis import Family
 
@@ -31,14 +32,14 @@ def _usage(features: Mapping[str, int], ff: int, family: Family) -> tuple[dict[s
 
 def spatial_layers(graph: Graph, plan: Spatial, family: Family) -> tuple[LayerCost, ...]:
     """The cost of every node; a block's stands at the node that it ends with, the ports' at the input."""
-    held, items, shares = registers(plan), inventory(plan), input_shares(plan)
+    flat = flattened(plan)
+    held, blocks = registers(flat), block_features(flat)
     source, layers = plan.graph.input.name, []
     for node in graph:
-        features = operation_features((item for item in items if item.block == node.name), shares)
+        features = blocks.get(node.name, {})
         ff = held.blocks.get(node.name, 0) + held.waits.get(node.name, 0)
-        features["Waits"] = held.waits.get(node.name, 0)
         if node.name == source:
-            features |= {"Ports": held.ports, "Outputs": output_bits(plan), "Control": held.control}
+            features = port_features(flat)
             ff += held.ports + held.control
         parts, usage = _usage(features, ff, family)
         live = node.name in plan.times

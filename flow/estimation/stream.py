@@ -8,8 +8,9 @@ from typing import Any
 
 from flow.estimation import moves, registers
 from flow.estimation.calibrate import carries, luts
-from flow.estimation.cost import Basis, LayerCost, Usage
-from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts, uses_dsps
+from flow.estimation.cost import LayerCost, Usage
+from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts
+from flow.estimation.forms_dsp import lanes_of, uses_dsps
 from flow.estimation.forms_parts import ram_blocks
 from flow.estimation.images import IMAGES, product, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
@@ -38,6 +39,7 @@ _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Ro
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
 _TREE = ("tree", "tree's ends")
+_SUMS = ("adders", "code sums", "offsets", "weight sums", "missing bits")
 _FACTORS = ("XWidth", "XSigned", "WWidth")
 
 # Dropped bits that a rounding looks at; the other modes look at all of them.
@@ -54,6 +56,19 @@ def rom_luts(rom: RomShape, family: Family) -> float:
     return sum(luts("rom", {"Depth": rom.depth, "Columns": rom.columns}, family).values())
 
 
+def _constants(roms: tuple[RomShape, ...], family: Family) -> tuple[float, Usage]:
+    """LUTs of the ROMs of weights and biases, and what block RAM changes: only weights are read through a register, as
+    it needs, and behind lines that lie side by side in it stands a choice.
+    """
+    weights, *rest = roms
+    if not goes_to_block_ram(weights.width, weights.depth, family):
+        return sum(rom_luts(rom, family) for rom in roms), Usage()
+    shape = {"Depth": weights.depth, "Width": weights.width}
+    choice, held = (sum(luts("rom, blocks", shape, family, key).values()) for key in ("lut", "ff"))
+    blocks = Usage(ff=round(held) - weights.columns, bram=block_rams(weights.width, weights.depth, family))
+    return choice + sum(rom_luts(rom, family) for rom in rest), blocks
+
+
 def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -> Found:
     """A generated layer: products and sums, accumulators, the kept vector, ROMs.
 
@@ -62,27 +77,24 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
         roms: of the weights and of the biases.
         family: what it is mapped to.
     """
-    dsps = uses_dsps(shape)
+    lanes = lanes_of(shape)
+    dsps = lanes.dsps(shape["Simd"])
     around = "flow_dense, dsp" if dsps else "flow_dense"
     rest = luts(around, shape, family)
-    dot = {} if dsps else luts(form_for_dot(shape), shape, family)
-    # Only the weights are read through a register, as a block RAM needs it.
-    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth, family)]
+    dot = luts(form_for_dot(shape), shape, family) if lanes.logic else {}
+    roms_luts, blocks = _constants(roms, family)
     parts = {
-        "products": shape["Pe"] * sum(value for part, value in dot.items() if part not in _TREE),
-        "adders": shape["Pe"] * sum(dot.get(part, 0.0) for part in _TREE) + rest.get("adders", 0.0),
+        "products": lanes.logic * sum(value for part, value in dot.items() if part not in _TREE),
+        "adders": lanes.logic * sum(dot.get(part, 0.0) for part in _TREE) + sum(rest.get(part, 0.0) for part in _SUMS),
         "accumulators": rest["accumulators"],
         "input buffer": rest["input buffer"] + rest["choice"] + rest["primitives"] + buffer_luts(shape, family),
-        "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
+        "roms": roms_luts,
         "control": rest["counters"] + rest["wraps"] + rest["control"],
     }
-    held = registers.dense(shape, roms, family) - sum(rom.columns for rom in blocks)
-    used = shape["Pe"] * shape["Simd"] if dsps else 0
-    bram = sum(block_rams(rom.width, rom.depth, family) for rom in blocks)
     in_folds, out_folds = folds(shape)
-    bram += ram_blocks(shape["Simd"] * shape["XWidth"], in_folds, family) if out_folds > 1 else 0.0
-    carry = carries(around, shape, family) + (0 if dsps else shape["Pe"] * carries(form_for_dot(shape), shape, family))
-    return parts, Usage(ff=held, dsp=used, bram=bram, carry=carry)
+    bram = ram_blocks(shape["Simd"] * shape["XWidth"], in_folds, family) if out_folds > 1 else 0.0
+    carry = carries(around, shape, family) + lanes.logic * carries(form_for_dot(shape), shape, family)
+    return parts, blocks + Usage(ff=registers.dense(shape, roms, family), dsp=dsps, bram=bram, carry=carry)
 
 
 def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -> Found:
@@ -97,17 +109,16 @@ def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Famil
     around = "flow_depthwise, dsp" if dsps else "flow_depthwise"
     rest = luts(around, shape, family)
     one, chains = (0.0, 0.0) if dsps else product({key: shape[key] for key in _FACTORS}, family)
-    blocks = [rom for rom in roms[:1] if goes_to_block_ram(rom.width, rom.depth, family)]
+    roms_luts, blocks = _constants(roms, family)
     parts = {
         "products": shape["Lanes"] * one,
         "accumulators": rest["accumulators"],
-        "roms": sum(rom_luts(rom, family) for rom in roms if rom not in blocks),
+        "roms": roms_luts,
         "control": rest["counters"] + rest["wraps"] + rest["control"],
     }
-    held = registers.depthwise(shape, roms, family) - sum(rom.columns for rom in blocks)
-    bram = sum(block_rams(rom.width, rom.depth, family) for rom in blocks)
+    held = registers.depthwise(shape, roms, family)
     carry = carries(around, shape, family) + shape["Lanes"] * chains
-    return parts, Usage(ff=held, dsp=shape["Lanes"] if dsps else 0, bram=bram, carry=carry)
+    return parts, blocks + Usage(ff=held, dsp=shape["Lanes"] if dsps else 0, carry=carry)
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:
@@ -119,12 +130,17 @@ def _dropped_bits(plan: Plan, name: str) -> int:
         node = plan.graph[reader] if reader else None
         if isinstance(node, Relu):
             dropped.append(_dropped_bits(plan, reader))
-        elif isinstance(node, Requantize) and node.rounding in _UNREAD:
-            shift = plan.streams[name].value.format.frac - node.format.frac
+        elif isinstance(node, Requantize | RequantizeEach) and node.rounding in _UNREAD:
+            shift = plan.streams[name].value.format.frac - _finest(node)
             dropped.append(max(shift - _UNREAD[node.rounding], 0))
         else:
             dropped.append(0)
     return min(dropped, default=0)
+
+
+def _finest(node: Requantize | RequantizeEach) -> int:
+    """Fractional bits of a cast, the most that any place has."""
+    return node.format.frac if isinstance(node, Requantize) else node.frac
 
 
 def _layer(plan: Plan, node: Linear, family: Family, dsp: Dsp) -> Found:
@@ -226,38 +242,24 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:
     return _relu(plan, instance)
 
 
-def _basis(plan: Plan, instance: Instance) -> Basis:
-    """Whether an instance's cell has been measured; what moves, joins, shares and casts by place has not."""
-    node = plan.graph[instance_node(plan, instance)]
-    moved = instance.module in {plan.move_module(*place) for place in plan.moves}
-    new = instance.module == "flow_minifloat_stream" or isinstance(node, Concat | RequantizeEach | Softmax)
-    return Basis.UNCALIBRATED if moved or (new and instance.module not in _CELLS) else Basis.RTL
-
-
 def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: Dsp = False) -> tuple[LayerCost, ...]:
     """The cost of every node of `graph`; those that no output depends on cost nothing."""
     parts: dict[str, Parts] = {node.name: {} for node in graph}
     others = {node.name: Usage() for node in graph}
-    bases = {node.name: Basis.RTL for node in graph}
     for instance in instances(plan):
         name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family, dsp)
         name = owner(graph, name)
         for part, lut in found.items():
             parts[name][part] = parts[name].get(part, 0.0) + lut
         others[name] = others[name] + usage
-        if _basis(plan, instance) is not Basis.RTL:
-            bases[name] = Basis.UNCALIBRATED
     return tuple(
-        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages, bases[node.name])
-        for node in graph
+        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages) for node in graph
     )
 
 
-def _layer_cost(
-    plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int], basis: Basis
-) -> LayerCost:
+def _layer_cost(plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int]) -> LayerCost:
     usage = replace(other, lut=round(sum(parts.values())), carry=round(other.carry))
     fold = plan.folding.get(name)
     lanes = plan.streams[name].lanes if name in plan.streams else 0
     pe, simd = (fold.pe, fold.simd) if fold else (lanes, lanes)
-    return LayerCost(name, op, usage, cycles=stages.get(name, 0), pe=pe, simd=simd, parts=parts, basis=basis)
+    return LayerCost(name, op, usage, cycles=stages.get(name, 0), pe=pe, simd=simd, parts=parts)

@@ -6,11 +6,13 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 
+from flow.estimation.sweeps_dsp import DSP_SWEEPS
 from flow.estimation.sweeps_images import IMAGE_SWEEPS
+from flow.estimation.sweeps_moves import MOVE_SWEEPS
 from flow.estimation.sweeps_numbers import NUMBER_SWEEPS
 from flow.synthesis import Family
 
-__all__ = ["EITHER", "ROMS", "SPATIAL_DESIGNS", "SWEEPS", "TABLES", "measured_on"]
+__all__ = ["DEEP_ROMS", "EITHER", "ROMS", "SPATIAL_DESIGNS", "SWEEPS", "TABLES", "cell_of", "measured_on"]
 
 Parameters = dict[str, int]
 Sweep = Callable[[Family], Iterator[Parameters]]
@@ -90,10 +92,10 @@ def _axis(family: Family) -> Iterator[Parameters]:
         yield {"Width": width, "Beats": beats}
 
 
-def _layer(inputs: int, outputs: int, pe: int, simd: int, width: int, dsp: int) -> Parameters:
+def _layer(inputs: int, outputs: int, pe: int, simd: int, width: int) -> Parameters:
     acc = 2 * width + (inputs - 1).bit_length() + 1
     return {"Inputs": inputs, "Outputs": outputs, "Pe": pe, "Simd": simd, "XWidth": width, "XSigned": 0,
-            "WWidth": width, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": dsp}  # fmt: skip
+            "WWidth": width, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 0}  # fmt: skip
 
 
 def _dense(family: Family) -> Iterator[Parameters]:
@@ -105,9 +107,7 @@ def _dense(family: Family) -> Iterator[Parameters]:
               (20, 12, 1, 1, 6), (30, 1, 1, 1, 4),
               (3, 5, 1, 1, 4), (4, 6, 1, 1, 3), (6, 7, 1, 1, 2), (4, 9, 3, 2, 4))  # fmt: skip
     for inputs, outputs, pe, simd, width in shapes:
-        yield _layer(inputs, outputs, pe, simd, width, dsp=0)
-    for pe, simd, width in ((1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)):
-        yield _layer(16, 8, pe, simd, width, dsp=1)
+        yield _layer(inputs, outputs, pe, simd, width)
 
 
 def _fork(family: Family) -> Iterator[Parameters]:
@@ -133,6 +133,8 @@ SWEEPS: Mapping[str, Sweep] = {
     "flow_dense": _dense,
     **IMAGE_SWEEPS,
     **NUMBER_SWEEPS,
+    **DSP_SWEEPS,
+    **MOVE_SWEEPS,
 }
 
 # Cells of plain logic, which both Xilinx families map to the same six-input LUTs: measured on one of them.
@@ -154,6 +156,9 @@ EITHER = frozenset(
         "flow_depthwise",
         "spatial",
         *NUMBER_SWEEPS,
+        *MOVE_SWEEPS,
+        "concat",
+        "each",
     }
 )
 
@@ -162,11 +167,25 @@ ROMS = ((2, 2), (4, 2), (8, 2), (8, 8), (16, 2), (32, 8), (40, 8), (64, 8), (64,
         (512, 4), (512, 16), (1024, 2), (2048, 8), (12, 2), (20, 4), (36, 2), (90, 3), (147, 1), (200, 2), (294, 1),
         (441, 1))  # fmt: skip
 
+# The same of ROMs so deep that block RAM holds several lines side by side.
+DEEP_ROMS = ((1200, 3), (1600, 4), (2500, 1), (2700, 2), (3600, 3), (4500, 2), (6100, 1), (7000, 2), (9100, 1),
+             (12600, 1))  # fmt: skip
+
 # Address bits of a table, bits of an entry, and whether it is smooth (1) or random (0).
 TABLES = ((4, 4, 1), (4, 8, 0), (5, 6, 1), (6, 6, 1), (6, 6, 0), (7, 8, 1), (8, 8, 1), (8, 6, 0), (9, 8, 1), (10, 8, 1))
 
-# Most neurons of a layer of the random designs that calibrate the spatial architecture.
-SPATIAL_DESIGNS = (8,) * 16 + (12,) * 8
+# Most neurons of a layer of the random designs that calibrate the spatial architecture, 0 for padded convolutions, -1
+# for sums of truth tables.
+SPATIAL_DESIGNS = (8,) * 16 + (12,) * 8 + (0,) * 16 + (-1,) * 8
+
+
+def cell_of(sweep: str) -> str:
+    """The cell that a sweep measures.
+
+    >>> cell_of("flow_dense+dsp"), cell_of("flow_fifo")
+    ('flow_dense', 'flow_fifo')
+    """
+    return sweep.split("+")[0]
 
 
 def measured_on(cell: str, family: Family) -> Family:

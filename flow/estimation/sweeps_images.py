@@ -90,13 +90,13 @@ def _scale_shift(family: Family) -> Iterator[Parameters]:
 
 
 def _depthwise(family: Family) -> Iterator[Parameters]:
-    for lanes, groups, taps, width, dsp in (
-        (1, 8, 9, 6, 0), (1, 1, 9, 6, 0), (2, 4, 9, 4, 0), (4, 2, 9, 6, 0), (1, 16, 25, 8, 0), (1, 4, 3, 5, 0),
-        (1, 8, 9, 8, 1), (2, 4, 9, 6, 1), (1, 3, 9, 4, 0), (1, 2, 9, 3, 0), (2, 3, 4, 5, 0), (1, 5, 9, 2, 0),
+    for lanes, groups, taps, width in (
+        (1, 8, 9, 6), (1, 1, 9, 6), (2, 4, 9, 4), (4, 2, 9, 6), (1, 16, 25, 8), (1, 4, 3, 5), (1, 3, 9, 4),
+        (1, 2, 9, 3), (2, 3, 4, 5), (1, 5, 9, 2),
     ):  # fmt: skip
         acc = 2 * width + taps.bit_length() + 1
         yield {"Lanes": lanes, "Groups": groups, "Taps": taps, "XWidth": width, "XSigned": 0, "WWidth": width,
-               "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": dsp}  # fmt: skip
+               "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 0}  # fmt: skip
 
 
 IMAGE_SWEEPS: Mapping[str, Sweep] = {

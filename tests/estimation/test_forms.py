@@ -10,8 +10,11 @@ from flow.estimation.calibrate import FITS, FITTED, FORMS, calibrate, fit_form, 
 from flow.estimation.campaign import digests
 from flow.estimation.characterise import Case, cell_digest, measure_cases, rtl_sources
 from flow.estimation.fit import cross_validated, non_negative_least_squares
-from flow.estimation.forms import STREAM_FORMS, Form, cell_rows, uses_dsps
+from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
+from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, uses_dsps
 from flow.estimation.forms_images import IMAGE_FORMS
+from flow.estimation.forms_moves import MOVE_FORMS
+from flow.estimation.generated import COUNTED as COUNTED_ROWS
 from flow.estimation.images import IMAGES
 from flow.estimation.memory import Place, block_rams, goes_to_block_ram, place_of_ram
 from flow.estimation.points import RESULTS, key_of, read_points
@@ -21,7 +24,7 @@ from flow.synthesis import Family, recipe, tool
 
 FAMILIES = FITTED
 XILINX = (Family.XCUP, Family.XC7)
-NEEDED = {**STREAM_FORMS, **IMAGE_FORMS}  # what estimates of any streaming design ask for
+NEEDED = {**STREAM_FORMS, **DSP_FORMS, **IMAGE_FORMS, **MOVE_FORMS}  # what estimates of any streaming design ask for
 AGAIN = "the measurements are stale; run: flow characterize"
 
 
@@ -111,7 +114,8 @@ def test_a_case_with_a_parameter_that_the_cell_lacks_is_refused():
 def test_no_coefficient_is_negative_and_the_forms_follow_their_measurements(family):
     checked = 0
     for name, form in FORMS.items():
-        rows = [row for row in cell_rows(form.cell, family) if form.covers(row, family)]
+        count = COUNTED_ROWS.get(form.cell, dict)
+        rows = [row for row in map(count, cell_rows(form.cell, family)) if form.covers(row, family)]
         errors = []
         for row in rows if len(rows) > 1 else ():
             parts = luts(name, row, measured_on(form.cell, family))
@@ -166,27 +170,36 @@ def test_flip_flops_of_windows_are_known_within_a_few(family):
 
 def test_flip_flops_of_a_layer_are_exact():
     family = Family.XCUP
-    rows = [row for row in cell_rows("flow_dense", family) if not row["UseDsp"]]
+    rows = [*cell_rows("flow_dense", family), *cell_rows("flow_dense+dsp", family)]
     from_outside = [(RomShape(2, 0, 0), RomShape(2, 0, row["Pe"] * row["AccWidth"])) for row in rows]
     counted = [registers.dense(row, roms, family) for row, roms in zip(rows, from_outside, strict=True)]
     assert counted == [row["ff"] for row in rows]
-    assert len(rows) == 28
+    assert len(rows) == 28 + 24
 
 
 def test_flip_flops_of_a_depthwise_layer_are_exact():
-    rows = cell_rows("flow_depthwise", Family.XCUP)
+    rows = [*cell_rows("flow_depthwise", Family.XCUP), *cell_rows("flow_depthwise+dsp", Family.XCUP)]
     biases = [RomShape(2, 0, row["Lanes"] * row["AccWidth"]) for row in rows]
     counted = [registers.depthwise(row, (bias,), Family.XCUP) for row, bias in zip(rows, biases, strict=True)]
     assert counted == [row["ff"] for row in rows]
-    assert len(rows) == 12
+    assert len(rows) == 10 + 5
 
 
-def test_products_of_nine_bits_and_more_are_dsps_where_they_may_be():
-    family = Family.XCUP
-    rows = [row for row in cell_rows("flow_dense", family) if row["UseDsp"]]
-    assert [row["Pe"] * row["Simd"] for row in rows if uses_dsps(row)] == [row["dsp"] for row in rows]
-    assert not uses_dsps({**rows[0], "XWidth": 3})
-    assert len(rows) == 8
+@pytest.mark.parametrize("family", XILINX)
+def test_dsps_are_as_many_as_predicted(family):
+    layers = cell_rows("flow_dense+dsp", family)
+    assert [lanes_of(row).dsps(row["Simd"]) for row in layers] == [row["dsp"] for row in layers]
+    assert sum(lanes_of(row).shared > 0 for row in layers) == 12
+    single = [*cell_rows("flow_depthwise+dsp", family), *cell_rows("flow_scale_shift+dsp", family)]
+    assert [row["Lanes"] for row in single] == [row["dsp"] for row in single]
+    assert (len(layers), len(single)) == (24, 10)
+
+
+def test_products_of_less_than_nine_bits_stay_in_logic():
+    layer = {"UseDsp": 1, "Pe": 3, "XWidth": 4, "WWidth": 4}
+    assert not uses_dsps(layer)
+    assert lanes_of(layer) == Lanes(logic=3)
+    assert lanes_of({**layer, "WWidth": 5}) == Lanes(single=3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

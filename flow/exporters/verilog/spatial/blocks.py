@@ -57,6 +57,7 @@ class Block:
         places: for each instance, the places of its results in the block's value.
         ranges: of every code of the result.
         neurons: the results that are truth tables; None where none is.
+        lane: bits of a code on the bus of `taps`; 0 where there are none.
     """
 
     nodes: tuple[Node, ...]
@@ -68,6 +69,7 @@ class Block:
     places: tuple[tuple[int, ...], ...]
     ranges: Ranges
     neurons: Neurons | None
+    lane: int = 0
 
     @property
     def name(self) -> str:
@@ -212,7 +214,8 @@ def _positions(graph: Graph, run: tuple[Any, ...], ranges: Mapping[str, Ranges],
     count = len(taps)
     places = tuple(tuple(channel * count + i for channel in range(len(words))) for i in range(count))
     narrow = [pair for pair in _narrowed(words, graph, run[-1].name) for _ in range(count)]
-    return Block(run, (source,), unit, tuple(words), body, tuple(map(tuple, taps.tolist())), places, narrow, neurons)
+    return Block(run, (source,), unit, tuple(words), body, tuple(map(tuple, taps.tolist())), places, narrow, neurons,
+                 value.format.width)  # fmt: skip
 
 
 def _one(graph: Graph, run: tuple[Any, ...]) -> tuple[list[Node], list[tuple[Value, ...]]]:

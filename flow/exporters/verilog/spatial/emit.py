@@ -20,7 +20,9 @@ class Emitted:
         declarations: one for each word and register.
         assignments: what each word is, in order.
         registers: (target, source) of registers inside.
-        held: bits of registers, those of the outputs included, equal ones counted once.
+        kept: (word, first, last cycle) for which registers hold a word, those of the outputs included; counted from
+            the cycle in which the inputs are there.
+        split: words at the output that are cut off at both ends, see `_Ends`.
         outputs: expressions of the codes, as wide as the output bus has them, first code first.
         cycles: from input to the registered output.
     """
@@ -28,7 +30,8 @@ class Emitted:
     declarations: tuple[str, ...]
     assignments: tuple[str, ...]
     registers: tuple[tuple[str, str], ...]
-    held: int
+    kept: tuple[tuple[Word, int, int], ...]
+    split: tuple[Word, ...]
     outputs: tuple[str, ...]
     cycles: int
 
@@ -334,7 +337,6 @@ class _Ends:
         self.late = int(any(_is_split(self.unit, word) for word in outputs))
         self.declarations: list[str] = []
         self.registers: dict[str, str] = {}
-        self.held = 0
         self.texts = [self._split(word) if _is_split(self.unit, word) else self._plain(word) for word in outputs]
 
     def _plain(self, word: Word) -> str:
@@ -348,7 +350,6 @@ class _Ends:
             self.declarations += [f"logic [{width - 1}:0] {kept};", f"logic {over};"]
             self.registers[kept] = f"{x}[{top}] ? '0 : {width}'({x})"
             self.registers[over] = f"{x}[{top}] ? '0 : |{x}[{top - 1}:{width}]"
-            self.held += width + 1
         return f"{over} ? {_literal(-1, width)} : {kept}"
 
 
@@ -371,13 +372,17 @@ def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emit
         names = [f"w{word.index}", *(f"w{word.index}_{d + 1}" for d in range(module.delays.get(word.index, 0)))]
         declarations += [_declared(word, name) for name in names]
         registers += list(zip(names[1:], names[:-1], strict=True))
-    held = sum(_width(unit.words[index]) * late for index, late in module.delays.items()) + ends.held
-    held += sum(_width(word) for word in set(outputs) if not unit.is_constant(word))
+    cycles = module.last + 1 + ends.late
+    split = [word for word in dict.fromkeys(outputs) if _is_split(unit, word)]
+    kept = [(word, module.stage(word) + 1, module.stage(word) + late) for index, late in module.delays.items()
+            for word in (unit.words[index],)]  # fmt: skip
+    kept += [(word, cycles - (word in split), cycles) for word in dict.fromkeys(outputs) if not unit.is_constant(word)]
     return Emitted(
         declarations=(*declarations, *ends.declarations),
         assignments=tuple(module.assignments),
         registers=(*registers, *ends.registers.items()),
-        held=held,
+        kept=tuple(kept),
+        split=tuple(split),
         outputs=tuple(f"{lane}'({text})" for text in ends.texts),
-        cycles=module.last + 1 + ends.late,
+        cycles=cycles,
     )

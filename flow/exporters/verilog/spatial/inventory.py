@@ -1,6 +1,7 @@
-"""What a spatial design consists of, as a cost model counts it: every operation with its widths, every register's bits.
+"""What a spatial design consists of, as a cost model counts it: every operation with its widths.
 
-Operations of a block that stands for each position of a convolution are listed once, with the number of instances.
+Convolutions are counted position by position, as synthesis flattens them: what the padding leaves out is not there, and
+what positions have in common is there once.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flow.exporters.verilog.spatial.blocks import Block
-from flow.exporters.verilog.spatial.design import Spatial
+from flow.exporters.verilog.spatial.flat import Flat, Part
 from flow.exporters.verilog.spatial.places import ADDERS, COMPARISONS, carries, shared
 
-__all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "Registers", "inventory", "registers"]
+__all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "inventory"]
 
 CASTS = ("saturated", "wrapped", "relu", "cell", "minifloat")
+_CHAINS = (*ADDERS, "looked_up")
 _WIRES = ("input", "constant", "lift", "floor", "raised", "inverted", "bits")
 
 
@@ -36,7 +37,6 @@ class Item:
         numbers: as of the `words.Op`: shifts of `sum` and `minus`, the constant of `plus` and `less`, the ends of
             `saturated`, the parameters of the cells, all entries of a table, its shift before them where it is inside
             an addition.
-        instances: how many of it there are.
     """
 
     block: str
@@ -47,51 +47,21 @@ class Item:
     reads: tuple[int, ...]
     signed: tuple[bool, ...]
     numbers: tuple[int, ...]
-    instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class Registers:
-    """Flip-flops that hold data.
-
-    Attributes:
-        blocks: bits by block, its pipeline and its outputs, all instances.
-        waits: bits by value that waits for a later one it is joined with, or for a later output.
-        ports: of the AXI-Stream ports, a word at the input and two at every output.
-        control: one bit for each cycle of latency.
-    """
-
-    blocks: dict[str, int]
-    waits: dict[str, int]
-    ports: int
-    control: int
-
-    @property
-    def total(self) -> int:
-        """Bits of all of them."""
-        return sum(self.blocks.values()) + sum(self.waits.values()) + self.ports + self.control
-
-
-def inventory(plan: Spatial) -> list[Item]:
+def inventory(flat: Flat) -> list[Item]:
     """Every operation of a design, in order, wires and constants left out."""
-    return [item for block in plan.blocks for item in _of_block(block)]
+    return [item for part in flat.parts for item in _of_part(part)]
 
 
-def registers(plan: Spatial) -> Registers:
-    """Where data is held; synthesis removes of these what is constant or held twice."""
-    blocks = {block.name: block.body.held * len(block.places) for block in plan.blocks}
-    waits: dict[str, int] = {}
-    for name, cycles in plan.waits().items():
-        waits[name] = cycles * plan.bits(name)
-    ports = plan.bits(plan.graph.input.name) + 2 * sum(plan.bits(name) for name in plan.graph.outputs)
-    return Registers(blocks, {name: bits for name, bits in waits.items() if bits}, ports, plan.latest)
-
-
-def _of_block(block: Block) -> Iterator[Item]:
-    for word in block.unit.reachable(block.words):
-        op = block.unit.ops[word.index]
-        if op.kind in _WIRES:
+def _of_part(part: Part) -> Iterator[Item]:
+    for word in part.unit.reachable(part.words):
+        op, width = part.unit.ops[word.index], part.live[word.index][1]
+        if op.kind in _WIRES or width <= 0:
             continue
         widths, signs = tuple(x.form.width for x in op.reads), tuple(x.low < 0 for x in op.reads)
-        places = carries(word, op), shared(word, op)
-        yield Item(block.name, op.kind, word.form.width, *places, widths, signs, op.numbers, len(block.places))
+        chain, both = carries(word, op), shared(word, op)
+        if op.kind in _CHAINS:  # as far as the highest place that is read
+            chain = max(chain - word.form.width + width, 0)
+            both = min(both, chain)
+        yield Item(part.block.name, op.kind, width, chain, both, widths, signs, op.numbers)

@@ -7,7 +7,7 @@ its offset, a rectifier before a saturation is its lower end, and what a range m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from flow.formats import FixedPoint
 
@@ -263,6 +263,10 @@ class Unit:
         if self.is_constant(bit):
             return a if bit.low else b
         return self._make(Op("chosen", (bit, a, b)), min(a.low, b.low), max(a.high, b.high), 0)
+
+    def again(self, op: Op, reads: Sequence[Word], low: int, high: int) -> Word:
+        """An operation of another unit on other words, with the ends that it is told."""
+        return self._make(replace(op, reads=tuple(reads)), low, high, 1)
 
     def shifted(self, x: Word, bits: Word) -> Word:
         """`x >> bits` of words without signs."""

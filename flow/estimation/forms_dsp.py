@@ -1,0 +1,93 @@
+"""Products in DSPs: how many a cell takes, and the closed forms of what is left around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flow.estimation.forms import Form, buffer_luts, dense_features, measured_dot
+from flow.estimation.forms_images import depthwise_features, scale_shift_features
+from flow.synthesis import Family
+
+__all__ = ["DSP_FORMS", "Lanes", "lanes_of", "uses_dsps"]
+
+Parameters = Mapping[str, int]
+Features = dict[str, float]
+
+_DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
+_NARROW_PORT = 17  # bits of an unsigned code in the other port
+
+
+def uses_dsps(p: Parameters) -> bool:
+    """Whether a product of `XWidth` by `WWidth` bits becomes a DSP: it may, and is as wide as Yosys asks for."""
+    return bool(p["UseDsp"]) and p["XWidth"] + p["WWidth"] >= _DSP_PRODUCT
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """How the Pe lanes of a flow_dense multiply.
+
+    Attributes:
+        groups: of lanes that share DSPs, Simd of them each.
+        shared: lanes in those groups.
+        single: lanes with DSPs of their own, Simd of them each.
+        logic: lanes in logic.
+        misses: whether the wide port lacks the highest bit of the highest lane's weight.
+    """
+
+    groups: int = 0
+    shared: int = 0
+    single: int = 0
+    logic: int = 0
+    misses: bool = False
+
+    def dsps(self, simd: int) -> int:
+        """DSPs of all lanes."""
+        return simd * (self.groups + self.single)
+
+
+def _room(p: Parameters) -> int:
+    """Lanes that a DSP has room for, as flow_dense says."""
+    free = p["DspWidth"] - p["WWidth"] + (1 if p["WSigned"] else -1)
+    packs = p["UseDsp"] == 2 and p["XWidth"] <= _NARROW_PORT and p["WWidth"] > 1 and free > 0
+    return free // (p["XWidth"] + p["WWidth"]) + 1 if packs else 1
+
+
+def lanes_of(p: Parameters) -> Lanes:
+    """How the lanes of a flow_dense multiply.
+
+    >>> layer = {"Pe": 5, "XWidth": 8, "WWidth": 8, "WSigned": 1, "UseDsp": 2, "DspWidth": 27}
+    >>> lanes_of(layer), lanes_of(layer).dsps(simd=2)
+    (Lanes(groups=2, shared=4, single=1, logic=0, misses=False), 6)
+    """
+    pe, room = p["Pe"], _room(p) if p["UseDsp"] == 2 else 1
+    shared = 0 if room == 1 else pe - pe % room if pe % room < 2 else pe
+    alone = {"single": pe - shared} if uses_dsps(p) else {"logic": pe - shared}
+    groups = -(-shared // room) if shared else 0
+    pitch, own = p["XWidth"] + p["WWidth"], p["WWidth"] + (0 if p["WSigned"] else 1)
+    misses = groups > 0 and (min(room, pe) - 1) * pitch + own > p["DspWidth"]
+    return Lanes(groups, shared, **alone, misses=misses)
+
+
+def _dense(p: Parameters, family: Family) -> Features:
+    """As without DSPs, and the sums of products. Lanes that share a DSP also take their offsets off."""
+    lanes, simd, x, w = lanes_of(p), p["Simd"], p["XWidth"], p["WWidth"]
+    return {
+        **dense_features(p, family),
+        "adders": (lanes.shared + lanes.single) * (simd - 1) * (x + w),
+        "code sums": lanes.groups * (simd - 1) * x,
+        "offsets": (lanes.shared - lanes.groups) * (p["AccWidth"] - w + 1),
+        "weight sums": p["XSigned"] * lanes.shared * (simd * w + p["AccWidth"] - x),
+        "missing bits": lanes.misses * lanes.groups * simd * (x + w),
+    }
+
+
+def _dense_known(p: Parameters, family: Family, resource: str) -> float:
+    return buffer_luts(p, family, resource) + lanes_of(p).logic * measured_dot(p, family, resource)
+
+
+DSP_FORMS: Mapping[str, Form] = {
+    "flow_dense, dsp": Form("flow_dense+dsp", _dense, _dense_known, bound=15.0),
+    "flow_depthwise, dsp": Form("flow_depthwise+dsp", depthwise_features, bound=25.0),
+    "flow_scale_shift, dsp": Form("flow_scale_shift+dsp", scale_shift_features, floor=16.0, bound=25.0),
+}

@@ -1,0 +1,99 @@
+"""Where a spatial design holds data, as synthesis leaves it: no bits that are constant, copied or never read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flow.exporters.verilog.spatial.design import Spatial
+from flow.exporters.verilog.spatial.flat import Flat, Part
+from flow.exporters.verilog.spatial.live import copied_summand, moved_by, zeros_below
+from flow.exporters.verilog.spatial.words import Op, Unit, Word
+
+__all__ = ["Registers", "inverted_bits", "output_bits", "registers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Flip-flops that hold data.
+
+    Attributes:
+        blocks: bits by block, its pipeline and its outputs, all instances.
+        waits: bits by value that waits for a later one it is joined with, or for a later output.
+        ports: of the AXI-Stream ports, a word at the input and two at every output.
+        control: one bit for each cycle of latency.
+    """
+
+    blocks: dict[str, int]
+    waits: dict[str, int]
+    ports: int
+    control: int
+
+    @property
+    def total(self) -> int:
+        """Bits of all of them."""
+        return sum(self.blocks.values()) + sum(self.waits.values()) + self.ports + self.control
+
+
+def registers(flat: Flat) -> Registers:
+    """Where data is held."""
+    plan = flat.plan
+    blocks = {part.block.name: _held(part) for part in flat.parts}
+    waits = {name: cycles * flat.bits(name) for name, cycles in plan.waits().items()}
+    ports = flat.bits(plan.graph.input.name) + 2 * output_bits(plan)
+    return Registers(blocks, {name: bits for name, bits in waits.items() if bits}, ports, plan.latest)
+
+
+def output_bits(plan: Spatial) -> int:
+    """Bits of the words that leave the design."""
+    return sum(plan.bits(name) for name in plan.graph.outputs)
+
+
+def inverted_bits(part: Part) -> int:
+    """Bits that are inverted on their way into a register, a LUT each; elsewhere an inversion takes none."""
+    kept = {made[word.index] for made in part.positions for word, first, last in part.block.body.kept if first <= last}
+    found = [word for word in kept if part.unit.ops[word.index].kind == "inverted"]
+    return sum(high - low for low, high in (part.live.get(word.index, (0, 0)) for word in found))
+
+
+def _held(part: Part) -> int:
+    """Bits of a block's registers, equal ones counted once; a word that is cut off at both ends takes one more."""
+    held = {(made[word.index], cycle) for made in part.positions
+            for word, first, last in part.block.body.kept for cycle in range(first, last + 1)}  # fmt: skip
+    bits = {(wire, cycle) for word, cycle in held
+            for wire in _wires(part.unit, word, *part.live.get(word.index, (0, 0)))}  # fmt: skip
+    words = [made[word.index] for made in part.positions for word in part.block.body.split]
+    return len(bits) + sum(word.index in part.live for word in words)
+
+
+def _wires(unit: Unit, word: Word, low: int, high: int) -> Iterable[tuple[int, int]]:
+    """Where some bits of a word are made."""
+    found = (_wire(unit, word, place) for place in range(low, high))
+    return (wire for wire in found if wire is not None)
+
+
+def _wire(unit: Unit, word: Word, place: int) -> tuple[int, int] | None:
+    """The word and the place where a bit is made; None of a bit that is 0 or 1 for good."""
+    while (source := _source(unit.ops[word.index], place)) is not None:
+        word, place = source
+        if place < 0 or (place >= word.form.width and word.low >= 0):
+            return None
+        place = min(place, word.form.width - 1)
+    return None if unit.is_constant(word) else (word.index, place)
+
+
+def _source(op: Op, place: int) -> tuple[Word, int] | None:
+    """The word and the place that a bit is copied from; None where the operation makes it."""
+    if op.kind == "bits":
+        return op.reads[place], op.numbers[place]
+    moved = moved_by(op)
+    if moved is not None:
+        return op.reads[0], place + moved
+    if op.kind in ("sum", "minus") and place < max(op.numbers):
+        copied = copied_summand(op)
+        return None if copied is None else (copied, place)
+    if op.kind == "looked_up" and place < op.numbers[0]:
+        return op.reads[0], place
+    if op.kind == "plus" and place < zeros_below(op.numbers[0]):
+        return op.reads[0], place
+    return None
