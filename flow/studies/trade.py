@@ -139,4 +139,5 @@ def _rows(point: Point) -> tuple[SpreadRow, ...]:
 
 def _seeds(points: Sequence[Point]) -> str:
     counts = sorted({len(point.luts) for point in points}) or [0]
-    return " to ".join(dict.fromkeys(str(count) for count in (counts[0], counts[-1]))) + " seeds"
+    told = " to ".join(dict.fromkeys(str(count) for count in (counts[0], counts[-1])))
+    return f"{told} seed{'' if counts[-1] == 1 else 's'}"
