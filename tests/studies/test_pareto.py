@@ -3,9 +3,11 @@
 import json
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
+import flow
 from flow.errors import RecipeError
 from flow.progress import silent
 from flow.recipe import load_recipe
@@ -13,8 +15,9 @@ from flow.studies import Choice, run_study
 from flow.studies.pareto import cell_recipe, cells
 from flow.studies.queue import Queue
 from flow.studies.rows import write_rows
-from flow.studies.trade import Point, dominated, outcome, points_of, stored_points
+from flow.studies.trade import Point, dominated, drawn, outcome, points_of, stored_points, verdicts
 
+DOCS = Path(flow.__file__).parents[1] / "docs"
 CELLS = [{"budget": 100 * n, "bits": 0, "seed": 0} for n in range(1, 9)]
 
 
@@ -154,3 +157,15 @@ def test_wrong_choices_are_told_why(choice, message, tmp_path):
 def test_what_is_not_computed_yet_is_an_empty_table(tmp_path):
     made = run_study("pareto", Choice(finished=True), tmp_path, silent)
     assert (made.sheets[0].lines, made.verdicts, made.drawing) == ((), (), None)
+
+
+@pytest.mark.parametrize("name", ["digits_budget"])
+def test_what_the_readme_says_of_a_recipe_follows_from_the_stored_figures(name):
+    points = stored_points(json.loads((DOCS / f"pareto_{name}.json").read_text())["rows"])
+    assert {point.learned for point in points} == {True, False} and all(point.luts for point in points)
+    assert (DOCS / "plots" / f"pareto_{name}.svg").read_text() == drawn(name, points)
+    told = " ".join((DOCS.parent / "README.md").read_text().split())
+    for line in outcome(name, points).sheets[0].lines:
+        assert " ".join(f"| {name} | {' | '.join(line)} |".split()) in told
+    for sentence in verdicts(points):
+        assert sentence in told
