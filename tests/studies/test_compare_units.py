@@ -117,6 +117,15 @@ def drawn(bits: int, scales: int, element: int) -> str:
     return f"{{{', '.join([drawn(scales, 0, 0), *[code] * ((bits - scales) // element)])}}}"
 
 
+def khot_drawn(entry: Entry, lanes: int) -> str:
+    """Random fields of K-hot weights, which come to no more than the lowest or highest integer of the word."""
+    size, text = entry.bits.bit_length(), []
+    for digit in range(lanes * entry.digits):
+        most = entry.bits - (1 if entry.digits == 1 else 2 + min(digit % entry.digits, 1))
+        text.append(f"1'($urandom), {size}'($urandom_range({most}, 0))")
+    return f"{{{', '.join(reversed(text))}}}"
+
+
 def ends(bits: int, width: int, side: str, element: int) -> str:
     """Codes of `width` bits for the third and fourth round: the lowest times the lowest integer, and the highest."""
     lowest = sum(1 << (place + width - 1) for place in range(0, bits, width)) % (1 << bits)
@@ -124,8 +133,11 @@ def ends(bits: int, width: int, side: str, element: int) -> str:
     return "" if element else "".join(f"round_q == {2 + i} ? {bits}'h{value:x} : " for i, value in enumerate(shown))
 
 
-def bench(cells: dict[str, tuple[tuple[int, int], tuple[int, int], int, bool, int]]) -> str:
-    """Drives every module with random codes, the first of them all zeros, all ones and the ends."""
+def bench(cells: dict[str, tuple[tuple[int, int], tuple[int, int], int, bool, int]], weights: dict[str, str]) -> str:
+    """Drives every module with random codes, the first of them all zeros, all ones and the ends.
+
+    `weights` says by module what `b` is instead of any code.
+    """
     text = "module bench (input logic clk_i);\n  int file, round_q = 0;\n"
     shown = ""
     for name, ((a, b), widths, scales, clocked, element) in cells.items():
@@ -135,7 +147,8 @@ def bench(cells: dict[str, tuple[tuple[int, int], tuple[int, int], int, bool, in
         exponent = f"u_{name}.e_o" if scales else "1'b0"
         shown += f'    $fdisplay(file, "{name} %h %h %h %h", a_{name}, b_{name}, u_{name}.{port}, {exponent});\n'
         for side, bits, width in (("a", a, widths[0]), ("b", b, widths[1])):
-            value = ends(bits, width, side, element) + drawn(bits, scales, element)
+            random = weights[name] if side == "b" and name in weights else drawn(bits, scales, element)
+            value = ends(bits, width, side, element) + random
             shown += f"    {side}_{name} <= round_q == 0 ? '0 : round_q == 1 ? '1 : {value};\n"
     text += '  initial file = $fopen("words.txt", "w");\n  always @(posedge clk_i) begin\n'
     text += (
@@ -224,7 +237,9 @@ def compared(held: dict[str, Case], tmp_path) -> set[str]:
     """The modules, every one of whose rounds was compared with exact numbers."""
     texts = {name: text for case in held.values() for name, text in case.texts.items()}
     cells = {name: cell(case) for name, case in held.items()}
-    sources = rtl_sources() | {f"{name}.sv": text for name, text in texts.items()} | {"bench.sv": bench(cells)}
+    fields = {name: case for name, case in held.items() if case.product.name in ("khot", "shift")}
+    weights = {name: khot_drawn(case.entry, case.lanes) for name, case in fields.items()}
+    sources = rtl_sources() | {f"{name}.sv": text for name, text in texts.items()} | {"bench.sv": bench(cells, weights)}
     place = run_program(ProgramJob(sources, "bench", args=("--no-timing", "-Wno-fatal", *ONCE)), tmp_path)
     rounds, totals = dict.fromkeys(held, 0), dict.fromkeys(held, 0)
     for line in (place / "words.txt").read_text().splitlines():
