@@ -97,6 +97,7 @@ def test_several_products_in_a_dsp48e1(tmp_path):
     assert len(re.findall(r"^  DSP48E1 #", netlist, re.M)) == 2 * 1 + 4 * 2  # the lonely four-bit product is in logic
 
 
+@pytest.mark.slow
 def test_the_mapped_residual_net(tmp_path):
     graph = resnet_graph(size=4, channels=4)
     codes = random_codes(graph, 16)
@@ -107,8 +108,6 @@ def test_mutations_are_seen(tmp_path):
     graph = tiny_graph()
     project, codes = exported(graph, tmp_path), random_codes(graph, 64)
     expected = trace(graph, codes)["cast"]
-    assert_exact(graph, simulate_netlist(graph, project, codes), codes)
-
     rom, package = project / "tiny_rom_fc.sv", project / "cells" / "flow_pkg.sv"
     right, constant = rom.read_text(), "ROUND_RND_INF = 4;"
     digit = re.search(r"lines\[0\] = \d+'h[0-9a-f]*?([0-9a-f]);", right)
