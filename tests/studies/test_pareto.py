@@ -159,7 +159,7 @@ def test_what_is_not_computed_yet_is_an_empty_table(tmp_path):
     assert (made.sheets[0].lines, made.verdicts, made.drawing) == ((), (), None)
 
 
-@pytest.mark.parametrize("name", ["digits_budget"])
+@pytest.mark.parametrize("name", ["digits_budget", "glyph_budget"])
 def test_what_the_readme_says_of_a_recipe_follows_from_the_stored_figures(name):
     points = stored_points(json.loads((DOCS / f"pareto_{name}.json").read_text())["rows"])
     assert {point.learned for point in points} == {True, False} and all(point.luts for point in points)
