@@ -23,8 +23,9 @@ from flow.ir import (
     Tensor,
 )
 
-__all__ = ["calibration_design"]
+__all__ = ["IMAGE", "TRUTH_TABLES", "calibration_design"]
 
+IMAGE, TRUTH_TABLES = 0, -1  # in place of a number of neurons
 _FEWEST = 3  # the highest code of a cast at least; below, hardly anything of a design is left
 
 
@@ -124,13 +125,13 @@ def calibration_design(seed: int, largest: int = 16) -> Graph:
 
     Args:
         seed: of shapes, word lengths and constants.
-        largest: most neurons of a layer; with at most 8 a design takes tens of LUTs to some hundred. 0 for a padded
-            convolution instead, -1 for sums of truth tables.
+        largest: most neurons of a layer; with at most 8 a design takes tens of LUTs to some hundred. `IMAGE` for a
+            padded convolution instead, `TRUTH_TABLES` for sums of such.
     """
     rng = np.random.default_rng([seed, 20261127])
-    if largest < 0:
+    if largest == TRUTH_TABLES:
         return _truth_tables(rng, f"calibration_{seed}")
-    if not largest:
+    if largest == IMAGE:
         graph = _image(rng, f"calibration_{seed}")
         while graph.values["cast"].high < _FEWEST:
             graph = _image(rng, f"calibration_{seed}")

@@ -10,6 +10,7 @@ from operator import and_, or_
 from flow.estimation.forms import Form, measured_dot
 from flow.estimation.forms_parts import bits_of, ram_choice, ram_luts, wraps
 from flow.estimation.memory import Place, place_of_ram
+from flow.formats import trailing_zeros
 from flow.synthesis import Family
 
 __all__ = ["IMAGE_FORMS", "Ring", "depthwise_features", "ring_of", "scale_shift_features", "window_registers"]
@@ -86,7 +87,7 @@ def _window(p: Parameters, family: Family) -> Features:
     """
     ring, width, depth, moves = ring_of(p), p["Width"], p["Depth"], _moves(p)
     row = p["ImageWidth"] * p["PixelBeats"]
-    low = (row & -row).bit_length() - 1
+    low = trailing_zeros(row)
     return {
         "places": ring.place_y + ring.place_x,
         "counts": ring.held,

@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 
+from flow.estimation.designs import IMAGE, TRUTH_TABLES
 from flow.estimation.sweeps_dsp import DSP_SWEEPS
 from flow.estimation.sweeps_images import IMAGE_SWEEPS
 from flow.estimation.sweeps_moves import MOVE_SWEEPS
@@ -174,9 +175,8 @@ DEEP_ROMS = ((1200, 3), (1600, 4), (2500, 1), (2700, 2), (3600, 3), (4500, 2), (
 # Address bits of a table, bits of an entry, and whether it is smooth (1) or random (0).
 TABLES = ((4, 4, 1), (4, 8, 0), (5, 6, 1), (6, 6, 1), (6, 6, 0), (7, 8, 1), (8, 8, 1), (8, 6, 0), (9, 8, 1), (10, 8, 1))
 
-# Most neurons of a layer of the random designs that calibrate the spatial architecture, 0 for padded convolutions, -1
-# for sums of truth tables.
-SPATIAL_DESIGNS = (8,) * 16 + (12,) * 8 + (0,) * 16 + (-1,) * 8
+# Most neurons of a layer of the random designs that calibrate the spatial architecture, or what they are instead.
+SPATIAL_DESIGNS = (8,) * 16 + (12,) * 8 + (IMAGE,) * 16 + (TRUTH_TABLES,) * 8
 
 
 def cell_of(sweep: str) -> str:

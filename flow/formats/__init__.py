@@ -10,7 +10,7 @@ from flow.formats.dynamic_fixed_point import (
     safe_macs,
     spilled_dot,
 )
-from flow.formats.fixed_point import FixedPoint
+from flow.formats.fixed_point import FixedPoint, trailing_zeros
 from flow.formats.khot import KHot, digit_count, keep_leading
 from flow.formats.lmul import (
     LMulErrors,
@@ -95,4 +95,5 @@ __all__ = [
     "round_shift",
     "safe_macs",
     "spilled_dot",
+    "trailing_zeros",
 ]

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from flow.errors import FormatError
 
-__all__ = ["MAX_WIDTH", "FixedPoint"]
+__all__ = ["MAX_WIDTH", "FixedPoint", "trailing_zeros"]
 
 MAX_WIDTH = 1024
 _TEXT = re.compile(r"(?P<sign>[su])(?P<width>\d+)\.(?P<frac>-?\d+)")
@@ -82,3 +82,12 @@ class FixedPoint:
     def holds(self, low: int, high: int) -> bool:
         """Whether every code in `low..high` is a code of this format."""
         return self.low <= low and high <= self.high
+
+
+def trailing_zeros(code: int) -> int:
+    """Zeros at the low end of a code that is not 0.
+
+    >>> trailing_zeros(-12)
+    2
+    """
+    return (code & -code).bit_length() - 1

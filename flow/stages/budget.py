@@ -49,10 +49,8 @@ _AIM = 0.985  # of the limit: the middle of what meets it
 _RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between a correction and its measurement
 _SHARE = 18  # at each of them so many times fewer epochs than in the training
 _HALVINGS = 40
-_GUESSES, _NEAR = (
-    5,
-    0.004,
-)  # prices tried between two measurements at most, and the share of the aim that is near enough
+_GUESSES = 5  # prices tried between two measurements at most
+_NEAR = 0.004  # share of the aim that an estimate may miss it by
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flow.formats import INT64_BITS, FixedPoint
+from flow.formats import INT64_BITS, FixedPoint, trailing_zeros
 from flow.ir import ScaleShift, Tensor
 
 __all__ = ["is_one", "is_zero", "narrowest", "plus", "shifted", "times"]
@@ -22,7 +22,7 @@ def narrowest(tensor: Tensor, may_move: bool = True) -> Tensor:
     """
     codes = tensor.codes
     together = int(np.bitwise_or.reduce(codes, axis=None)) if codes.size else 0
-    zeros = ((together & -together).bit_length() - 1) if together and may_move else 0
+    zeros = trailing_zeros(together) if together and may_move else 0
     return _holding(codes >> zeros, tensor.format.frac - zeros)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
+from flow.formats import trailing_zeros
 
 __all__ = ["Emitted", "emit"]
 
@@ -84,7 +85,7 @@ def _carried(width: int, a: str, b: str, shift: int, sign: str) -> str:
 
 def _plus(word: Word, op: Op, names: Sequence[str]) -> str:
     (value,), width = op.numbers, _width(word)
-    copied = (value & -value).bit_length() - 1
+    copied = trailing_zeros(value)
     if not 0 < copied < width:
         return f"{width}'({names[0]}) + {_literal(value, width)}"
     upper = width - copied
@@ -374,8 +375,8 @@ def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emit
         registers += list(zip(names[1:], names[:-1], strict=True))
     cycles = module.last + 1 + ends.late
     split = [word for word in dict.fromkeys(outputs) if _is_split(unit, word)]
-    kept = [(word, module.stage(word) + 1, module.stage(word) + late) for index, late in module.delays.items()
-            for word in (unit.words[index],)]  # fmt: skip
+    delayed = [(unit.words[index], late) for index, late in module.delays.items()]
+    kept = [(word, module.stage(word) + 1, module.stage(word) + late) for word, late in delayed]
     kept += [(word, cycles - (word in split), cycles) for word in dict.fromkeys(outputs) if not unit.is_constant(word)]
     return Emitted(
         declarations=(*declarations, *ends.declarations),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
+from flow.formats import trailing_zeros
 
-__all__ = ["Bits", "copied_summand", "live_bits", "moved_by", "widest", "zeros_below"]
+__all__ = ["Bits", "copied_summand", "live_bits", "moved_by", "widest"]
 
 Bits = tuple[int, int]  # the first place, and the one behind the last
 
@@ -42,7 +43,7 @@ def _reads(op: Op, number: int, low: int, high: int) -> tuple[int, int]:
         return low, high
     # A chain of carries starts at the higher summand's lowest place, or at the lowest 1 of a constant.
     if op.kind == "plus":
-        return min(low, zeros_below(op.numbers[0])), high
+        return min(low, trailing_zeros(op.numbers[0])), high
     if op.kind == "looked_up":
         return (min(low, op.numbers[0]), high) if number == 0 else (0, _ALL)
     if op.kind in ("sum", "minus"):
@@ -71,12 +72,3 @@ def copied_summand(op: Op) -> Word | None:
     if not shift_a:
         return op.reads[0]
     return op.reads[1] if op.kind == "sum" and not shift_b else None
-
-
-def zeros_below(value: int) -> int:
-    """Zeros at the end of a number that is not 0.
-
-    >>> zeros_below(-12)
-    2
-    """
-    return (value & -value).bit_length() - 1

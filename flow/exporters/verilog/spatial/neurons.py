@@ -20,7 +20,7 @@ MOST_BITS = 8  # of inputs: beyond it a LUT's worth of every bit of a result dou
 _LOGIC = 1.25  # LUTs that Yosys makes for each one of a table, as in the calibration of spatial designs
 Codes = NDArray[np.int64]
 Function = Callable[[Codes], Codes]
-Bits = tuple[tuple[Word, int], ...]
+Address = tuple[tuple[Word, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Neurons:
 class _Table:
     """A result as entries by those bits of the inputs that it depends on, the lowest bit of the address first."""
 
-    bits: Bits
+    bits: Address
     entries: Codes
 
     @property

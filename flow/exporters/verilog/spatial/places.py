@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.exporters.verilog.spatial.words import Op, Word
-from flow.formats import FixedPoint
+from flow.formats import FixedPoint, trailing_zeros
 
 __all__ = ["ADDERS", "COMPARISONS", "carries", "luts", "shared", "table_luts"]
 
@@ -26,8 +26,7 @@ def carries(word: Word, op: Op) -> int:
     if op.kind == "looked_up":
         return width - op.numbers[0]
     if op.kind == "plus":
-        (value,) = op.numbers
-        return max(width - ((value & -value).bit_length() - 1), 0)
+        return max(width - trailing_zeros(op.numbers[0]), 0)
     if op.kind == "less":
         return width
     if op.kind in COMPARISONS:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from flow.exporters.verilog.spatial.design import Spatial
 from flow.exporters.verilog.spatial.flat import Flat, Part
-from flow.exporters.verilog.spatial.live import copied_summand, moved_by, zeros_below
+from flow.exporters.verilog.spatial.live import copied_summand, moved_by
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
+from flow.formats import trailing_zeros
 
 __all__ = ["Registers", "inverted_bits", "output_bits", "registers"]
 
@@ -94,6 +95,6 @@ def _source(op: Op, place: int) -> tuple[Word, int] | None:
         return None if copied is None else (copied, place)
     if op.kind == "looked_up" and place < op.numbers[0]:
         return op.reads[0], place
-    if op.kind == "plus" and place < zeros_below(op.numbers[0]):
+    if op.kind == "plus" and place < trailing_zeros(op.numbers[0]):
         return op.reads[0], place
     return None

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flow.formats import trailing_zeros
+
 __all__ = ["INPUTS", "LONGEST", "LookUp", "Row", "look_ups"]
 
 INPUTS = 5  # bits that the LUT of an addition has free
@@ -101,7 +103,7 @@ def look_ups(factors: Sequence[int], widths: Sequence[int]) -> Row:
 def _table(group: Sequence[tuple[int, Tap]]) -> LookUp:
     """The sums of all subsets, without the zeros that all of them end with."""
     factors = [factor for factor, _ in group]
-    shift = min((f & -f).bit_length() - 1 for f in factors)
+    shift = min(trailing_zeros(f) for f in factors)
     offset = sum(min(f, 0) for f in factors)
     sums = [sum(f for i, f in enumerate(factors) if address >> i & 1) for address in range(1 << len(group))]
     return LookUp(tuple(tap for _, tap in group), tuple((s - offset) >> shift for s in sums), shift, offset)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flow.exporters.verilog.spatial.tables import INPUTS, LONGEST
 from flow.exporters.verilog.spatial.words import Unit, Word
+from flow.formats import trailing_zeros
 from flow.ir import LutDense, Value
 
 __all__ = ["lut_dense"]
@@ -58,8 +59,10 @@ def _raised(term: _Term) -> _Term | None:
     """The same without an offset, so that no entry is negative, and without the zeros that all of them end with."""
     above = term.entries - term.entries.min()
     zeros = int(np.bitwise_or.reduce(above))
-    shift = (zeros & -zeros).bit_length() - 1
-    return _Term(term.bits, above >> shift, shift) if zeros else None
+    if not zeros:
+        return None
+    shift = trailing_zeros(zeros)
+    return _Term(term.bits, above >> shift, shift)
 
 
 def _entry(unit: Unit, term: _Term) -> Word:
