@@ -4,9 +4,9 @@ moves and joins codes, small spatial designs.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -69,10 +69,10 @@ def _spatial() -> Iterator[tuple[Parameters, str]]:
         yield {"Seed": seed}, re.sub(rf"\b{plan.top}\b", _NAME, "\n".join(own))
 
 
-def _of_design(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A measured small design with what its inventory counts."""
-    seed = row["Seed"]
-    return {**spatial_features(plan_spatial(calibration_design(seed, SPATIAL_DESIGNS[seed]))), **row}
+@cache
+def _features_of(seed: int) -> dict[str, Any]:
+    """What the inventory of a small design counts."""
+    return spatial_features(plan_spatial(calibration_design(seed, SPATIAL_DESIGNS[seed])))
 
 
 def _module_of(plan: Plan, module: str) -> str:
@@ -93,10 +93,18 @@ def _moves() -> Iterator[tuple[Parameters, str]]:
     return _cases((plan, plan.move_module(*place)) for plan in moves() for place in plan.moves)
 
 
-def _case(plans: Iterable[Plan], row: Mapping[str, Any], shape: Callable[[Plan, Any], Parameters]) -> dict[str, Any]:
-    """A measured module with what its form is over."""
-    plan = next(itertools.islice(plans, row["Case"], None))
-    return {**shape(plan, plan.graph["y"]), **row}
+@cache
+def _shapes(cell: str) -> tuple[Parameters, ...]:
+    """What the form of a cell is over, of every case."""
+    plans, shape = _SHAPED[cell]
+    return tuple(shape(plan, plan.graph["y"]) for plan in plans())
+
+
+_SHAPED: Mapping[str, tuple[Callable[[], Iterator[Plan]], Callable[[Plan, Any], Parameters]]] = {
+    "move": (moves, lambda plan, node: move_shape(plan, *next(iter(plan.moves)))),
+    "concat": (joins, concat_shape),
+    "each": (casts_by_place, each_shape),
+}
 
 
 GENERATED: Mapping[str, Callable[[], Iterator[tuple[Parameters, str]]]] = {
@@ -111,8 +119,8 @@ GENERATED: Mapping[str, Callable[[], Iterator[tuple[Parameters, str]]]] = {
 
 # What a form of a generated module is over, where that is counted rather than one of its parameters.
 COUNTED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "spatial": _of_design,
-    "move": lambda row: _case(moves(), row, lambda plan, node: move_shape(plan, *next(iter(plan.moves)))),
-    "concat": lambda row: _case(joins(), row, concat_shape),
-    "each": lambda row: _case(casts_by_place(), row, each_shape),
+    "spatial": lambda row: {**_features_of(row["Seed"]), **row},
+    "move": lambda row: {**_shapes("move")[row["Case"]], **row},
+    "concat": lambda row: {**_shapes("concat")[row["Case"]], **row},
+    "each": lambda row: {**_shapes("each")[row["Case"]], **row},
 }

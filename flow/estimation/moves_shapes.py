@@ -10,7 +10,7 @@ from flow.estimation.forms import requantize_features
 from flow.estimation.forms_parts import bits_of, odd, wraps
 from flow.exporters.verilog import Plan
 from flow.exporters.verilog.constants import concat_context, each_context, move_context
-from flow.formats import Overflow, Rounding
+from flow.formats import Overflow, Rounding, trailing_zeros
 from flow.ir import Concat, RequantizeEach
 
 __all__ = ["Shape", "concat_shape", "each_shape", "move_shape"]
@@ -39,7 +39,7 @@ def move_shape(plan: Plan, name: str, number: int) -> Shape:
         "Width": context["width"], "Depth": context["depth"], "Beats": beats,
         "Counters": sum(map(bits_of, counts)), "Wraps": wraps(*counts), "Tables": place * tables,
         "Adders": place * (sum(step.bit_count() - 1 for step in steps) + joined),
-        "Base": max(bits_of(context["depth"]) - (beats & -beats).bit_length() + 1, 0),
+        "Base": max(bits_of(context["depth"]) - trailing_zeros(beats), 0),
         "Freed": reduce(or_, context["freed"][:-1], 0).bit_count(),
         "Zeros": int(any(axis["zeros"] for axis in axes)),
     }  # fmt: skip
