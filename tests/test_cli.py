@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,11 +54,29 @@ def flow(folder: Path, *arguments: str, **options) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
+def begun(folder: Path) -> Path:
+    (folder / "nets.py").write_text(TINY_NET)
+    recipe(folder)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "nets.py").write_text(TINY_NET)
-    recipe(tmp_path)
-    return tmp_path
+    return begun(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `flow run r.yaml` has run; tests change copies of it."""
+    place = begun(tmp_path_factory.mktemp("run"))
+    done = flow(place, "run", "r.yaml")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def finished(once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(once, tmp_path / "finished"))
 
 
 def recipe(folder: Path, **changes: object) -> None:
@@ -71,10 +90,8 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.removeprefix("error: ").rstrip("\n")
 
 
-def test_run_goes_through_every_stage_and_resumes_without_work(folder: Path) -> None:
-    first = flow(folder, "run", "r.yaml")
-    assert first.returncode == 0, first.stderr
-    build = folder / "build" / "tiny"
+def test_run_goes_through_every_stage_and_resumes_without_work(finished: Path) -> None:
+    build = finished / "build" / "tiny"
     expected = {"checkpoint.pt", "train.json", "design.json", "design.npz", "design.txt", "onnx", "vectors",
                 "simulate.json", "estimate.json", "estimate.pynq_z2.json", "report.html", "state.json"}  # fmt: skip
     assert {path.name for path in build.iterdir()} == expected
@@ -82,32 +99,29 @@ def test_run_goes_through_every_stage_and_resumes_without_work(folder: Path) -> 
     assert [(r["name"], r["vectors"], r["mismatches"]) for r in rungs] == [(n, 360, 0) for n in TINY["rungs"]]
     assert all(rung["values"] >= 360 * 10 for rung in rungs)
     before = {name: (build / name).read_bytes() for name in ("checkpoint.pt", "simulate.json", "design.npz")}
-    again = flow(folder, "run", "r.yaml")
+    again = flow(finished, "run", "r.yaml")
     assert again.returncode == 0
     assert {name: (build / name).read_bytes() for name in before} == before
 
 
-def test_the_stages_are_commands_of_their_own(folder: Path) -> None:
+def test_the_stages_are_commands_of_their_own(finished: Path) -> None:
     for arguments in (
-        ("train", "r.yaml"),
         ("export", "tiny", "--to", "onnx"),
         ("simulate", "tiny", "--rungs", "interpreter,onnxruntime"),
         ("estimate", "tiny", "--board", "ultra96_v2"),
         ("report", "tiny"),
     ):
-        done = flow(folder, *arguments)
+        done = flow(finished, *arguments)
         assert done.returncode == 0, (arguments, done.stderr)
-    estimate = json.loads((folder / "build/tiny/estimate.json").read_text())
+    estimate = json.loads((finished / "build/tiny/estimate.json").read_text())
     assert (estimate["board"], estimate["measured"]) == ("ultra96_v2", None)
 
 
-def test_simulate_exits_1_on_a_mismatch(folder: Path) -> None:
-    assert flow(folder, "run", "r.yaml").returncode == 0
-    vectors = folder / "build/tiny/vectors/input.dat"
-    assert flow(folder, "simulate", "tiny", "--rungs", "csim").returncode == 1, (
-        "a rung that was not exported is skipped"
-    )
-    skipped = json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]
+def test_simulate_exits_1_on_a_mismatch(finished: Path) -> None:
+    vectors = finished / "build/tiny/vectors/input.dat"
+    done = flow(finished, "simulate", "tiny", "--rungs", "csim")
+    assert done.returncode == 1, "a rung that was not exported is skipped"
+    skipped = json.loads((finished / "build/tiny/simulate.json").read_text())["rungs"][0]
     assert (skipped["name"], skipped["values"]) == ("csim", 0)
     assert skipped["skipped"]
     assert vectors.is_file()
@@ -131,17 +145,16 @@ def test_a_recipe_holds_options_of_single_layers_a_cost_and_a_rule_against_swing
     assert int(np.bitwise_count(np.abs(last)).max()) == 2
 
 
-def test_a_changed_stored_design_turns_the_interpreter_red(folder: Path) -> None:
-    assert flow(folder, "run", "r.yaml").returncode == 0
-    path = folder / "build/tiny/design.npz"
+def test_a_changed_stored_design_turns_the_interpreter_red(finished: Path) -> None:
+    path = finished / "build/tiny/design.npz"
     with np.load(path) as stored:
         arrays = dict(stored)
     name = next(key for key in arrays if key.endswith("/bias"))
     arrays[name] = -arrays[name][::-1]
     np.savez(path, **arrays)
-    done = flow(folder, "simulate", "tiny", "--rungs", "interpreter")
+    done = flow(finished, "simulate", "tiny", "--rungs", "interpreter")
     assert done.returncode == 1
-    assert json.loads((folder / "build/tiny/simulate.json").read_text())["rungs"][0]["mismatches"] > 0
+    assert json.loads((finished / "build/tiny/simulate.json").read_text())["rungs"][0]["mismatches"] > 0
 
 
 def heeding_interrupts() -> None:
@@ -150,7 +163,7 @@ def heeding_interrupts() -> None:
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights(folder: Path) -> None:
-    recipe(folder, train={"float_epochs": 300, "epochs": 2})  # still running when the signal comes
+    recipe(folder, train={"float_epochs": 100, "epochs": 2})  # still running when the signal comes
     straight = folder / "straight"
     straight.mkdir()
     for name in ("nets.py", "r.yaml"):

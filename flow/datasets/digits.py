@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from flow.datasets.dataset import Dataset
 
@@ -15,6 +13,9 @@ _TEST = 360
 
 def digits(seed: int) -> Dataset:
     """float32[N, 1, 8, 8] in 0..1, split 1,437 to 360 with equal shares of the classes; `seed` picks the split."""
+    from sklearn.datasets import load_digits  # half a second, which other commands need not wait for
+    from sklearn.model_selection import train_test_split
+
     held = load_digits()
     images = (held.images / 16.0).astype(np.float32)[:, None]
     labels = held.target.astype(np.int64)

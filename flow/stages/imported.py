@@ -18,11 +18,11 @@ from flow.formats import Overflow, Rounding, encode
 from flow.ir import Graph
 from flow.lowering.from_onnx import Loaded, Scales, read_onnx, self_contained
 from flow.project import Project
+from flow.stages.inputs import IMPORT, VECTORS
 
-__all__ = ["IMPORT", "MODEL", "import_onnx", "imported_graph", "read_inputs"]
+__all__ = ["MODEL", "import_onnx", "imported_graph"]
 
-IMPORT, MODEL = "import.json", "model.onnx"
-_VECTORS = Path("vectors") / "input.dat"
+MODEL = "model.onnx"
 _DRAWN, _SEED = 256, 0  # samples where the user gives none
 
 
@@ -50,7 +50,7 @@ def import_onnx(file: Path, build: Path, scales: str = "error", inputs: Path | N
     loaded = read_onnx(content, Scales.named(scales))
     codes = _drawn(loaded.graph) if inputs is None else _encoded(loaded, inputs)
     write_file(project.path(MODEL), content)
-    write_file(project.path(str(_VECTORS)), to_lines(codes))
+    write_file(project.path(VECTORS), to_lines(codes))
     project.write_json(IMPORT, {"file": file.name, "scales": scales, "input_unit": str(loaded.input_unit)})
     return project
 
@@ -60,19 +60,6 @@ def imported_graph(project: Project) -> Graph:
     held = project.read_json(IMPORT, "export")
     loaded = read_onnx(project.path(MODEL), Scales.named(held["scales"]))
     return replace(loaded.graph, name=project.name)
-
-
-def read_inputs(project: Project, graph: Graph) -> NDArray[np.int64]:
-    """The stored input codes, int64[N, *shape].
-
-    Raises:
-        FlowError: they are missing or damaged.
-    """
-    try:
-        flat = np.loadtxt(project.path(str(_VECTORS)), dtype=np.int64, ndmin=2)
-        return flat.reshape(len(flat), *graph.input.shape)
-    except (OSError, ValueError):
-        raise FlowError(f"The vectors of {project.name!r} are missing or damaged; run `flow export` again.") from None
 
 
 def _drawn(graph: Graph) -> NDArray[np.int64]:

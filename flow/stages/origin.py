@@ -13,7 +13,8 @@ from flow.errors import FlowError
 from flow.ir import Graph
 from flow.project import Project
 from flow.recipe import Recipe
-from flow.stages.imported import IMPORT, MODEL, imported_graph, read_inputs
+from flow.stages.imported import MODEL, imported_graph
+from flow.stages.inputs import IMPORT, VECTORS, read_inputs
 from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 
 __all__ = ["SOURCES", "Origin", "origin_of"]
@@ -118,7 +119,7 @@ class _Imported:
     boards: Sequence[str] = ()
 
     def digest(self) -> str:
-        return self.project.digest([IMPORT, MODEL, "vectors/input.dat"])
+        return self.project.digest([IMPORT, MODEL, VECTORS])
 
     def model(self) -> Any:
         return None

@@ -9,7 +9,7 @@ from flow.exporters.verilog import export_verilog
 from flow.exporters.writer import write_file
 from flow.project import Project
 from flow.reporting import render_report
-from flow.stages.imported import IMPORT
+from flow.stages.inputs import IMPORT
 
 __all__ = ["report_stage"]
 

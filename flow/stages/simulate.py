@@ -10,7 +10,7 @@ from flow.exporters.manifest import changed_files
 from flow.progress import Report, silent
 from flow.project import Project
 from flow.simulation.ladder import FOLDERS, Context, RungResult, climb
-from flow.stages.imported import read_inputs
+from flow.stages.inputs import read_inputs
 from flow.stages.origin import SOURCES, origin_of
 
 __all__ = ["simulate_stage"]

@@ -14,7 +14,8 @@ from flow.cli import app
 from flow.errors import DataError, FlowError, UnsupportedError
 from flow.lowering.from_onnx import load_onnx
 from flow.stages.export import export_stage, project_of
-from flow.stages.imported import import_onnx, read_inputs
+from flow.stages.imported import import_onnx
+from flow.stages.inputs import read_inputs
 from flow.stages.report import report_stage
 from flow.stages.simulate import passed, simulate_stage
 
