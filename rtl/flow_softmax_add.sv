@@ -2,7 +2,8 @@
 //
 // A mantissa is a number in [1, 2) of Mantissa fractional bits; what falls below its last bit is
 // cut off. With first_i the sum so far does not count. Legal parameters: Mantissa 1..20; ExpWidth
-// holds every exponent and the difference of any two. Latency: 0 cycles, combinational.
+// holds every exponent and the difference of any two: a bit where a row is one code without an
+// integer part. Latency: 0 cycles, combinational.
 //
 // The sum is brought back below 2 at once, by one bit at most: so it needs neither a guard bit for
 // each doubling of terms nor a search for its leading one before the division.
@@ -37,8 +38,6 @@ module flow_softmax_add #(
   assign total_o = sum[Mantissa+1] ? sum[Mantissa+1:1] : sum[Mantissa:0];
   assign top_o = larger + ExpWidth'(sum[Mantissa+1]);
 
-  initial if (Mantissa < 1 || Mantissa > 20 || ExpWidth < 2) begin
-    $fatal(1, "flow_softmax_add: Mantissa must be 1..20 and ExpWidth at least 2");
-  end
+  initial if (Mantissa < 1 || Mantissa > 20) $fatal(1, "flow_softmax_add: Mantissa must be 1..20");
 
 endmodule

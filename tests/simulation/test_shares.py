@@ -27,7 +27,10 @@ def alone(name: str, text: str, shape: tuple[int, ...], mantissa: int) -> Graph:
 
 
 def test_every_row_of_a_small_format_on_every_rung(tmp_path: Path):
-    """4,096 rows of three codes: one formula, and no bit that moves where all codes move by an integer."""
+    """4,096 rows of three codes: one formula, and no bit that moves where all codes move by an integer.
+
+    As RTL beside it rows of one code below 1, whose exponents take a single bit.
+    """
     graph = alone("rows", "s4.1", (3,), 3)
     rows = np.array(list(itertools.product(range(-8, 8), repeat=3)))
     expected = trace(graph, rows)["y"]
@@ -36,10 +39,15 @@ def test_every_row_of_a_small_format_on_every_rung(tmp_path: Path):
     assert inside.sum() == 14**3
     write_tree(tmp_path / "onnx", export_onnx(graph))
     write_tree(tmp_path / "hls", export_hls(graph, rows[:1], form="stream"))
+    single, codes = alone("single", "u3.3", (1,), 3), np.arange(8)[:, None]
+    several = streamed([graph, single], [rows, codes], tmp_path)
+    assert single["y"].exponent(single.values["x"]).width == 1
+    np.testing.assert_array_equal(several[1]["y"], trace(single, codes)["y"], strict=True)
+    assert set(several[1]["y"].flat) == {7, 8}
     found = {
         "onnxruntime": simulate_onnxruntime(graph, tmp_path / "onnx", rows),
         "csim": simulate_csim(graph, tmp_path / "hls", rows, jobs=1),
-        "rtl": streamed([graph], [rows], tmp_path)[0],
+        "rtl": several[0],
     }
     for rung, values in found.items():
         assert values["y"].size == 4096 * 3
