@@ -15,9 +15,10 @@ from pathlib import Path
 from cell_cases import CELLS, OTHERS, Cell
 from common import Row, arguments, publish
 
-from flow.estimation.characterise import cell_digest, digest_of, rtl_sources
+from flow.estimation.characterise import rtl_sources, text_digest
 from flow.exporters.writer import write_file
 from flow.place_and_route import place_and_route, placer
+from flow.studies.cells import digest_of
 from flow.synthesis import Area, Family, recipe, synthesise, tool
 
 FAMILIES = (Family.XC7, Family.XCUP, Family.ECP5)
@@ -35,9 +36,14 @@ Columns are LUT / carry / FF, then DSPs and block RAMs where there are any.{miss
 """
 
 
-def sources(cell: Cell) -> dict[str, str]:
+def own_sources(cell: Cell) -> dict[str, str]:
+    """The cell between registers, and itself where it is none of `rtl/`."""
     other = {f"{cell.module}.sv": OTHERS[cell.module]} if cell.module in OTHERS else {}
-    return {**rtl_sources(), **other, "timed.sv": cell.between_registers()}
+    return {**other, "timed.sv": cell.between_registers()}
+
+
+def sources(cell: Cell) -> dict[str, str]:
+    return {**rtl_sources(), **own_sources(cell)}
 
 
 def rows_of(cell: Cell, family: Family) -> list[Row]:
@@ -66,8 +72,8 @@ class Kept:
         self.rows = {entry["key"]: [Row(**row) for row in entry["rows"]] for entry in map(json.loads, lines)}
 
     def key(self, cell: Cell, family: Family) -> str:
-        texts = [cell_digest(name, sources(cell)) for name in ("timed", cell.module)]
-        return digest_of([*texts, *recipe(family), tool(), placer()])
+        texts = text_digest(list(own_sources(cell).values()), rtl_sources())
+        return digest_of(texts, recipe(family), tool(), placer())
 
     def has(self, cell: Cell, family: Family) -> bool:
         return self.key(cell, family) in self.rows
