@@ -1,23 +1,21 @@
 """The built-in nets at full size as RTL and as netlists: on how many samples, equal or not, in how many cycles.
 
-    python -m tests.simulation.hardware --kept hardware.jsonl                    # goes on where it stopped
-    python -m tests.simulation.hardware --nets digits_mlp --ways cocotb netlist --architectures spatial
-    python -m tests.simulation.hardware --kept hardware.jsonl --finished --markdown docs/hardware.md   # runs nothing
+    python -m tests.simulation.hardware --page docs/hardware.md    # runs what has no line there, and writes it there
+    python -m tests.simulation.hardware --nets digits_mlp --ways cocotb netlist --architectures spatial  # keeps nothing
 
 `cocotb` drives as many samples as take it half a minute with random pauses, through layers folded less than by default;
 `program` all of them, with random pauses and without any; `netlist` the first sixteen. Exit status 1 on any mismatch,
-and on any cycle not predicted.
+and on any cycle not predicted. What has changed runs again once its line is taken out of the page.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +48,12 @@ SPATIAL = ("digits_mlp", "jet_mlp", "digits_conv1d", "digits_branches", "digits_
 COLUMNS = ("net", "architecture", "way", "samples", "codes", "mismatches", "interval", "latency", "CPU s")
 PAGE = """# Nets at full size as hardware
 
-`python -m tests.simulation.hardware --kept FILE --markdown docs/hardware.md` writes this page: the built-in nets, six
-bits everywhere, as SystemVerilog and as netlists of {tool} for xc7, under Verilator. Codes are compared with the
-interpreter's: with cocotb (`cocotb`, random pauses, layers folded less) and in a program (`program`, all samples with
-random pauses and once more without) those of every stream, in a netlist (`netlist`, random pauses) those of the
-outputs. Interval and latency are cycles a sample and of the first one, predicted, and `=` as simulated where nobody
-paused. CPU seconds are those of building and running, of a netlist those of its synthesis too.
+`python -m tests.simulation.hardware --page docs/hardware.md` writes this page: the built-in nets, six bits everywhere,
+as SystemVerilog and as netlists of {tool} for xc7, under Verilator. Codes are compared with the interpreter's: with
+cocotb (`cocotb`, random pauses, layers folded less) and in a program (`program`, all samples with random pauses and
+once more without) those of every stream, in a netlist (`netlist`, random pauses) those of the outputs. Interval and
+latency are cycles a sample and of the first one, predicted, and `=` as simulated where nobody paused. CPU seconds are
+those of building and running, of a netlist those of its synthesis too.
 
 | {columns} |
 |{lines}
@@ -178,13 +176,6 @@ def of_net(name: str) -> Design:
     return full_design(name, VECTORS.get(name, DIGITS))
 
 
-def _read(kept: Path | None) -> list[Ran]:
-    lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
-    entries = [json.loads(line) for line in lines]
-    pairs = ("predicted", "seen")
-    return [Ran(**{**entry, **{key: entry[key] and tuple(entry[key]) for key in pairs}}) for entry in entries]
-
-
 def cells_of(row: Ran) -> tuple[str, ...]:
     """One line of the table."""
     pairs = zip(row.predicted, row.seen or (0, 0), strict=True)
@@ -211,18 +202,34 @@ def page(rows: list[Ran]) -> str:
     return PAGE.format(tool=tool(), columns=" | ".join(COLUMNS), lines="---|" * len(COLUMNS), rows=lines)
 
 
+def _numbers(cell: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in cell.split(" = ")]
+
+
+def row_of(line: str) -> Ran:
+    """The run that a line of the page stands for; its seconds are whole ones."""
+    net, architecture, way, *cells = line.strip("| \n").split(" | ")
+    (vectors,), (codes,), (mismatches,), interval, latency, (seconds,) = map(_numbers, cells)
+    predicted, *seen = zip(interval, latency, strict=True)
+    return Ran(net, architecture, way, vectors, codes, mismatches, predicted, seen[0] if seen else None, seconds)
+
+
+def rows_of(text: str) -> list[Ran]:
+    """The runs of a page."""
+    lines = text.splitlines()
+    return [row_of(line) for line in lines if line.startswith("| ") and line != f"| {' | '.join(COLUMNS)} |"]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", default=list(FULL), choices=list(FULL))
     parser.add_argument("--architectures", nargs="+", default=["stream", "spatial"], choices=["stream", "spatial"])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--kept", type=Path, metavar="FILE", help="what is finished, so that a second run skips it")
-    parser.add_argument("--finished", action="store_true", help="show what is kept, run nothing")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="what has run, and where each line is added")
     given = parser.parse_args()
-    rows = _read(given.kept)
+    rows = rows_of(given.page.read_text()) if given.page is not None and given.page.exists() else []
     done = {(row.net, row.architecture, row.way) for row in rows}
-    for name in () if given.finished else given.nets:
+    for name in given.nets:
         wanted = [(name, each, way) for each in given.architectures for way in given.ways]
         missing = [key for key in wanted if key not in done and (key[1] == "stream" or name in SPATIAL)]
         made = of_net(name) if missing else None
@@ -230,12 +237,9 @@ def main() -> int:
             assert made is not None
             rows.append(ran(name, made, architecture, way))
             print(rows[-1], flush=True)  # noqa: T201
-            if given.kept is not None:
-                with given.kept.open("a") as file:
-                    file.write(json.dumps(asdict(rows[-1])) + "\n")
+            if given.page is not None:
+                write_file(given.page, page(rows))
     Console(width=140).print(table(rows))
-    if given.markdown is not None:
-        write_file(given.markdown, page(rows))
     return int(not all(row.passed for row in rows))
 
 

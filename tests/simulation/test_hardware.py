@@ -19,6 +19,7 @@ from tests.simulation.hardware import (
     of_net,
     page,
     ran,
+    rows_of,
 )
 
 DESIGNS = [(name, "stream") for name in FULL] + [(name, "spatial") for name in SPATIAL]
@@ -50,11 +51,13 @@ def test_a_run_passes_only_with_equal_codes_in_the_predicted_cycles():
     assert not any(replace(right, **wrong).passed for wrong in ({"codes": 0}, {"mismatches": 1}, {"seen": (64, 91)}))
 
 
-def test_the_page_has_a_line_for_every_run_in_the_order_of_the_nets():
+def test_the_page_has_a_line_for_every_run_in_the_order_of_the_nets_and_is_read_back():
     jets = Ran("jet_mlp", "stream", "program", 20000, 9000000, 0, (64, 228), (64, 228), 9.6)
     digits = Ran("digits_mlp", "spatial", "netlist", 16, 160, 1, (1, 23), None, 70.0)
-    assert page([jets, digits, replace(digits, architecture="stream")]).splitlines()[-3:] == [
+    written = page([jets, digits, replace(digits, architecture="stream")])
+    assert written.splitlines()[-3:] == [
         "| digits_mlp | stream | netlist | 16 | 160 | 1 | 1 | 23 | 70 |",
         "| digits_mlp | spatial | netlist | 16 | 160 | 1 | 1 | 23 | 70 |",
         "| jet_mlp | stream | program | 20,000 | 9,000,000 | 0 | 64 = 64 | 228 = 228 | 10 |",
     ]
+    assert rows_of(written) == [replace(digits, architecture="stream"), digits, replace(jets, seconds=10)]
