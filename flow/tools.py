@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flow.errors import ToolError, ToolMissingError
 
-__all__ = ["ap_headers", "package_folder", "program", "run", "verilator_environment"]
+__all__ = ["ap_headers", "cache_folder", "package_folder", "program", "run", "verilator_environment"]
 
 _SHOWN_LINES = 15
 
@@ -52,6 +52,11 @@ def ap_headers() -> Path:
     if not (folder / "ap_fixed.h").is_file():
         raise ToolMissingError("hls4ml's package holds no ap_fixed.h; run: pip install 'hls4ml>=1.3,<1.4'.")
     return folder
+
+
+def cache_folder() -> Path:
+    """Where what every design needs is kept for this user: what tools compile once for all of them."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flow"
 
 
 def verilator_environment() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The csim rung: the exported C++ compiled by g++ against the public ap_fixed headers, every node's codes read back.
 
-The layers of a project are packed into a few translation units, because most of a unit's time goes into the headers.
+The layers of a project are packed into a few translation units, because most of a unit's time goes into the headers,
+the vendor's of which are precompiled once for a user.
 Objects and the program are kept in `build/` inside the project under the hash of everything they are made from.
 """
 
@@ -21,6 +22,7 @@ from flow.errors import DataError, SimulationError
 from flow.exporters.vectors import to_lines
 from flow.exporters.writer import write_file
 from flow.ir import Graph
+from flow.simulation.precompiled import precompiled
 from flow.tools import ap_headers, program, run
 
 __all__ = ["compile_program", "compiler", "hash_of", "simulate_csim", "split_trace", "tool"]
@@ -62,9 +64,9 @@ def _headers(project: Path) -> list[Path]:
 
 
 def _units(project: Path, main: str, jobs: int) -> list[list[str]]:
-    """The sources in at least `jobs` groups of alike size; paths relative to the project."""
+    """The sources in groups of alike size, at least `jobs` where there are many; paths relative to the project."""
     sources = ["top.cpp", main, *sorted(f"layers/{path.name}" for path in project.glob("layers/*.cpp"))]
-    count = min(len(sources), max(jobs, -(-len(sources) // _UNIT_FILES)))
+    count = max(jobs if len(sources) > _UNIT_FILES else 1, -(-len(sources) // _UNIT_FILES))
     return [sources[i::count] for i in range(count)]
 
 
@@ -111,6 +113,8 @@ def compile_program(
     units = [(group, _unit_digest(project, group, common)) for group in _units(project, main, jobs)]
     built = project / "build" / f"{Path(main).stem}-{hash_of(digest for _, digest in units)}"
     if not built.is_file():
+        if not extra:
+            flags += precompiled(_FLAGS, hash_of([tool(), *_FLAGS]))
         with ThreadPoolExecutor(jobs) as pool:
             objects = list(pool.map(lambda unit: _compile_unit(project, unit[0], unit[1], flags, timeout), units))
         staged = built.with_suffix(f".{os.getpid()}.part")

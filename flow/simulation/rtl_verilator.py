@@ -101,8 +101,7 @@ def _runtime_folder(kind: str) -> Path:
     """Where the runtime's object files of this Verilator, this compiler and this kind of build are kept."""
     compiler = tools.run([tools.program("g++"), "--version"]).splitlines()[0]
     root = str(tools.package_folder("verilator"))
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "flow" / f"verilator-{_digest(kind, compiler, root, version('verilator'))}"
+    return tools.cache_folder() / f"verilator-{_digest(kind, compiler, root, version('verilator'))}"
 
 
 def _lay_runtime(build: Path, kept: Path) -> None:

@@ -19,7 +19,7 @@ from flow.ir import Graph, to_text, trace
 from flow.lowering import encode_input, lower, simulate_torch
 from flow.simulation.onnxruntime import simulate_onnxruntime
 from flow.training import quantize, seeded
-from tests.simulation.batches import precompiled, simulate_together
+from tests.simulation.batches import simulate_together
 from tests.training.models import example, randomized
 
 COUNT = 24
@@ -190,7 +190,7 @@ def test_the_c_simulation_shows_every_code(made: dict[str, tuple[Any, Graph]], t
     """All of them in one program."""
     graphs = [graph for _, graph in made.values()]
     codes = [encode_input(qmodel, FORMS[name].batch()) for name, (qmodel, _) in made.items()]
-    shown = simulate_together(graphs, codes, tmp_path / "all", precompiled(tmp_path))
+    shown = simulate_together(graphs, codes, tmp_path / "all")
     compared = 0
     for name, graph, inputs, values in zip(made, graphs, codes, shown, strict=True):
         expected = trace(graph, inputs)

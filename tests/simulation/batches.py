@@ -13,11 +13,12 @@ from flow.exporters.names import identifier
 from flow.exporters.vectors import to_lines
 from flow.exporters.writer import Files, write_file, write_tree
 from flow.ir import Graph
-from flow.simulation.csim import split_trace
+from flow.simulation.csim import hash_of, split_trace, tool
+from flow.simulation.precompiled import precompiled
 from flow.tools import ap_headers, program, run
 
 # Without optimisation; g++ would spend a tenth of its time on collecting garbage.
-_FLAGS = ("-std=c++11", "-O0", "-w", "-DFLOW_TRACE", "--param=ggc-min-expand=10000")
+UNOPTIMISED = ("-std=c++11", "-O0", "--param=ggc-min-expand=10000")
 _INCLUDE = re.compile(r"^#include .*\n", re.MULTILINE)
 _MAIN = """
 #include <string>
@@ -54,7 +55,7 @@ def _unit(folder: str, files: dict[str, str]) -> str:
     return f"{included}{''.join(_INCLUDE.findall(trace))}namespace {folder}_program {{\n{_INCLUDE.sub('', trace)}}}\n"
 
 
-def _program(graphs: Sequence[Graph], names: Sequence[str], folder: Path, flags: Sequence[str]) -> Path:
+def _program(graphs: Sequence[Graph], names: Sequence[str], folder: Path) -> Path:
     texts, headers = [], {}
     for graph, name in zip(graphs, names, strict=True):
         exported = export_hls(graph)
@@ -65,26 +66,23 @@ def _program(graphs: Sequence[Graph], names: Sequence[str], folder: Path, flags:
     write_tree(folder / "include", {path.removeprefix("include/"): text for path, text in headers.items()})
     calls = "".join(f'\n        | run({name}_program::main, folder + "{name}")' for name in names)
     write_file(folder / "all.cpp", "".join(texts) + _MAIN % calls)
-    options = [*_FLAGS, *flags, f"-I{folder}", f"-I{folder / 'include'}", "-isystem", ap_headers()]
+    included = (f"-I{folder}", f"-I{folder / 'include'}", "-isystem", ap_headers())
+    options = [*UNOPTIMISED, "-w", "-DFLOW_TRACE", *read_once(), *included]
     run([program("g++"), *options, folder / "all.cpp", "-o", folder / "all"])
     return folder / "all"
 
 
-def precompiled(folder: Path) -> list[str]:
-    """Options that make g++ read the vendor's headers precompiled; they are compiled once in `folder`."""
-    header = folder / "shared.h"
-    if not header.is_file():
-        write_file(header, "#include <ap_fixed.h>\n")
-        run([program("g++"), *_FLAGS, "-isystem", ap_headers(), "-x", "c++-header", header, "-o", f"{header}.gch"])
-    return ["-include", str(header)]
+def read_once() -> tuple[str, ...]:
+    """Options that make g++ read the vendor's headers precompiled for `UNOPTIMISED`."""
+    return precompiled(UNOPTIMISED, hash_of([tool(), *UNOPTIMISED]))
 
 
 def simulate_together(
-    graphs: Sequence[Graph], codes: Sequence[np.ndarray], folder: Path, flags: Sequence[str] = ()
+    graphs: Sequence[Graph], codes: Sequence[np.ndarray], folder: Path
 ) -> list[dict[str, np.ndarray]]:
-    """As `simulate_csim` of each graph on its codes; the graphs' names differ, `flags` precompile the headers."""
+    """As `simulate_csim` of each graph on its codes; the graphs' names differ."""
     names = [identifier(graph.name) for graph in graphs]
-    built = _program(graphs, names, folder, flags)
+    built = _program(graphs, names, folder)
     for name, inputs in zip(names, codes, strict=True):
         write_file(folder / f"{name}.dat", to_lines(inputs))
     run([built, folder])

@@ -29,7 +29,7 @@ from tests.graphs import random_codes
 from tests.ir.growing import SHARING
 from tests.ir.random_graphs import drawn
 from tests.ir.shrink import shrunk
-from tests.simulation.batches import precompiled, simulate_together
+from tests.simulation.batches import simulate_together
 from tests.simulation.streams import streamed
 
 SAMPLES = 6
@@ -51,7 +51,7 @@ def _onnxruntime(graphs: Sequence[Graph], codes: Sequence[np.ndarray], folder: P
 
 
 def _csim(graphs: Sequence[Graph], codes: Sequence[np.ndarray], folder: Path) -> list[Codes]:
-    return simulate_together(graphs, codes, folder, precompiled(folder.parent))
+    return simulate_together(graphs, codes, folder)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow.tools import ap_headers, program, run
+from tests.simulation.batches import UNOPTIMISED, read_once
 
 # The vendor's default constructor masks a word it never set; pragmas and labels are for the vendor's compiler.
 WARNINGS = (
@@ -14,10 +14,6 @@ WARNINGS = (
 
 
 @pytest.fixture(scope="session")
-def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that make g++ read the headers precompiled, once for all graphs."""
-    header = tmp_path_factory.mktemp("headers") / "shared.h"
-    header.write_text("#include <ap_fixed.h>\n")
-    flags = ["-std=c++11", "-O0", "-isystem", ap_headers(), "-x", "c++-header"]
-    run([program("g++"), *flags, header, "-o", f"{header}.gch"])
-    return ["-O0", "-include", str(header), *WARNINGS]
+def flags() -> list[str]:
+    """Options that make g++ read the headers precompiled, not optimise, and take a warning for an error."""
+    return [*UNOPTIMISED, *read_once(), *WARNINGS]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from flow.ir import (
     trace,
 )
 from flow.simulation.csim import compile_program, simulate_csim, tool
+from flow.simulation.precompiled import precompiled
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.more_operators import (
@@ -152,7 +154,10 @@ def test_samples_of_five_padded_axes_are_refused():
         )
 
 
-@pytest.mark.parametrize("seed", range(20))
+# Three hundred more, without warnings counted as errors, are one program each fifty in test_random_graphs.py.
+@pytest.mark.parametrize(
+    "seed", [seed if seed % 4 == 0 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(20)]
+)
 def test_random_graphs(seed, tmp_path, flags):
     graph = random_graph(seed)
     assert_exact(graph, tmp_path, random_codes(graph, 100, seed), flags)
@@ -412,6 +417,26 @@ def test_refusals(small, tmp_path, flags):
 
 def test_tool_names_compiler_and_headers():
     assert re.fullmatch(r"g\+\+ \d+\.\d+\.\d+, ap_fixed headers of hls4ml 1\.3\.\d+", tool())
+
+
+def test_headers_are_precompiled_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = precompiled(("-O0",), "key")
+    assert options == ("-include", str(tmp_path / "flow" / "headers-key" / "vendor.h"))
+    made = Path(f"{options[1]}.gch")
+    assert sorted(path.name for path in made.parent.iterdir()) == ["vendor.h", made.name]
+    before = made.stat().st_mtime_ns
+    assert precompiled(("-O0",), "key") == options
+    assert made.stat().st_mtime_ns == before
+
+
+def test_where_headers_cannot_be_kept_they_are_read_each_time(small, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    codes = random_codes(small, 5)
+    write_tree(tmp_path / "p", export_hls(small))
+    actual, expected = simulate_csim(small, tmp_path / "p", codes), trace(small, codes)
+    assert [name for name in expected if not np.array_equal(actual[name], expected[name])] == []
 
 
 def test_the_constants_as_synthesis_reads_them(small, tmp_path, flags):
