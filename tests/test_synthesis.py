@@ -33,7 +33,10 @@ endmodule
 
 
 # Measured with Yosys 0.70 when the project was planned: signed W x W multipliers without DSPs.
-@pytest.mark.parametrize(("width", "lut"), [(4, 21), (6, 50), (8, 95)])
+@pytest.mark.parametrize(
+    ("width", "lut"),
+    [pytest.param(4, 21, marks=pytest.mark.slow), pytest.param(6, 50, marks=pytest.mark.slow), (8, 95)],
+)
 def test_multipliers_cost_what_the_planning_measured(width, lut):
     result = synthesise({"m.sv": MULTIPLIER}, "multiplier", Family.XCUP, parameters={"W": width}, dsp=False)
     assert result.area == Area(lut=lut, carry=width // 2)

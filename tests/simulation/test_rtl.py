@@ -111,7 +111,7 @@ def test_forks_and_several_outputs(tmp_path):
     assert_predicted(graph, project, None, 10, tmp_path / "b")
 
 
-@pytest.mark.parametrize("seed", [0, 3, 5, 11])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 5, 11))])
 def test_random_vector_graphs(seed, tmp_path):
     graph = random_graph(seed, spatial=False)
     codes = random_codes(graph, 30, seed)
