@@ -3,7 +3,7 @@
 One Yosys recipe for all, flattened. flow's figure holds its AXI-Stream ports and registers; the peers' Verilog is
 combinational, the smallest that they make. `--trained` compares one layer of `digits_mlp`, trained for as long with
 weights of several kinds, with that of plain weights of six bits; where digits have a price, training ends at half of
-the adder bits that it began with.
+the adder bits that it began with. `--dsp` gives flow's design so many DSPs at most, for products that save LUTs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import Row, arguments, publish
-from emulated import MLPS
+from emulated import MLPS, mlp
 from emulation import HERE, ONE_THREAD, PEERS, constants, kif, layers
 from star import star
 from synthesised import TIMEOUT, Design, Figures, measured
@@ -30,6 +30,7 @@ from flow.datasets import load
 from flow.errors import FlowError
 from flow.exporters.verilog.spatial import export_spatial
 from flow.exporters.writer import write_file
+from flow.formats import Overflow, Rounding
 from flow.ir import Dense, Graph
 from flow.synthesis import Family
 from flow.tools import run
@@ -52,12 +53,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "6 bits, K=2, priced": {"weights": "s6", "khot": 2, "priced": True},
     "6 bits, priced": {"weights": "s6", "priced": True},
 }
+# Random constants in place of trained ones, none of them pruned.
+DIGITS = (64, 32, 10)
+FOUR, SIX = (("u4.1", Rounding.RND, Overflow.SAT), ("u6.2", Rounding.RND, Overflow.SAT))
 KEPT = 0.5  # of the adder bits, where digits have a price
 
 
-def own(graph: Graph, depth: int) -> Design:
+def own(graph: Graph, depth: int, dsp: int = 0, adder: bool = False) -> Design:
     """flow's design, ports and registers included."""
-    files = export_spatial(graph, depth)
+    files = export_spatial(graph, depth, dsp, adder)
     return Design({name: str(text) for name, text in files.items() if name.endswith(".sv")}, f"{graph.name}_top")
 
 
@@ -89,10 +93,31 @@ CONTENDERS: dict[str, tuple[Callable[[Graph], Design], bool]] = {
 }
 
 
-def rows(case: str, graph: Graph, family: Family, whom: Sequence[str], kept: Path | None) -> list[Row]:
+CASES = {
+    **MLPS,
+    "digits, 4 bits": partial(mlp, "digits4", source="u4.3", weights=("s4.3",) * 4, casts=(FOUR,) * 3, sizes=DIGITS),
+    "digits, 6 bits": partial(mlp, "digits6", source="u6.5", casts=(SIX,) * 3, sizes=DIGITS),
+}
+
+
+def contenders(whom: Sequence[str], counts: Sequence[int], family: Family) -> dict[str, tuple[Any, bool]]:
+    """Those that are asked for, and flow with so many DSPs."""
+    adder = family is Family.XC7  # Yosys puts the addition behind a product into no other DSP
+    dsps = {f"flow, {count} DSPs at most": (partial(own, depth=0, dsp=count, adder=adder), True) for count in counts}
+    return {**{who: CONTENDERS[who] for who in whom}, **dsps}
+
+
+def saved(found: dict[str, Figures]) -> Iterator[tuple[str, float]]:
+    """LUTs that a DSP of flow's designs saves, against the one without any."""
+    base = found["flow"].area if "flow" in found else None
+    for who, figures in found.items():
+        if base and figures.area.dsp:
+            yield who, (base.lut - figures.area.lut) / figures.area.dsp
+
+
+def rows(case: str, graph: Graph, family: Family, whom: dict[str, tuple[Any, bool]], kept: Path | None) -> list[Row]:
     case, found, missing = f"{case}, {family.value}", dict[str, Figures](), list[Row]()
-    for who in whom:
-        make, flatten = CONTENDERS[who]
+    for who, (make, flatten) in whom.items():
         try:
             found[who] = measured(make(graph), family, flatten, kept)
         except FlowError as error:
@@ -105,7 +130,7 @@ def rows(case: str, graph: Graph, family: Family, whom: Sequence[str], kept: Pat
         values = {who: value(figures) for who, figures in found.items()}
         least = value(base) if base else 0
         made += [Row(case, who, each, unit, each / least if least else None) for who, each in values.items()]
-    return made
+    return made + [Row(case, who, each, "LUT saved by a DSP") for who, each in saved(found)]
 
 
 def first_layer(graph: Graph) -> Graph:
@@ -141,14 +166,16 @@ def trained_rows(family: Family, kinds: Sequence[str], kept: Path | None) -> lis
 
 def main() -> None:
     parser = arguments(__doc__ or "")
-    parser.add_argument("--cases", nargs="*", default=["jets, half the weights 0", "jets"], choices=list(MLPS))
+    parser.add_argument("--cases", nargs="*", default=["jets, half the weights 0", "jets"], choices=list(CASES))
     parser.add_argument("--family", default="xc7", choices=[family.value for family in Family])
     parser.add_argument("--whom", nargs="*", default=list(CONTENDERS), choices=list(CONTENDERS))
+    parser.add_argument("--dsp", nargs="*", default=[], type=int, help="flow with at most so many DSPs, too")
     parser.add_argument("--kept", type=Path, metavar="FOLDER", help="figures by what was synthesised; a run resumes")
     parser.add_argument("--trained", nargs="*", choices=list(KINDS), help="the trained layer too, of some kinds")
     given = parser.parse_args()
     family, kept = Family(given.family), given.kept
-    found = [row for case in given.cases for row in rows(case, MLPS[case](), family, given.whom, kept)]
+    whom = contenders(given.whom, given.dsp, family)
+    found = [row for case in given.cases for row in rows(case, CASES[case](), family, whom, kept)]
     if given.trained is not None:
         found += trained_rows(family, given.trained or list(KINDS), kept)
     publish("Area as shifts and additions", found, ["alkaid", "pyosys", "qfx-flow"], given.json)

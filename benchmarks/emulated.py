@@ -15,7 +15,7 @@ from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import Dense, Graph, Input, Node, Relu, Requantize, Tensor
 from flow.training.nets import digits_resnet
 
-__all__ = ["CONVOLUTIONS", "MLPS"]
+__all__ = ["CONVOLUTIONS", "MLPS", "mlp"]
 
 SIZES = (16, 64, 32, 32, 5)  # the jets': features, three hidden layers, classes
 MIXED_WEIGHTS = ("s4.3", "s7.5", "s5.6", "s9.7")
@@ -48,14 +48,15 @@ def mlp(
     source: str = "s8.4",
     weights: tuple[str, ...] = ("s6.5",) * 4,
     casts: tuple[tuple[str, Rounding, Overflow], ...] = (PLAIN,) * 3,
+    sizes: tuple[int, ...] = SIZES,
 ) -> Graph:
     """Dense, ReLU where the format has no sign, cast; the logits are exact sums."""
     rng = np.random.default_rng(0)
-    nodes: list[Node] = [Input(name="x", shape=SIZES[:1], format=FixedPoint.parse(source))]
-    for layer, (fan_in, fan_out) in enumerate(pairwise(SIZES)):
+    nodes: list[Node] = [Input(name="x", shape=sizes[:1], format=FixedPoint.parse(source))]
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         weight, bias = constants(rng, (fan_out, fan_in), weights[layer]), _uniform(rng, (fan_out,), "s8.6")
         nodes.append(Dense(name=f"fc{layer}", inputs=(nodes[-1].name,), weight=weight, bias=bias))
-        for text, rounding, overflow in casts[layer : layer + 1]:
+        for text, rounding, overflow in casts[layer : layer + 1] if layer < len(sizes) - 2 else ():
             form = FixedPoint.parse(text)
             if not form.signed:
                 nodes.append(Relu(name=f"relu{layer}", inputs=(nodes[-1].name,)))

@@ -111,6 +111,9 @@ def export(
     reuse: Annotated[int | None, typer.Option(help="HLS: products of a sum that share one multiplier.")] = None,
     architecture: Annotated[str | None, typer.Option(help="Verilog: stream or spatial. Default: the recipe's.")] = None,
     depth: Annotated[int | None, typer.Option(help="Verilog, spatial: additions between two registers.")] = None,
+    dsp: Annotated[
+        int | None, typer.Option(help="Verilog, spatial: DSPs at most. Default: the recipe's, or 0.")
+    ] = None,
     target_fps: Annotated[
         float | None, typer.Option(help="Verilog, stream: samples a second at the board's clock.")
     ] = None,
@@ -124,7 +127,7 @@ def export(
     with _progress() as report:
         project = project_of(name, build, scales, inputs)
         hls = _given(form=form, multiplier=multiplier, reuse=reuse)
-        verilog = _given(architecture=architecture, depth=depth, target_fps=target_fps, fit=fit, board=board)
+        verilog = _given(architecture=architecture, depth=depth, dsp=dsp, target_fps=target_fps, fit=fit, board=board)
         graph = export_stage(project, _split(to), report, {"hls": hls, "verilog": verilog})
     _out.print(f"Design {graph.name!r}: {len(graph)} nodes written into {str(project.folder)!r}.", highlight=False)
 

@@ -83,7 +83,7 @@ class Recipe:
         argmax: end the design with the index of the highest output.
         hls: options of the HLS exporter: `form`, `part`, `clock_ns`, `reuse`, `multiplier`, `storage`, `layers`.
         verilog: `architecture`, `stream` or `spatial`, and its options: `dsp` and one of `folding`, `target_fps` and
-            `fit`, or `depth`.
+            `fit`, or `depth` and `dsp`, a number.
         exports: which of onnx, hls, verilog, hls4ml to write.
         rungs: which rungs of the ladder to climb.
         boards: the boards to estimate for; the first one is the main one.
@@ -124,7 +124,7 @@ class Recipe:
         elif resource == "dsp" and self.verilog.get("architecture", "stream") != "stream":
             raise RecipeError(
                 f"Recipe key 'train.budget'={text!r} is for streaming designs, not for verilog.architecture: "
-                f"{self.verilog['architecture']}, which has no DSP; give stream, or leave the budget out."
+                f"{self.verilog['architecture']}, whose verilog.dsp is a number; give stream, or leave the budget out."
             )
         for key in _CHOSEN.get(resource, ()):
             if self.verilog.get(key):

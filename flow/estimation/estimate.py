@@ -14,7 +14,7 @@ from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
 from flow.exporters.verilog import ARCHITECTURES, alive, has_rtl, timed_plan
 from flow.exporters.verilog.products import Dsp
-from flow.exporters.verilog.spatial import DEFAULT_DEPTH, plan_spatial
+from flow.exporters.verilog.spatial import DEFAULT_DEPTH, Spatial, plan_spatial
 from flow.ir import Graph
 
 __all__ = ["estimate"]
@@ -32,8 +32,9 @@ def estimate(
     *,
     architecture: str = "stream",
     folding: Mapping[str, tuple[int, int]] | None = None,
-    dsp: Dsp = False,
+    dsp: Dsp | int = False,
     depth: int = DEFAULT_DEPTH,
+    adder: bool = False,
 ) -> Cost:
     """What a design takes on a board.
 
@@ -42,8 +43,10 @@ def estimate(
         board: from `load_board`.
         architecture: `stream` or `spatial`.
         folding: of `stream`: (PE, SIMD) of every Dense and Conv2d by name; chosen where None.
-        dsp: of `stream`: whether products may become DSPs, for all nodes or by name, as in `export_verilog`.
+        dsp: of `stream`: whether products may become DSPs, for all nodes or by name, as in `export_verilog`; of
+            `spatial`: DSPs at most, as in `export_spatial`.
         depth: of `spatial`: carry chains between two registers, as in `export_spatial`.
+        adder: of `spatial`: whether DSPs were chosen for their additions too, as in `export_spatial`.
 
     Raises:
         ExportError: an architecture that does not exist, a folding that does not fit, or an operator that the spatial
@@ -53,7 +56,7 @@ def estimate(
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
     live = alive(graph)
     if architecture == "spatial":
-        return _spatial(graph, live, board, depth)
+        return _spatial(graph, board, plan_spatial(live, depth, int(dsp), adder))  # type: ignore[call-overload]
     if not has_rtl(live):
         drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))
@@ -64,8 +67,7 @@ def estimate(
     return _timed(cost, stream_stage(plan))
 
 
-def _spatial(graph: Graph, live: Graph, board: Board, depth: int) -> Cost:
-    plan = plan_spatial(live, depth)
+def _spatial(graph: Graph, board: Board, plan: Spatial) -> Cost:
     layers = spatial_layers(graph, plan, board.family)
     return _timed(Cost(graph.name, board, "spatial", layers, plan.latency_cycles, 1), spatial_stage(plan))
 

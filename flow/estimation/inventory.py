@@ -9,7 +9,7 @@ from flow.exporters.verilog.spatial.flat import Flat, flattened
 from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory
 from flow.exporters.verilog.spatial.registers import inverted_bits, output_bits, registers
 
-__all__ = ["KEYS", "block_features", "port_features", "spatial_features"]
+__all__ = ["KEYS", "block_features", "dsp_features", "port_features", "spatial_features"]
 
 Features = dict[str, int]
 _ONE_LUT = 64  # entries that a LUT holds for each bit of theirs, and those that one of four inputs does
@@ -69,6 +69,21 @@ def block_features(flat: Flat) -> dict[str, Features]:
         items[item.block].append(item)
     inverted = {part.block.name: inverted_bits(part) for part in flat.parts}
     return {name: {**operation_features(found), "Inverted": inverted[name]} for name, found in items.items()}
+
+
+def dsp_features(flat: Flat, *, adds: bool) -> dict[str, tuple[int, Features]]:
+    """By the name of a block its DSPs, and what the logic outside grows with.
+
+    Args:
+        flat: the design.
+        adds: whether the sums beside products are in the DSPs as well.
+    """
+    found = {part.block.name: (0, dict[str, int]()) for part in flat.parts}
+    for item in (item for item in inventory(flat) if item.kind == "multiplied"):
+        count, features = found[item.block]
+        more = {} if adds else {"Adders": item.shared, "Copied": item.carries - item.shared}
+        found[item.block] = count + 1, {key: features.get(key, 0) + size for key, size in more.items()}
+    return found
 
 
 def port_features(flat: Flat) -> Features:

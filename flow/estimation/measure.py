@@ -19,6 +19,8 @@ from flow.synthesis import Area, synthesise
 
 __all__ = ["exported_folding", "exported_options", "measure"]
 
+_SPATIAL = ("depth", "dsp", "adder")  # options of a spatial design that its export writes down
+
 
 def _sources(project: Path) -> dict[str, str]:
     """The SystemVerilog files that an export wrote, in compile order."""
@@ -50,7 +52,7 @@ def exported_options(project: Path) -> dict[str, Any]:
         return {}
     written = json.loads((project / METADATA).read_text())
     if written.get("architecture") == "spatial":
-        return {"architecture": "spatial", "depth": written["depth"]}
+        return {"architecture": "spatial", **{key: written[key] for key in _SPATIAL if key in written}}
     return {"folding": _folding(written), "dsp": written.get("dsp", False)}
 
 

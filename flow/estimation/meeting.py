@@ -76,20 +76,26 @@ def folding_within(graph: Graph, board: Board, limit: int, dsp: Dsp = False) -> 
     return folding, cost.latency_cycles
 
 
-def depth_within(graph: Graph, limit: int) -> tuple[int, int]:
+def depth_within(graph: Graph, limit: int, dsp: int = 0, adder: bool = False) -> tuple[int, int]:
     """The fewest additions between two registers with which a spatial design answers in so many cycles; its cycles.
 
     Fewer additions between registers allow a faster clock; 0 stands for no registers inside.
+
+    Args:
+        graph: with one input.
+        limit: cycles.
+        dsp: DSPs that the design may have, as in `export_spatial`.
+        adder: as there.
 
     Raises:
         ExportError: without registers it takes longer.
     """
     live = alive(graph)
-    least = plan_spatial(live, 0).latency_cycles
+    least = plan_spatial(live, 0, dsp, adder).latency_cycles
     if least > limit:
         raise ExportError(_too_slow(graph, least, "without registers inside", limit))
     depth = 1
-    while (cycles := plan_spatial(live, depth).latency_cycles) > limit:
+    while (cycles := plan_spatial(live, depth, dsp, adder).latency_cycles) > limit:
         if cycles == least:
             return 0, least
         depth += 1

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms_spatial import spatial_counted
-from flow.estimation.inventory import KEYS, block_features, port_features
+from flow.estimation.inventory import KEYS, block_features, dsp_features, port_features
 from flow.exporters.verilog.spatial import Spatial
-from flow.exporters.verilog.spatial.flat import flattened
-from flow.exporters.verilog.spatial.registers import registers
+from flow.exporters.verilog.spatial.flat import Flat, flattened
+from flow.exporters.verilog.spatial.registers import absorbed_bits, registers
 from flow.ir import Graph
 from flow.synthesis import Family
 
@@ -24,24 +24,40 @@ __all__ = ["spatial_layers"]
 _FORM = "spatial"
 
 
-def _usage(features: Mapping[str, int], ff: int, family: Family) -> tuple[dict[str, float], Usage]:
+def _usage(features: Mapping[str, int], ff: int, dsp: int, family: Family) -> tuple[dict[str, float], Usage]:
     whole = {**dict.fromkeys(KEYS, 0), **features}
     parts = {**luts(_FORM, whole, family), **spatial_counted(whole, family)}
-    return parts, Usage(lut=round(sum(parts.values())), ff=ff, carry=round(carries(_FORM, whole, family)))
+    return parts, Usage(round(sum(parts.values())), ff, dsp, carry=round(carries(_FORM, whole, family)))
+
+
+def _blocks(flat: Flat, family: Family) -> dict[str, tuple[dict[str, int], int, int]]:
+    """By the name of a block what its logic grows with, bits of its registers, and DSPs.
+
+    Yosys puts the sum beside a product and the registers around both into a DSP48E1, and leaves them outside of others.
+    """
+    takes_all, held = family is Family.XC7, registers(flat).blocks
+    features, dsps = block_features(flat), dsp_features(flat, adds=takes_all)
+    found = {}
+    for part in flat.parts:
+        name = part.block.name
+        count, more = dsps[name]
+        added = {key: features[name][key] + more.get(key, 0) for key in features[name]}
+        found[name] = added, held[name] - (absorbed_bits(part) if takes_all else 0), count
+    return found
 
 
 def spatial_layers(graph: Graph, plan: Spatial, family: Family) -> tuple[LayerCost, ...]:
     """The cost of every node; a block's stands at the node that it ends with, the ports' at the input."""
     flat = flattened(plan)
-    held, blocks = registers(flat), block_features(flat)
+    held, blocks = registers(flat), _blocks(flat, family)
     source, layers = plan.graph.input.name, []
     for node in graph:
-        features = blocks.get(node.name, {})
-        ff = held.blocks.get(node.name, 0) + held.waits.get(node.name, 0)
+        features, ff, dsp = blocks.get(node.name, ({}, 0, 0))
+        ff += held.waits.get(node.name, 0)
         if node.name == source:
             features = port_features(flat)
             ff += held.ports + held.control
-        parts, usage = _usage(features, ff, family)
+        parts, usage = _usage(features, ff, dsp, family)
         live = node.name in plan.times
         layers.append(LayerCost(node.name, node.op, usage if live else Usage(), int(live), parts=parts))
     return tuple(layers)

@@ -83,8 +83,8 @@ def pricing_of(recipe: Recipe) -> Any:
     return Pricing(calibration().bits(Budget.parse(recipe.train.budget).limit * _AIM))
 
 
-def _depth(recipe: Recipe) -> dict[str, int]:
-    return {"depth": recipe.verilog["depth"]} if "depth" in recipe.verilog else {}
+def _options(recipe: Recipe) -> dict[str, int]:
+    return {key: recipe.verilog[key] for key in ("depth", "dsp", "adder") if key in recipe.verilog}
 
 
 def estimated_luts(model: Any, recipe: Recipe) -> int:
@@ -92,14 +92,14 @@ def estimated_luts(model: Any, recipe: Recipe) -> int:
     from flow.lowering import lower
 
     graph = lower(model, name=recipe.name, argmax=recipe.argmax)
-    return estimate(graph, load_board(recipe.boards[0]), architecture="spatial", **_depth(recipe)).total.lut
+    return estimate(graph, load_board(recipe.boards[0]), architecture="spatial", **_options(recipe)).total.lut
 
 
 def measured_luts(model: Any, recipe: Recipe) -> int:
     """LUTs of the exported design, ports and registers included."""
     from flow.lowering import lower
 
-    files = export_spatial(lower(model, name=recipe.name, argmax=recipe.argmax), **_depth(recipe))
+    files = export_spatial(lower(model, name=recipe.name, argmax=recipe.argmax), **_options(recipe))
     sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
     (top,) = (name.removesuffix(".sv") for name in sources if name.endswith("_top.sv"))
     return synthesise(sources, top, _family(recipe)).area.lut

@@ -72,7 +72,8 @@ def _chosen(graph: Graph, recipe: Recipe, budget: Budget) -> tuple[dict[str, Any
         dsp, count = dsps_within(graph, board, budget.limit, options.get("folding"))
         return {**options, "dsp": dsp}, count
     if given.get("architecture") == "spatial":
-        depth, cycles = depth_within(graph, budget.limit)
+        multipliers = {key: given[key] for key in ("dsp", "adder") if key in given}
+        depth, cycles = depth_within(graph, budget.limit, **multipliers)
         return {**given, "depth": depth}, cycles
     folding, cycles = folding_within(graph, board, budget.limit, given.get("dsp", False))
     return {**given, "folding": folding}, cycles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flow.errors import ExportError, FormatError
 from flow.exporters.hls import export_hls
-from flow.exporters.verilog.spatial import export_spatial, plan_spatial
+from flow.exporters.verilog.spatial import Spatial, export_spatial, plan_spatial
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.exporters.writer import write_tree
 from flow.formats import FixedPoint, FloatRounding, Minifloat, Overflow, Rounding, Specials, cast, encode_integers
@@ -33,6 +33,8 @@ MEANING: dict[str, Callable[..., Codes]] = {
     "sum": lambda op, word, a, b: (a << op.numbers[0]) + (b << op.numbers[1]),
     "minus": lambda op, word, a, b: (a << op.numbers[0]) - (b << op.numbers[1]),
     "looked_up": lambda op, word, x, at: x + (np.array(op.numbers[1:])[at] << op.numbers[0]),
+    "multiplied": lambda op, word, x, *more: multiplied(op, x, more),
+    "part": lambda op, word, x: (x >> op.numbers[0]) & ((1 << word.form.width) - 1),
     "raised": lambda op, word, x: x + (1 << (op.reads[0].form.width - 1)),
     "inverted": lambda op, word, x: (1 << op.reads[0].form.width) - 1 - x,
     "relu": lambda op, word, x: np.maximum(x, 0),
@@ -54,6 +56,15 @@ MEANING: dict[str, Callable[..., Codes]] = {
     "shifted": lambda op, word, x, bits: x >> bits,
     "entry": lambda op, word, x: np.array(op.numbers)[x - op.reads[0].low],
 }  # fmt: skip
+
+
+def multiplied(op: Op, x: Codes, more: Sequence[Codes]) -> Codes:
+    """Sums beside each other, none of which reaches into the next one."""
+    factors, places, lifts = np.reshape(op.numbers, (3, len(more)))
+    sums = [factor * x + word + lift for factor, word, lift in zip(factors, more, lifts, strict=True)]
+    for each, low, high in zip(sums, places, [*places[1:], 62], strict=True):
+        assert each.min() >= 0 and each.max() < 1 << (high - low)
+    return sum(each << place for each, place in zip(sums, places, strict=True))
 
 
 def minifloat(op: Op, x: Codes) -> Codes:
@@ -83,9 +94,9 @@ def computed(unit: Unit, outputs: list[Word], places: dict[int, Codes], count: i
     return [values[word.index] for word in outputs]
 
 
-def equal(graph: Graph, count: int, seed: int, codes: Codes | None = None) -> int:
+def equal(graph: Graph, count: int, seed: int, codes: Codes | None = None, plan: Spatial | None = None) -> int:
     """How many codes of the graph's blocks were compared; all agree with the interpreter."""
-    plan = plan_spatial(graph)
+    plan = plan or plan_spatial(graph)
     codes = random_codes(graph, count, seed) if codes is None else codes
     expected, count = trace(graph, codes), len(codes)
     compared = 0

@@ -20,14 +20,14 @@ from tests.graphs import fmt, mlp_graph, random_codes, random_graph
 from tests.ir.random_graphs import drawn
 
 
-def exported(graph: Graph, folder: Path, depth: int) -> Path:
-    write_tree(folder / "rtl", export_spatial(graph, depth))
+def exported(graph: Graph, folder: Path, depth: int, dsp: int = 0) -> Path:
+    write_tree(folder / "rtl", export_spatial(graph, depth, dsp, adder=True))
     return folder / "rtl"
 
 
-def assert_exact(graph: Graph, project: Path, folder: Path, depth: int) -> None:
+def assert_exact(graph: Graph, project: Path, folder: Path, depth: int, dsp: int = 0) -> None:
     """With pauses every bus is exact; without, a sample leaves every cycle after the predicted latency."""
-    codes, plan = random_codes(graph, 40), plan_spatial(graph, depth)
+    codes, plan = random_codes(graph, 40), plan_spatial(graph, depth, dsp, adder=True)
     expected, found = trace(graph, codes), simulate_rtl(graph, project, codes, scratch=folder / "b")
     assert set(found) == set(plan.times) >= set(graph.outputs)
     for name, values in found.items():
@@ -41,12 +41,14 @@ def assert_exact(graph: Graph, project: Path, folder: Path, depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("graph", "depth"),
-    [(forked_graph(), 2), (random_graph(6), 4)],
-    ids=["two outputs", "convolution and residual"],
+    ("graph", "depth", "dsp"),
+    [(forked_graph(), 2, 0), (random_graph(6), 4, 0), (mlp_graph(seed=2, sizes=(6, 8, 4)), 4, 4)],
+    ids=["two outputs", "convolution and residual", "products in DSPs"],
 )
-def test_under_verilator(graph: Graph, depth: int, tmp_path: Path):
-    assert_exact(graph, exported(graph, tmp_path, depth), tmp_path, depth)
+def test_under_verilator(graph: Graph, depth: int, dsp: int, tmp_path: Path):
+    project = exported(graph, tmp_path, depth, dsp)
+    assert sum(path.read_text().count("  flow_mul_dsp #(") for path in project.glob("*_block_*.sv")) == dsp
+    assert_exact(graph, project, tmp_path, depth, dsp)
 
 
 def assert_batch_exact(seeds: range, depth: int, folder: Path) -> None:
@@ -94,8 +96,9 @@ def test_modes_and_tables_under_verilator(tmp_path: Path):
 
 
 def test_the_netlist(tmp_path: Path):
+    """Products of both kinds: shifts and additions, and four DSPs."""
     graph = mlp_graph(seed=2, sizes=(6, 8, 4))
-    project, codes = exported(graph, tmp_path, 2), random_codes(graph, 20)
+    project, codes = exported(graph, tmp_path, 2, dsp=4), random_codes(graph, 20)
     found, expected = simulate_netlist(graph, project, codes), trace(graph, codes)
     assert set(found) == set(graph.outputs)
     for name, values in found.items():

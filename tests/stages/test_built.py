@@ -64,8 +64,8 @@ def test_what_was_chosen_is_exported_and_estimated(tmp_path):
         (
             {"architecture": "spatial"},
             "dsp<=4",
-            "Recipe key 'train.budget'='dsp<=4' is for streaming designs, not for verilog.architecture: spatial, which "
-            "has no DSP; give stream, or leave the budget out.",
+            "Recipe key 'train.budget'='dsp<=4' is for streaming designs, not for verilog.architecture: spatial, whose "
+            "verilog.dsp is a number; give stream, or leave the budget out.",
         ),
         (
             {"dsp": True},

@@ -19,7 +19,7 @@ PACE_OPTIONS = ("target_fps", "fit", "board")
 # What makes the files, and its options.
 ARCHITECTURES: Mapping[str, tuple[Callable[..., Files], tuple[str, ...]]] = {
     "stream": (export_verilog, ("folding", "dsp", *PACE_OPTIONS)),
-    "spatial": (export_spatial, ("depth", "board")),
+    "spatial": (export_spatial, ("depth", "dsp", "adder", "board")),
 }
 
 
@@ -27,8 +27,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Refuse what no architecture, or not the chosen one, knows.
 
     Raises:
-        ExportError: an architecture or an option that does not exist, a depth that is no count, a pace that is no
-            number, or several of a folding, a pace, and a board to be filled.
+        ExportError: an architecture or an option that does not exist, a depth or DSPs of a spatial design that are no
+            count, a pace that is no number, or several of a folding, a pace, and a board to be filled.
     """
     given = {key: value for key, value in options.items() if key != "architecture"}
     architecture = options.get("architecture", "stream")
@@ -44,10 +44,17 @@ def check_options(options: Mapping[str, Any]) -> None:
             )
     _check_pace(given)
     depth = given.get("depth", 0)
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+    if not _is_count(depth):
         raise ExportError(
             f"The depth of a spatial design is a count of additions between two registers, 0 for none, not {depth!r}."
         )
+    dsp = given.get("dsp", 0)
+    if architecture == "spatial" and not _is_count(dsp):
+        raise ExportError(f"Option dsp of a spatial design is a count of DSPs that it may have, from 0, not {dsp!r}.")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_pace(given: Mapping[str, Any]) -> None:
@@ -70,7 +77,8 @@ def export_architecture(graph: Graph, architecture: str = "stream", **options: A
     Args:
         graph: with one input.
         architecture: `stream`, folded dataflow, or `spatial`, shifts and additions with a sample a cycle.
-        options: `folding` and `dsp` of `stream`, see `export_verilog`; `depth` of `spatial`, see `export_spatial`.
+        options: `folding` and `dsp` of `stream`, see `export_verilog`; `depth`, `dsp` and `adder` of `spatial`, see
+            `export_spatial`.
             Those of `PACE_OPTIONS` are for `flow.export`, which makes a folding of them or checks that the board holds
             the design.
 

@@ -42,7 +42,7 @@ def dsp_parameters(dsp: Choice, *, packs: bool = True) -> dict[str, int]:
     >>> dsp_parameters("dsp48e2"), dsp_parameters("dsp48e2", packs=False)
     ({'UseDsp': 2, 'DspWidth': 27}, {'UseDsp': 1})
     """
-    if dsp not in _CHOICES:
+    if dsp not in _CHOICES or type(dsp) is int:  # 1 is True
         raise ExportError(
             f"Option dsp of a streaming design is false, true, 'dsp48e1' or 'dsp48e2' (as many products to a DSP as "
             f"its port of 25 or 27 bits holds), not {dsp!r}."

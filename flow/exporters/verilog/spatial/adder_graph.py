@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flow.errors import ExportError
 
-__all__ = ["AdderGraph", "Ref", "Sum", "csd", "solve"]
+__all__ = ["AdderGraph", "Range", "Ref", "Sum", "csd", "solve"]
 
 Matrix = NDArray[np.int64]
 Range = tuple[int, int]
@@ -98,7 +98,24 @@ class AdderGraph:
 
     def shares(self, inputs: Sequence[Range]) -> list[float]:
         """The cost by output; those that read a sum bear the same part of it."""
-        readers = [0] * (self.inputs + len(self.sums))  # a bit for each output
+        found = [0.0] * len(self.outputs)
+        for mask, cost in zip(self._readers(), self._costs(inputs), strict=True):
+            for output in _ones(mask):
+                found[output] += cost / mask.bit_count()
+        return found
+
+    def parts(self, inputs: Sequence[Range]) -> NDArray[np.float64]:
+        """float[I, O]: the same by product; of a sum each bears as much as it has of the signed digits."""
+        digits = np.array([[len(_digits(factor)) for factor in row] for row in self._rows()[self.inputs :]])
+        found = np.zeros((self.inputs, len(self.outputs)))
+        for own, mask, cost in zip(digits, self._readers(), self._costs(inputs), strict=True):
+            for output in _ones(mask):
+                found[:, output] += cost / mask.bit_count() * own / own.sum()
+        return found
+
+    def _readers(self) -> list[int]:
+        """A bit for each output that depends on a sum."""
+        readers = [0] * (self.inputs + len(self.sums))
         for output, ref in enumerate(self.outputs):
             if ref is not None:
                 readers[ref.index] |= 1 << output
@@ -106,16 +123,17 @@ class AdderGraph:
             s, mask = self.sums[place], readers[self.inputs + place]
             readers[s.a] |= mask
             readers[s.b] |= mask
-        found = [0.0] * len(self.outputs)
-        for mask, cost in zip(readers[self.inputs :], self._costs(inputs), strict=True):
-            for output in (o for o in range(len(found)) if mask >> o & 1):
-                found[output] += cost / mask.bit_count()
-        return found
+        return readers[self.inputs :]
 
     def _costs(self, inputs: Sequence[Range]) -> list[int]:
         bits = [(high - low).bit_length() for low, high in self.ranges(inputs)]
         pairs = (((bits[s.a], s.shift_a), (bits[s.b], s.shift_b)) for s in self.sums)
         return [max(min(m + i, n + j) - max(i, j), 0) for (m, i), (n, j) in pairs]
+
+
+def _ones(mask: int) -> list[int]:
+    """The places of the bits that are set."""
+    return [place for place in range(mask.bit_length()) if mask >> place & 1]
 
 
 def _scaled(rows: list[list[int]], ref: Ref | None, count: int) -> list[int]:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flow.exporters.verilog.spatial.dsp import Shared
 from flow.exporters.verilog.spatial.emit import Emitted, emit
 from flow.exporters.verilog.spatial.moves import MOVES, Move, make_move
+from flow.exporters.verilog.spatial.multipliers import NO_MULTIPLIERS, Multipliers, multiplied
 from flow.exporters.verilog.spatial.neurons import Neurons, with_truth_tables
 from flow.exporters.verilog.spatial.operators import OPERATORS
 from flow.exporters.verilog.spatial.words import Choice, Unit, Word
@@ -107,19 +109,20 @@ def _goes_on(first: Node, after: Node) -> bool:
     return isinstance(after, RequantizeEach) and after.fracs.shape[1:] == (1, 1)
 
 
-def make_parts(graph: Graph, depth: int = 0) -> list[Block | Move]:
+def make_parts(graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTIPLIERS) -> list[Block | Move]:
     """The blocks of a graph and the wires between them, each behind those that it reads.
 
     Args:
         graph: every node needed by an output.
         depth: carry chains between two registers inside a block; 0 for registers at its output only.
+        multipliers: DSPs that the products of dense layers may take.
 
     Raises:
         ExportError: a minifloat or a constant that is too long for its form here.
     """
     source = graph.values[graph.input.name]
     ranges: dict[str, Ranges] = {graph.input.name: [(source.low, source.high)] * source.size}
-    starts = {run[0].name: run for run in _chains(graph)}
+    starts, shared = {run[0].name: run for run in _chains(graph)}, multiplied(graph, multipliers)
     parts: list[Block | Move] = []
     for node in graph:
         if isinstance(node, MOVES):
@@ -128,8 +131,8 @@ def make_parts(graph: Graph, depth: int = 0) -> list[Block | Move]:
             parts.append(move)
         elif node.name in starts:
             run = starts[node.name]
-            make = _positions if isinstance(run[0], Conv2d) else _whole
-            block = make(graph, run, ranges, depth)
+            is_image = isinstance(run[0], Conv2d)
+            block = _positions(graph, run, ranges, depth) if is_image else _whole(graph, run, ranges, depth, shared)
             ranges[block.name] = block.ranges
             parts.append(block)
     return parts
@@ -176,9 +179,15 @@ def _lane(graph: Graph, name: str) -> int:
     return graph.values[name].format.width
 
 
-def _whole(graph: Graph, run: tuple[Node, ...], ranges: Mapping[str, Ranges], depth: int) -> Block:
+def _whole(
+    graph: Graph,
+    run: tuple[Node, ...],
+    ranges: Mapping[str, Ranges],
+    depth: int,
+    shared: Mapping[str, Sequence[Shared]],
+) -> Block:
     """One module for the whole value; the values that it reads lie side by side on its bus."""
-    unit, reads, bit = Unit(), run[0].inputs, 0
+    unit, reads, bit = Unit(shared=shared), run[0].inputs, 0
     first: list[list[Word]] = []
     for name in reads:
         lane = _lane(graph, name)

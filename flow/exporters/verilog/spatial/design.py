@@ -17,6 +17,7 @@ from flow.exporters.sizes import check_sizes
 from flow.exporters.verilog.files import METADATA, alive, needed_cells, printable, tdata_bits, templates
 from flow.exporters.verilog.spatial.blocks import Block, make_parts
 from flow.exporters.verilog.spatial.moves import Move
+from flow.exporters.verilog.spatial.multipliers import Multipliers
 from flow.exporters.writer import Files
 from flow.formats import FixedPoint
 from flow.ir import Graph, to_text
@@ -38,6 +39,7 @@ class Spatial:
         parts: blocks and moves, in order.
         times: by node that has a bus, the cycle in which it holds a sample, counted from the input's.
         depth: carry chains between two registers, 0 for no registers but those at the end of a block.
+        multipliers: DSPs that products may take.
     """
 
     graph: Graph
@@ -46,6 +48,7 @@ class Spatial:
     parts: tuple[Block | Move, ...]
     times: dict[str, int]
     depth: int
+    multipliers: Multipliers
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -91,19 +94,19 @@ class Spatial:
         return value.size * value.format.width
 
 
-def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Spatial:
+def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH, dsp: int = 0, adder: bool = False) -> Spatial:
     """Blocks, buses and when they hold a sample.
 
     Raises:
         ExportError: as `export_spatial`.
     """
     check_sizes(graph)
-    kept = alive(graph)
-    parts, times = make_parts(kept, depth), {kept.input.name: 0}
+    kept, multipliers = alive(graph), Multipliers(dsp, adder)
+    parts, times = make_parts(kept, depth, multipliers), {kept.input.name: 0}
     for part in parts:
         cycles = part.body.cycles if isinstance(part, Block) else 0
         times[part.name] = max(times[name] for name in part.reads) + cycles
-    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times, depth)
+    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times, depth, multipliers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,8 @@ def _metadata(plan: Spatial) -> str:
         "design": plan.design,
         "architecture": "spatial",
         "depth": plan.depth,
+        "dsp": plan.multipliers.count,
+        "adder": plan.multipliers.adder,
         "top": plan.top,
         "input": plan.graph.input.name,
         "outputs": {name: plan.axis(name) for name in plan.graph.outputs},
@@ -283,12 +288,14 @@ def _metadata(plan: Spatial) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Files:
+def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH, dsp: int = 0, adder: bool = False) -> Files:
     """The spatial design of a graph as SystemVerilog.
 
     Args:
         graph: with one input.
         depth: carry chains between two registers inside a block; 0 for registers at its output only.
+        dsp: DSPs at most that take products of dense layers: as many as save LUTs by the cost model.
+        adder: whether the additions behind those are taken to be in the DSPs too, see `Multipliers`.
 
     Returns:
         `cells/*.sv`, one module for each block, the top, `filelist.f` (relative, in compile order), `stream.json`.
@@ -296,7 +303,7 @@ def export_spatial(graph: Graph, depth: int = DEFAULT_DEPTH) -> Files:
     Raises:
         ExportError: constants of 25 bits and more, minifloats of 6 exponent bits and more, or a value without codes.
     """
-    plan, known = plan_spatial(graph, depth), templates("flow.exporters.verilog.spatial")
+    plan, known = plan_spatial(graph, depth, dsp, adder), templates("flow.exporters.verilog.spatial")
     made: dict[str, str] = {}
     for block in plan.blocks:
         text = known.get_template("unit.sv.j2").render(_block_context(plan, block))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flow.exporters.verilog.spatial.dsp import constant_of, signed_bits
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.formats import trailing_zeros
 
 __all__ = ["Emitted", "emit"]
 
+_ALONE = 2  # words that a DSP reads which makes one product: its factor, and what is added
 _CHOSEN = 6  # bits of an address, up to which a table is written as choices: a LUT for each bit of an entry
 
 
@@ -23,6 +25,7 @@ class Emitted:
         registers: (target, source) of registers inside.
         kept: (word, first, last cycle) for which registers hold a word, those of the outputs included; counted from
             the cycle in which the inputs are there.
+        absorbed: (word, cycle) of those registers that a DSP48E1 has of its own.
         split: words at the output that are cut off at both ends, see `_Ends`.
         outputs: expressions of the codes, as wide as the output bus has them, first code first.
         cycles: from input to the registered output.
@@ -32,6 +35,7 @@ class Emitted:
     assignments: tuple[str, ...]
     registers: tuple[tuple[str, str], ...]
     kept: tuple[tuple[Word, int, int], ...]
+    absorbed: tuple[tuple[Word, int], ...]
     split: tuple[Word, ...]
     outputs: tuple[str, ...]
     cycles: int
@@ -160,6 +164,7 @@ _TEXTS: dict[str, Callable[[Word, Op, Sequence[str]], str]] = {
     "inverted": _inverted,
     "relu": _relu,
     "floor": lambda word, op, names: f"{_width(word)}'({names[0]} >>> {op.numbers[0]})",
+    "part": lambda word, op, names: f"{_width(word)}'({names[0]} >>> {op.numbers[0]})",
     "saturated": _saturated,
     "wrapped": lambda word, op, names: f"{op.numbers[0]}'({names[0]})",
     "larger": _larger,
@@ -202,6 +207,32 @@ def _times(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
     parameters = {"AWidth": _width(a), "BWidth": _width(b), "ASigned": int(a.low < 0), "BSigned": int(b.low < 0)}
     ports = {"a_i": names[0], "b_i": names[1], "p_o": product}
     return [*lines[:1], _instance("flow_mul_array", parameters, f"u_{name}", ports), *lines[1:]]
+
+
+def _multiplied(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
+    """A product with a long constant and a sum, as wide as both, of which one DSP is made."""
+    x, count = op.reads[0], len(op.reads) - 1
+    factors, places, lifts = (op.numbers[i : i + count] for i in range(0, len(op.numbers), count))
+    constant = constant_of(factors, places)
+    long, short = signed_bits(constant), _width(x)
+    width = max(_width(word), long + short)
+    sizes = [end - place for place, end in zip(places, [*places[1:], width], strict=True)]
+    added = [_lifted(name, size, lift) for name, size, lift in zip(names[1:], sizes, lifts, strict=True)]
+    parameters = {"AWidth": long, "BWidth": short, "ASigned": 1, "BSigned": 0}
+    ports = {"a_i": _literal(constant, long), "b_i": names[0], "p_o": f"{name}_product"}
+    return [
+        f"logic signed [{long + short - 1}:0] {name}_product;",
+        f"logic [{width - 1}:0] {name}_sum;",
+        _instance("flow_mul_dsp", parameters, f"u_{name}", ports),
+        f"assign {name}_sum = {{{', '.join(reversed(added))}}} + {width}'({name}_product);",
+        f"assign {name} = {_width(word)}'({name}_sum);",
+    ]
+
+
+def _lifted(name: str, size: int, lift: int) -> str:
+    """A word in so many bits, and what is added above it."""
+    bits = lift.bit_length() - 1
+    return f"{size - bits}'d1, {bits}'({name})" if lift else f"{size}'({name})"
 
 
 def _minifloat(word: Word, op: Op, names: Sequence[str], name: str) -> list[str]:
@@ -274,6 +305,7 @@ _LINES: dict[str, Callable[[Word, Op, Sequence[str], str], list[str]]] = {
     "entry": _entry,
     "looked_up": _looked_up,
     "times": _times,
+    "multiplied": _multiplied,
     "minifloat": _minifloat,
 }
 
@@ -286,29 +318,57 @@ class _Module:
         self.words = unit.reachable(outputs)
         self.last = max((self.stage(word) for word in outputs), default=0)
         self.delays: dict[int, int] = {}
+        self.readers: dict[tuple[int, int], list[int]] = {}
         self.assignments: list[str] = []
 
     def stage(self, word: Word) -> int:
         """Registers that lie between the unit's inputs and the word; 0 cuts nothing."""
         return max(word.level - 1, 0) // self.depth if self.depth else 0
 
-    def name(self, word: Word, stage: int) -> str:
-        """The word as it is known at a stage."""
+    def name(self, word: Word, stage: int, own: int = 0) -> str:
+        """The word as it is known at a stage, to what has so many registers of its own for it."""
         if self.unit.ops[word.index].kind == "constant":
             return f"w{word.index}"
         late = stage - self.stage(word)
+        self.readers.setdefault((word.index, late), []).append(own)
         self.delays[word.index] = max(self.delays.get(word.index, 0), late)
         return f"w{word.index}_{late}" if late else f"w{word.index}"
 
     def write(self, word: Word) -> None:
         """The assignment of a word."""
         op, name = self.unit.ops[word.index], f"w{word.index}"
-        reads = [self.name(source, self.stage(word)) for source in op.reads]
+        owns = [_own_registers(op, number) for number in range(len(op.reads))]
+        reads = [self.name(source, self.stage(word), own) for source, own in zip(op.reads, owns, strict=True)]
         if op.kind in _LINES:
             self.assignments += _LINES[op.kind](word, op, reads, name)
             return
         text = _TEXTS[op.kind](word, op, reads)
         self.assignments.append(f"assign {name} = {text};")
+
+    def absorbed(self) -> list[tuple[Word, int]]:
+        """Registers in DSPs: the last ones before a factor or a summand, and the first one behind a sum."""
+        found = []
+        for index, latest in self.delays.items():
+            word, own = self.unit.words[index], 2
+            for late in range(latest, 0, -1):
+                own = min([own, *self.readers.get((index, late), [])])
+                if own > latest - late:
+                    found.append((word, self.stage(word) + late))
+            if latest and self._is_sum_of_dsp(word) and (index, 0) not in self.readers:
+                found.append((word, self.stage(word) + 1))
+        return list(dict.fromkeys(found))
+
+    def _is_sum_of_dsp(self, word: Word) -> bool:
+        """Whether it is all that a DSP makes."""
+        op = self.unit.ops[word.index]
+        return op.kind == "part" and len(self.unit.ops[op.reads[0].index].reads) == _ALONE
+
+
+def _own_registers(op: Op, number: int) -> int:
+    """How many registers for a word that it reads a DSP48E1 has: two of a factor, one of a summand in one piece."""
+    if op.kind != "multiplied":
+        return 0
+    return 2 if number == 0 else int(len(op.reads) == _ALONE and not op.numbers[-1])
 
 
 def _declared(word: Word, name: str) -> str:
@@ -383,6 +443,7 @@ def emit(unit: Unit, outputs: Sequence[Word], lane: int, depth: int = 0) -> Emit
         assignments=tuple(module.assignments),
         registers=(*registers, *ends.registers.items()),
         kept=tuple(kept),
+        absorbed=tuple(module.absorbed()),
         split=tuple(split),
         outputs=tuple(f"{lane}'({text})" for text in ends.texts),
         cycles=cycles,

@@ -16,7 +16,7 @@ __all__ = ["ADDERS", "CASTS", "COMPARISONS", "Item", "inventory"]
 
 CASTS = ("saturated", "wrapped", "relu", "cell", "minifloat")
 _CHAINS = (*ADDERS, "looked_up")
-_WIRES = ("input", "constant", "lift", "floor", "raised", "inverted", "bits")
+_WIRES = ("input", "constant", "lift", "floor", "part", "raised", "inverted", "bits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,14 @@ class Item:
     Attributes:
         block: name of the node that the block ends with.
         kind: what it is, a kind of `words.Op`: one of `ADDERS`, `CASTS`, `COMPARISONS`, or `chosen`, `shifted`,
-            `entry` (a table), `looked_up` (a table inside an addition) and `times` (a product of two words).
+            `entry` (a table), `looked_up` (a table inside an addition), `times` (a product of two words) and
+            `multiplied` (what one DSP makes).
         bits: of its result.
         carries: of an adder, the length of its carry chain; of a comparison the bits that are compared; 0 for
             anything else.
         shared: of a `sum`, the places at which both summands have a bit, which are its LUTs; 0 of `plus` and `less`,
-            whose constant only inverts bits; of `looked_up` the bits of its table; else as `carries`.
+            whose constant only inverts bits; of `looked_up` the bits of its table; of `multiplied` as of the sums
+            beside its products, if they were outside of the DSP; else as `carries`.
         reads: bits of what it reads.
         signed: whether each of those is signed.
         numbers: as of the `words.Op`: shifts of `sum` and `minus`, the constant of `plus` and `less`, the ends of

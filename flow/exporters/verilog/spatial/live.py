@@ -62,6 +62,7 @@ def moved_by(op: Op) -> int | None:
 _MOVED: Mapping[str, Callable[[Op], int]] = {
     "floor": lambda op: op.numbers[0],
     "lift": lambda op: -op.numbers[0],
+    "part": lambda op: op.numbers[0],
     "wrapped": lambda op: 0,
 }
 

@@ -63,7 +63,7 @@ _FEW = 64  # codes that a table of one LUT6 a bit serves
 
 def _dense(unit: Unit, node: Dense, types: Types, x: Words) -> Words:
     shift, bias = node.product_shift(types[0]), node.bias_codes(types[0])
-    sums = product(unit, x, node.weight.codes.T)
+    sums = product(unit, x, node.weight.codes.T, shared=unit.shared.get(node.name, ()))
     return [unit.plus(unit.lift(word, shift), int(b)) for word, b in zip(sums, bias.tolist(), strict=True)]
 
 

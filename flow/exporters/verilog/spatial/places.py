@@ -29,13 +29,29 @@ def carries(word: Word, op: Op) -> int:
         return max(width - trailing_zeros(op.numbers[0]), 0)
     if op.kind == "less":
         return width
+    if op.kind == "multiplied":
+        return sum(_summed(op))
     if op.kind in COMPARISONS:
         return max(x.form.width + (x.low >= 0) for x in op.reads)
     return 0
 
 
+def _summed(op: Op) -> list[int]:
+    """Of each sum beside a product, from the lowest place to the highest that either has."""
+    (x, *words), factors = op.reads, op.numbers[: len(op.reads) - 1]
+    return [max(_product_bits(x, factor), w.form.width) for factor, w in zip(factors, words, strict=True)]
+
+
+def _product_bits(x: Word, factor: int) -> int:
+    return (x.high * abs(factor)).bit_length()
+
+
 def shared(word: Word, op: Op) -> int:
     """The places of both words at which neither is known to be 0; of a table inside an addition its bits."""
+    if op.kind == "multiplied":
+        (x, *words) = op.reads
+        pairs = zip(op.numbers, words, strict=False)
+        return sum(min(_product_bits(x, factor), w.form.width if w.high else 0) for factor, w in pairs)
     if op.kind in ("plus", "less"):
         return 0
     if op.kind == "looked_up":
@@ -70,7 +86,7 @@ def _halves(entries: NDArray[np.int64], bit: int) -> tuple[NDArray[np.int64], ND
 def luts(word: Word, op: Op) -> int:
     """What an operation takes, casts and constants that are added counted as part of what is around them."""
     widths = [x.form.width for x in op.reads]
-    if op.kind in ("sum", "minus"):
+    if op.kind in ("sum", "minus", "multiplied"):
         return shared(word, op)
     if op.kind == "looked_up":
         return shared(word, op) + 1

@@ -11,7 +11,7 @@ from flow.exporters.verilog.spatial.live import copied_summand, moved_by
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.formats import trailing_zeros
 
-__all__ = ["Registers", "inverted_bits", "output_bits", "registers"]
+__all__ = ["Registers", "absorbed_bits", "inverted_bits", "output_bits", "registers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,25 @@ def inverted_bits(part: Part) -> int:
     return sum(high - low for low, high in (part.live.get(word.index, (0, 0)) for word in found))
 
 
+def absorbed_bits(part: Part) -> int:
+    """Bits of a block's registers for which a DSP48E1 has its own, so that synthesis makes no others."""
+    inside = set(part.block.body.absorbed)
+    held = {(word, cycle) for word, first, last in part.block.body.kept for cycle in range(first, last + 1)}
+    return len(_bits(part, inside) - _bits(part, held - inside))
+
+
+def _bits(part: Part, held: Iterable[tuple[Word, int]]) -> set[tuple[tuple[int, int], int]]:
+    """What is held when, by where it is made."""
+    return {(wire, cycle) for word, cycle in held
+            for wire in _wires(part.unit, word, *part.live.get(word.index, (0, 0)))}  # fmt: skip
+
+
 def _held(part: Part) -> int:
     """Bits of a block's registers, equal ones counted once; a word that is cut off at both ends takes one more."""
     held = {(made[word.index], cycle) for made in part.positions
             for word, first, last in part.block.body.kept for cycle in range(first, last + 1)}  # fmt: skip
-    bits = {(wire, cycle) for word, cycle in held
-            for wire in _wires(part.unit, word, *part.live.get(word.index, (0, 0)))}  # fmt: skip
     words = [made[word.index] for made in part.positions for word in part.block.body.split]
-    return len(bits) + sum(word.index in part.live for word in words)
+    return len(_bits(part, held)) + sum(word.index in part.live for word in words)
 
 
 def _wires(unit: Unit, word: Word, low: int, high: int) -> Iterable[tuple[int, int]]:

@@ -6,12 +6,15 @@ its offset, a rectifier before a saturation is its lower end, and what a range m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
+from flow.exporters.verilog.spatial.dsp import Shared
 from flow.formats import FixedPoint
 
 __all__ = ["Choice", "Op", "Unit", "Word"]
+
+_DSP_LEVELS = 4  # that a product and a sum in a DSP without registers count as: a stage of its own by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Choice:
         additions: LUTs of all results as shifts and additions.
         tables: LUTs of all results as tables.
         luts: LUTs of what was chosen.
+        multiplied: DSPs, whose products are in none of the above.
     """
 
     added: int
@@ -62,6 +66,7 @@ class Choice:
     additions: int
     tables: int
     luts: int
+    multiplied: int = 0
 
     def __add__(self, other: Choice) -> Choice:
         """Both, as one."""
@@ -72,7 +77,7 @@ class Choice:
         return (
             f"{self.looked_up} of {self.looked_up + self.added} sums of products are tables inside additions, the rest "
             f"shifts and additions: {self.luts} LUTs as estimated, {self.additions} without tables, "
-            f"{self.tables} with tables only"
+            f"{self.tables} with tables only" + (f", beside {self.multiplied} DSPs" if self.multiplied else "")
         )
 
 
@@ -84,6 +89,7 @@ class Unit:
     words: list[Word] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     known: dict[tuple[Op, int, int], Word] = field(default_factory=dict)
+    shared: Mapping[str, Sequence[Shared]] = field(default_factory=dict)  # what DSPs make, by the node of the matrix
 
     def _make(self, op: Op, low: int, high: int, levels: int) -> Word:
         if low == high and op.kind != "constant":
@@ -161,6 +167,33 @@ class Unit:
             return self.sum(x, self.entry(address, entries, 0), 0, shift)
         low, high = min(entries) << shift, max(entries) << shift
         return self._make(Op("looked_up", (x, address), (shift, *entries)), x.low + low, x.high + high, 1)
+
+    def multiplied(
+        self,
+        x: Word,
+        words: Sequence[Word],
+        factors: Sequence[int],
+        places: Sequence[int],
+        lifts: Sequence[int],
+        ends: Sequence[tuple[int, int]],
+    ) -> Word:
+        """`sum((factors[i] * x + words[i] + lifts[i]) << places[i])` of words without signs, in one DSP.
+
+        Args:
+            x: the common factor.
+            words: what is added.
+            factors: a constant for each word.
+            places: of each, from 0 upwards.
+            lifts: 0, or a power of two above the word.
+            ends: of each sum, none below 0.
+        """
+        pairs = list(zip(ends, places, strict=True))
+        low, high = (sum(end[side] << place for end, place in pairs) for side in (0, 1))
+        return self._make(Op("multiplied", (x, *words), (*factors, *places, *lifts)), low, high, _DSP_LEVELS)
+
+    def part(self, x: Word, place: int, low: int, high: int) -> Word:
+        """The bits from a place on of words side by side, as many as a word within these ends has."""
+        return self._make(Op("part", (x,), (place,)), low, high, 0)
 
     def raised(self, x: Word) -> Word:
         """`x + 2**(width - 1)` of a signed word, which is the word with its sign inverted: no addition."""

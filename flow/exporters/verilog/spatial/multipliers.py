@@ -1,0 +1,136 @@
+"""Products of a constant matrix that DSPs make instead of shifts and additions: which ones save most LUTs.
+
+A DSP multiplies an input by one long constant and adds one long word. A constant that holds the factors of the same
+input in several columns, far enough apart, makes as many products, and their additions to the rest of the columns:
+`x * (c0 + (c1 << 14)) + (r0 + (r1 << 14))`. What a product takes as shifts and additions depends on all others, which
+share them: products are ranked by their part of the solved graph, and kept where what is left, solved again, is less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flow.exporters.verilog.spatial.adder_graph import Range, solve
+from flow.exporters.verilog.spatial.dsp import Shared, fits, has_room, without
+from flow.exporters.verilog.spatial.products import forms
+from flow.ir import Dense, Graph
+
+__all__ = ["NO_MULTIPLIERS", "Multipliers", "multiplied"]
+
+
+@dataclass(frozen=True, slots=True)
+class Multipliers:
+    """DSPs that a spatial design may have.
+
+    Attributes:
+        count: at most so many.
+        adder: whether synthesis puts the addition behind a product into the DSP: Yosys does so with a DSP48E1, and
+            leaves a DSP48E2's idle. Then products are chosen that save LUTs even if it stays outside.
+    """
+
+    count: int = 0
+    adder: bool = False
+
+
+NO_MULTIPLIERS = Multipliers()
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A constant matrix, and what its products would save.
+
+    Attributes:
+        matrix: int64[I, O].
+        ends: of each input.
+        widths: bits of each input without its sign; 0 of a constant.
+        tops: bits of each column's sums, and one more, as words without signs do not always start at 0.
+        saved: float[I, O], LUTs as estimated.
+        free: bool[O], columns of which no DSP makes a product yet. One for a column, so that DSPs do not follow each
+            other.
+        chosen: the best ones, best first.
+    """
+
+    name: str
+    matrix: NDArray[np.int64]
+    ends: list[Range]
+    widths: list[int]
+    tops: list[int]
+    saved: NDArray[np.float64]
+    free: NDArray[np.bool_]
+    chosen: list[Shared] = field(default_factory=list)
+
+    def best(self) -> tuple[float, Shared | None]:
+        """The DSP that saves most, and what."""
+        found = [self._of_row(row) for row in range(len(self.matrix))]
+        return max(found, key=lambda entry: entry[0], default=(0.0, None))
+
+    def _of_row(self, row: int) -> tuple[float, Shared | None]:
+        """The products of one input that save most, as many as one DSP makes."""
+        columns: list[int] = []
+        for column in np.argsort(-self.saved[row], kind="stable").tolist():
+            if self.free[column] and self.saved[row, column] > 0 and has_room(*self._products(row, [*columns, column])):
+                columns.append(column)
+        columns.sort(key=lambda column: self.tops[column])  # the longest last: nothing lies above it
+        if not columns or not fits(*self._products(row, columns)):
+            return 0.0, None
+        return float(self.saved[row, columns].sum()), Shared(row, tuple(columns))
+
+    def _products(self, row: int, columns: Sequence[int]) -> tuple[int, list[int], list[int]]:
+        """What `fits` asks for."""
+        longest = sorted(columns, key=lambda column: self.tops[column])
+        factors = [int(self.matrix[row, column]) for column in longest]
+        return self.widths[row], factors, [self.tops[column] for column in longest]
+
+    def take(self, shared: Shared) -> None:
+        """One more."""
+        self.chosen.append(shared)
+        self.free[list(shared.columns)] = False
+
+    def kept(self, adder: bool) -> tuple[Shared, ...]:
+        """None of the chosen ones, the best quarter of them, half, three quarters or all: what leaves least LUTs."""
+        parts = [self.chosen[: len(self.chosen) * quarters // 4] for quarters in range(5)]
+        return tuple(min(parts, key=lambda part: self._size(part, adder)))
+
+    def _size(self, part: Sequence[Shared], adder: bool) -> int:
+        _, _, choice = forms(without(self.matrix, part), self.ends, self.widths)
+        outside = sum(_bits(self.matrix[s.row, c], self.widths[s.row]) for s in part for c in s.columns)
+        return choice.luts + (0 if adder else outside)
+
+
+def _bits(factor: int, width: int) -> int:
+    """Of a product, each of which takes a LUT where it is added outside of the DSP."""
+    return (abs(int(factor)) * ((1 << width) - 1)).bit_length()
+
+
+def _layer(graph: Graph, node: Dense, adder: bool) -> _Layer:
+    (value,), matrix = graph.operands(node), node.weight.codes.T
+    span, rows = value.high - value.low, len(matrix)
+    ends, width = [(value.low, value.high)] * rows, span.bit_length()
+    tops = [(span * sum(map(abs, column))).bit_length() + 1 for column in matrix.T.tolist()]
+    outside = np.array([[_bits(factor, width) for factor in row] for row in matrix.tolist()], dtype=np.float64)
+    parts = solve(matrix, ends).parts(ends)
+    free = np.full(len(tops), fill_value=True)
+    return _Layer(node.name, matrix, ends, [width] * rows, tops, parts if adder else parts - outside, free)
+
+
+def multiplied(graph: Graph, multipliers: Multipliers) -> dict[str, tuple[Shared, ...]]:
+    """By the name of a Dense the products that DSPs make; convolutions would take one for each position, and have none.
+
+    Args:
+        graph: every node needed by an output.
+        multipliers: how many at most.
+    """
+    dense = [node for node in graph if isinstance(node, Dense)]
+    if not multipliers.count or not dense:
+        return {}
+    layers = [_layer(graph, node, multipliers.adder) for node in dense]
+    for _ in range(multipliers.count):
+        layer, (_, shared) = max(((each, each.best()) for each in layers), key=lambda entry: entry[1][0])
+        if shared is None:
+            break
+        layer.take(shared)
+    return {layer.name: layer.kept(multipliers.adder) for layer in layers if layer.chosen}
