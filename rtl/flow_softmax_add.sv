@@ -38,6 +38,8 @@ module flow_softmax_add #(
   assign total_o = sum[Mantissa+1] ? sum[Mantissa+1:1] : sum[Mantissa:0];
   assign top_o = larger + ExpWidth'(sum[Mantissa+1]);
 
-  initial if (Mantissa < 1 || Mantissa > 20) $fatal(1, "flow_softmax_add: Mantissa must be 1..20");
+  initial if (Mantissa < 1 || Mantissa > 20 || ExpWidth < 1) begin
+    $fatal(1, "flow_softmax_add: Mantissa must be 1..20 and ExpWidth at least 1");
+  end
 
 endmodule

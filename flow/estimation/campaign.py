@@ -151,8 +151,9 @@ def characterise(
     for cell in cells or ():
         if cell not in held:
             raise ToolError(f"There is no sweep of cell {cell!r}; choose among {', '.join(sorted(held))}.")
-    stores = {family: Points.open(folder, family, held) for family in families}
-    work = [batch for family in families for batch in _batches(stores[family], cells or tuple(held))]
+    asked = {cell: held[cell] for cell in cells or held}
+    stores = {family: Points.open(folder, family, asked, others=cells is not None) for family in families}
+    work = [batch for family in families for batch in _batches(stores[family], tuple(asked))]
     totals = {family: sum(len(b.parameters) for b in work if b.family is family) for family in families}
     done = dict.fromkeys(families, 0)
     for family in families:

@@ -1,7 +1,8 @@
 """The store of measured points: one file a family, with the tool, the recipe and, for every cell, its digest and date.
 
 A point is finished once it is in the store. A row belongs to the cell whose text has the stored digest, under the
-stored tool and recipe; what does not fit any more is dropped when the store is opened, and measured again.
+stored tool and recipe; what does not fit any more is dropped when the store is opened, and measured again. Cells that
+nobody asks for stay as they are.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Points:
     Attributes:
         folder: where the file lies.
         family: what was mapped to.
-        digests: of every cell that may have points, by name.
+        digests: of every cell that is measured, by name.
+        others: whether the file's other cells stay, under the digests that they have there.
         rows: by cell, by parameters; each holds the parameters and the resources.
         dates: when a cell was measured last.
     """
@@ -70,13 +72,14 @@ class Points:
     folder: Path
     family: Family
     digests: Mapping[str, str]
+    others: bool = False
     rows: dict[str, dict[Key, dict[str, Any]]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, family: Family, digests: Mapping[str, str]) -> Points:
-        """What is stored and still holds."""
-        points = cls(folder, family, digests)
+    def open(cls, folder: Path, family: Family, digests: Mapping[str, str], *, others: bool = False) -> Points:
+        """What is stored and still holds; `others` keeps cells without a digest here as they stand there."""
+        points = cls(folder, family, digests, others)
         points._take_in()
         return points
 
@@ -87,7 +90,10 @@ class Points:
         stored = read_points(self.family, self.folder)
         if (stored["tool"], stored["recipe"]) != (tool(), list(recipe(self.family))):
             return
-        valid = {cell for cell, entry in stored["cells"].items() if self.digests.get(cell) == entry["digest"]}
+        held = {cell: entry["digest"] for cell, entry in stored["cells"].items()}
+        if self.others:
+            self.digests = {**held, **self.digests}
+        valid = {cell for cell, digest in held.items() if self.digests.get(cell) == digest}
         self.dates = {**{cell: stored["cells"][cell]["date"] for cell in valid}, **self.dates}
         for row in stored["rows"]:
             if row["cell"] in valid:

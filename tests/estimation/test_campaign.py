@@ -83,6 +83,16 @@ def test_a_cell_that_changed_is_measured_anew_and_the_others_are_not(folder, mon
     assert not Points.open(folder, Family.ECP5, digests()).has("flow_fifo", SWEEP[0])
 
 
+def test_a_cell_that_nobody_asks_for_stays_as_it_is(tmp_path):
+    Points(tmp_path, Family.ICE40, {"flow_skid": "1" * 16}).add("flow_skid", [({"Width": 1}, Area(lut=1))])
+    asked = {"flow_fifo": "2" * 16}
+    Points.open(tmp_path, Family.ICE40, asked, others=True).add("flow_fifo", [({"Width": 1}, Area(lut=2))])
+    held = json.loads((tmp_path / "points.ice40.json").read_text())
+    assert {cell: entry["digest"] for cell, entry in held["cells"].items()} == {"flow_skid": "1" * 16, **asked}
+    assert [(row["cell"], row["lut"]) for row in held["rows"]] == [("flow_fifo", 2), ("flow_skid", 1)]
+    assert not Points.open(tmp_path, Family.ICE40, asked).has("flow_skid", {"Width": 1})
+
+
 def test_the_store_does_not_depend_on_the_order_of_measuring(tmp_path):
     points = [({"Width": width}, Area(lut=width)) for width in (3, 1, 2)]
     held = {"flow_skid": "1" * 16}

@@ -108,7 +108,7 @@ def test_one_module_a_file_with_a_header(name):
             "flow_minifloat_stream: Lanes must be at least 1 and OutWidth within the decoder's",
         ),
         ("flow_softmax", ".Frac(13)", "flow_softmax: Frac must be at most 12"),
-        ("flow_softmax_add", ".Mantissa(21)", "flow_softmax_add: Mantissa must be 1..20"),
+        ("flow_softmax_add", ".Mantissa(21)", "flow_softmax_add: Mantissa must be 1..20 and ExpWidth at least 1"),
         ("flow_requantize", ".Rounding(7)", "flow_requantize: Rounding is not a mode of flow_pkg"),
     ],
 )
