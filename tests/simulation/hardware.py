@@ -36,7 +36,7 @@ from flow.synthesis import tool
 from tests.full_nets import FULL, full_design
 from tests.nets import Design
 
-COCOTB_CYCLES = 250_000  # half a minute with a monitor on every stream
+COCOTB_CYCLES = 256_000  # half a minute with a monitor on every stream; 500 samples of most nets
 COCOTB_INTERVAL = 512  # cycles a sample, where a design can be that fast
 COCOTB_SAMPLES = 600
 NETLIST_SAMPLES = 16
