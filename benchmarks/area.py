@@ -40,6 +40,7 @@ UNITS: dict[str, Callable[[Figures], float]] = {
     "LUT": lambda figures: figures.area.lut,
     "FF": lambda figures: figures.area.ff,
     "carry": lambda figures: figures.area.carry,
+    "inverter": lambda figures: figures.area.inverter,
     "DSP": lambda figures: figures.area.dsp,
     "s of Yosys, CPU": lambda figures: figures.seconds,
 }
