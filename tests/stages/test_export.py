@@ -72,13 +72,15 @@ def test_the_command_takes_an_architecture(tmp_path: Path):
         "spatial",
         "--depth",
         "2",
+        "--dsp",
+        "3",
         "--build",
         str(tmp_path),
     ]
     result = CliRunner().invoke(app, argv)
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "mlp_qonnx" / "rtl" / "stream.json").read_text())
-    assert (written["architecture"], written["ii_cycles"]) == ("spatial", 1)
+    assert (written["architecture"], written["dsp"], written["ii_cycles"]) == ("spatial", 3, 1)
     cost = estimate_stage(Project(tmp_path / "mlp_qonnx"), "pynq_z2", measured=True)
     assert (cost["architecture"], cost["ii_cycles"]) == ("spatial", 1)
     assert cost["latency_cycles"] == written["latency_cycles"]  # of the depth that was asked for

@@ -39,7 +39,7 @@ class Multipliers:
 NO_MULTIPLIERS = Multipliers()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Layer:
     """A constant matrix, and what its products would save.
 
@@ -52,6 +52,7 @@ class _Layer:
         free: bool[O], columns of which no DSP makes a product yet. One for a column, so that DSPs do not follow each
             other.
         chosen: the best ones, best first.
+        sizes: LUTs that are left, by how many of those are kept.
     """
 
     name: str
@@ -62,6 +63,7 @@ class _Layer:
     saved: NDArray[np.float64]
     free: NDArray[np.bool_]
     chosen: list[Shared] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
 
     def best(self) -> tuple[float, Shared | None]:
         """The DSP that saves most, and what."""
@@ -90,15 +92,25 @@ class _Layer:
         self.chosen.append(shared)
         self.free[list(shared.columns)] = False
 
-    def kept(self, adder: bool) -> tuple[Shared, ...]:
-        """None of the chosen ones, the best quarter of them, half, three quarters or all: what leaves least LUTs."""
-        parts = [self.chosen[: len(self.chosen) * quarters // 4] for quarters in range(5)]
-        return tuple(min(parts, key=lambda part: self._size(part, adder)))
+    def shorten(self, adder: bool) -> bool:
+        """Keep none of the chosen ones, the best quarter of them, half, three quarters or all: what leaves least LUTs.
 
-    def _size(self, part: Sequence[Shared], adder: bool) -> int:
-        _, _, choice = forms(without(self.matrix, part), self.ends, self.widths)
-        outside = sum(_bits(self.matrix[s.row, c], self.widths[s.row]) for s in part for c in s.columns)
-        return choice.luts + (0 if adder else outside)
+        Returns:
+            Whether some are given back.
+        """
+        counts = [len(self.chosen) * quarters // 4 for quarters in range(5)]
+        kept = min(counts, key=lambda count: self._size(count, adder))
+        self.chosen = self.chosen[:kept]
+        return kept < counts[-1]
+
+    def _size(self, count: int, adder: bool) -> int:
+        """LUTs that are left with so many of the chosen ones, as estimated."""
+        if count not in self.sizes:
+            part = self.chosen[:count]
+            _, _, choice = forms(without(self.matrix, part), self.ends, self.widths)
+            outside = sum(_bits(self.matrix[s.row, c], self.widths[s.row]) for s in part for c in s.columns)
+            self.sizes[count] = choice.luts + (0 if adder else outside)
+        return self.sizes[count]
 
 
 def _bits(factor: int, width: int) -> int:
@@ -128,9 +140,18 @@ def multiplied(graph: Graph, multipliers: Multipliers) -> dict[str, tuple[Shared
     if not multipliers.count or not dense:
         return {}
     layers = [_layer(graph, node, multipliers.adder) for node in dense]
-    for _ in range(multipliers.count):
-        layer, (_, shared) = max(((each, each.best()) for each in layers), key=lambda entry: entry[1][0])
-        if shared is None:
-            break
-        layer.take(shared)
-    return {layer.name: layer.kept(multipliers.adder) for layer in layers if layer.chosen}
+    _choose(layers, multipliers)
+    return {layer.name: tuple(layer.chosen) for layer in layers if layer.chosen}
+
+
+def _choose(layers: Sequence[_Layer], multipliers: Multipliers) -> None:
+    """The best of all layers; what one of them gives back goes to the others."""
+    rest = list(layers)
+    while rest and (left := multipliers.count - sum(len(layer.chosen) for layer in layers)) > 0:
+        for _ in range(left):
+            layer, (_, shared) = max(((each, each.best()) for each in rest), key=lambda entry: entry[1][0])
+            if shared is None:
+                break
+            layer.take(shared)
+        shut = [layer for layer in rest if layer.shorten(multipliers.adder)]
+        rest = [layer for layer in rest if layer not in shut] if shut else []
