@@ -76,7 +76,7 @@ def test_what_is_no_smaller_stays_in_logic():
 @pytest.mark.slow
 @pytest.mark.parametrize(("board", "adder"), [("pynq_z2", True), ("ultra96_v2", False)])
 def test_synthesis_finds_as_many_as_were_estimated(board: str, adder: bool):
-    graph = mlp_graph(sizes=(4, 4))
+    graph = mlp_graph(sizes=(4, 6))
     options = with_folding(graph, {"architecture": "spatial", "dsp": 2, "board": board})
     assert options == {"architecture": "spatial", "dsp": 2, "adder": adder}
     files = export_architecture(graph, **options)

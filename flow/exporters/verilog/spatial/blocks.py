@@ -120,9 +120,19 @@ def make_parts(graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTI
     Raises:
         ExportError: a minifloat or a constant that is too long for its form here.
     """
+    if not multipliers.count:
+        return _parts(graph, depth, {})[0]
+    _, ranges = _parts(graph, depth, {})  # which do not depend on how products are made
+    return _parts(graph, depth, multiplied(graph, ranges, multipliers))[0]
+
+
+def _parts(
+    graph: Graph, depth: int, shared: Mapping[str, Sequence[Shared]]
+) -> tuple[list[Block | Move], dict[str, Ranges]]:
+    """The parts, and the ranges of all codes by value."""
     source = graph.values[graph.input.name]
     ranges: dict[str, Ranges] = {graph.input.name: [(source.low, source.high)] * source.size}
-    starts, shared = {run[0].name: run for run in _chains(graph)}, multiplied(graph, multipliers)
+    starts = {run[0].name: run for run in _chains(graph)}
     parts: list[Block | Move] = []
     for node in graph:
         if isinstance(node, MOVES):
@@ -135,7 +145,7 @@ def make_parts(graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTI
             block = _positions(graph, run, ranges, depth) if is_image else _whole(graph, run, ranges, depth, shared)
             ranges[block.name] = block.ranges
             parts.append(block)
-    return parts
+    return parts, ranges
 
 
 def _moved(move: Move, ranges: Mapping[str, Ranges]) -> Ranges:

@@ -8,7 +8,7 @@ share them: products are ranked by their part of the solved graph, and kept wher
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +37,7 @@ class Multipliers:
 
 
 NO_MULTIPLIERS = Multipliers()
+_PARTS = 8  # of what a layer could have, and one by one below
 
 
 @dataclass(slots=True, eq=False)
@@ -93,53 +94,48 @@ class _Layer:
         self.free[list(shared.columns)] = False
 
     def shorten(self, adder: bool) -> bool:
-        """Keep none of the chosen ones, the best quarter of them, half, three quarters or all: what leaves least LUTs.
+        """Keep the best of the chosen ones, with how many least LUTs are left: some numbers up to all are tried.
 
         Returns:
             Whether some are given back.
         """
-        counts = [len(self.chosen) * quarters // 4 for quarters in range(5)]
-        kept = min(counts, key=lambda count: self._size(count, adder))
+        whole = len(self.chosen)
+        counts = {min(n, whole) for n in range(_PARTS)} | {whole * n // _PARTS for n in range(_PARTS + 1)}
+        kept = min(sorted(counts), key=lambda count: self._size(count, adder))
         self.chosen = self.chosen[:kept]
-        return kept < counts[-1]
+        return kept < whole
 
     def _size(self, count: int, adder: bool) -> int:
         """LUTs that are left with so many of the chosen ones, as estimated."""
         if count not in self.sizes:
             part = self.chosen[:count]
             _, _, choice = forms(without(self.matrix, part), self.ends, self.widths)
-            outside = sum(_bits(self.matrix[s.row, c], self.widths[s.row]) for s in part for c in s.columns)
+            outside = sum(self.tops[column] for each in part for column in each.columns)
             self.sizes[count] = choice.luts + (0 if adder else outside)
         return self.sizes[count]
 
 
-def _bits(factor: int, width: int) -> int:
-    """Of a product, each of which takes a LUT where it is added outside of the DSP."""
-    return (abs(int(factor)) * ((1 << width) - 1)).bit_length()
-
-
-def _layer(graph: Graph, node: Dense, adder: bool) -> _Layer:
-    (value,), matrix = graph.operands(node), node.weight.codes.T
-    span, rows = value.high - value.low, len(matrix)
-    ends, width = [(value.low, value.high)] * rows, span.bit_length()
-    tops = [(span * sum(map(abs, column))).bit_length() + 1 for column in matrix.T.tolist()]
-    outside = np.array([[_bits(factor, width) for factor in row] for row in matrix.tolist()], dtype=np.float64)
+def _layer(node: Dense, ends: list[Range], adder: bool) -> _Layer:
+    matrix, spans = node.weight.codes.T, [high - low for low, high in ends]
+    widths = [span.bit_length() for span in spans]
+    tops = [sum(abs(f) * span for f, span in zip(c, spans, strict=True)).bit_length() + 1 for c in matrix.T.tolist()]
     parts = solve(matrix, ends).parts(ends)
     free = np.full(len(tops), fill_value=True)
-    return _Layer(node.name, matrix, ends, [width] * rows, tops, parts if adder else parts - outside, free)
+    return _Layer(node.name, matrix, ends, widths, tops, parts if adder else parts - np.array(tops), free)
 
 
-def multiplied(graph: Graph, multipliers: Multipliers) -> dict[str, tuple[Shared, ...]]:
+def multiplied(
+    graph: Graph, ranges: Mapping[str, list[Range]], multipliers: Multipliers
+) -> dict[str, tuple[Shared, ...]]:
     """By the name of a Dense the products that DSPs make; convolutions would take one for each position, and have none.
 
     Args:
         graph: every node needed by an output.
+        ranges: of all codes that a Dense reads, by value.
         multipliers: how many at most.
     """
     dense = [node for node in graph if isinstance(node, Dense)]
-    if not multipliers.count or not dense:
-        return {}
-    layers = [_layer(graph, node, multipliers.adder) for node in dense]
+    layers = [_layer(node, ranges[node.inputs[0]], multipliers.adder) for node in dense]
     _choose(layers, multipliers)
     return {layer.name: tuple(layer.chosen) for layer in layers if layer.chosen}
 

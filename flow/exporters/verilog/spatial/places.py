@@ -30,28 +30,14 @@ def carries(word: Word, op: Op) -> int:
     if op.kind == "less":
         return width
     if op.kind == "multiplied":
-        return sum(_summed(op))
+        return width
     if op.kind in COMPARISONS:
         return max(x.form.width + (x.low >= 0) for x in op.reads)
     return 0
 
 
-def _summed(op: Op) -> list[int]:
-    """Of each sum beside a product, from the lowest place to the highest that either has."""
-    (x, *words), factors = op.reads, op.numbers[: len(op.reads) - 1]
-    return [max(_product_bits(x, factor), w.form.width) for factor, w in zip(factors, words, strict=True)]
-
-
-def _product_bits(x: Word, factor: int) -> int:
-    return (x.high * abs(factor)).bit_length()
-
-
 def shared(word: Word, op: Op) -> int:
     """The places of both words at which neither is known to be 0; of a table inside an addition its bits."""
-    if op.kind == "multiplied":
-        (x, *words) = op.reads
-        pairs = zip(op.numbers, words, strict=False)
-        return sum(min(_product_bits(x, factor), w.form.width if w.high else 0) for factor, w in pairs)
     if op.kind in ("plus", "less"):
         return 0
     if op.kind == "looked_up":
