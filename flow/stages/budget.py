@@ -1,9 +1,10 @@
 """`flow train --budget`: the training that ends at a budget, measured by synthesis and corrected by what it says.
 
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
-into one LUT is a factor that differs from net to net by a fifth or so; so the trained design is exported and
-synthesised, the factor taken from it, the price of digits set to where bits times factor meet the budget, the values
-trained on for a few epochs, and the design measured again. Between two measurements, which take a minute where the
+into one LUT is a factor that differs from net to net by a fifth or so; so the design is exported and synthesised once
+while it trains, where prices have brought it to its budget and still move, and the factor taken from it. The trained
+design is synthesised again, the price of digits set to where bits times factor meet the budget, the values trained on
+for a few epochs, and the design measured again. Between two measurements, which take a minute where the
 estimate of the graph takes a second, the price follows that estimate times what the last design took of its own.
 """
 
@@ -76,11 +77,17 @@ def _family(recipe: Recipe) -> Family:
 
 def pricing_of(recipe: Recipe) -> Any:
     """The course of prices for a recipe's budget, None without one."""
-    from flow.training import Pricing, calibration
+    from flow.training import Pricing, SpatialCost, calibration
 
     if not recipe.priced:
         return None
-    return Pricing(calibration().bits(Budget.parse(recipe.train.budget).limit * _AIM))
+    aim = Budget.parse(recipe.train.budget).limit * _AIM
+
+    def retarget(model: Any) -> float:
+        """The bits at which this net would meet the budget, from what Yosys makes of it."""
+        return aim * max(float(SpatialCost(model)().detach()), 1.0) / measured_luts(model, recipe)
+
+    return Pricing(calibration().bits(aim), retarget=retarget)
 
 
 def _options(recipe: Recipe) -> dict[str, int]:

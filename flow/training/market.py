@@ -11,6 +11,7 @@ little.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,10 @@ class Pricing:
         target: adder bits, in the unit of `SpatialCost`.
         start: share of the training after which digits cost anything.
         reached: share after which the cost is that of the target.
+        measured: share after which the target is asked for anew.
         held: share after which prices stand, so that the values settle around the digits that they have.
         exchange: squared error of a weight of mean sensitivity that is worth a rate of 1.
+        retarget: the adder bits that the model, as it is by then, should have; the target stays where None.
 
     Raises:
         RecipeError: no target above 0, or shares out of order.
@@ -48,18 +51,20 @@ class Pricing:
     target: float
     start: float = 0.1
     reached: float = 0.6
+    measured: float = 0.65
     held: float = 0.8
     exchange: float = 300.0
+    retarget: Callable[[QuantizedModel], float] | None = None
 
     def __post_init__(self) -> None:
         if not (0.0 < self.target < math.inf and 0.0 < self.exchange < math.inf):
             raise RecipeError(
                 f"A price needs a target and an exchange above 0, not {self.target} and {self.exchange}; give others."
             )
-        if not 0.0 <= self.start < self.reached <= self.held <= 1.0:
+        if not 0.0 <= self.start < self.reached <= self.measured <= self.held <= 1.0:
             raise RecipeError(
-                "Prices start, reach their target and are held at shares of the training in this order in 0..1, not at "
-                f"{self.start}, {self.reached} and {self.held}; give others."
+                "Prices start, reach their target, are measured and held at shares of the training in this order in "
+                f"0..1, not at {self.start}, {self.reached}, {self.measured} and {self.held}; give others."
             )
 
 
@@ -76,6 +81,7 @@ class Market:
         model.settle()
         self.cost, self.pricing, self.steps = SpatialCost(model), pricing, steps
         self.every = max(1, steps // _MOVES)
+        self.model, self.target = model, pricing.target
         self.seen, self.drift, self.rate = 0, math.log(_LEAST_RATE), 0.0
         self.first = self.last = float(self.cost().detach())
         self.rows: list[Tensor] = []
@@ -90,12 +96,14 @@ class Market:
     def goal(self) -> float:
         """What the cost should be by now."""
         share = (self.seen / self.steps - self.pricing.start) / (self.pricing.reached - self.pricing.start)
-        return self.first * (self.pricing.target / self.first) ** min(max(share, 0.0), 1.0)
+        return self.first * (self.target / self.first) ** min(max(share, 0.0), 1.0)
 
     def look(self) -> None:
         """Take a step into account; call it once its gradients are there."""
         with torch.no_grad():
             self._remember()
+            if self.pricing.retarget and self.seen == round(self.pricing.measured * self.steps):
+                self._ask(self.pricing.retarget)
             moving = self.pricing.start * self.steps <= self.seen < self.pricing.held * self.steps
             if moving and self.seen % self.every == 0:
                 self._move()
@@ -106,6 +114,12 @@ class Market:
         rows, columns = [s.mean(1, keepdim=True) for s in squares], [s.mean(0, keepdim=True) for s in squares]
         self.rows = _blended(self.rows, rows)
         self.columns = _blended(self.columns, columns)
+
+    def _ask(self, retarget: Callable[[QuantizedModel], float]) -> None:
+        """Take a new target from the model as a design, which it is not while it trains."""
+        self.model.eval().settle()
+        self.target = retarget(self.model)
+        self.model.train()
 
     def _move(self) -> None:
         error = math.log(max(self.last, 1.0) / self.goal())
@@ -141,11 +155,11 @@ class Market:
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
         for key in _NUMBERS:
-            setattr(self, key, state[key])
+            setattr(self, key, state.get(key, getattr(self, key)))  # older ones have no target
         self.rows, self.columns = ([t.clone() for t in state[key]] for key in ("rows", "columns"))
 
 
-_NUMBERS = ("seen", "drift", "rate", "first", "last")
+_NUMBERS = ("seen", "drift", "rate", "first", "last", "target")
 
 
 def _table(charge: Charge) -> Tensor:

@@ -1,5 +1,7 @@
 """`flow train --budget`: what is refused, and a training that ends where Yosys says it should."""
 
+from dataclasses import replace
+
 import pytest
 
 from flow.errors import RecipeError
@@ -49,7 +51,8 @@ def test_prices_follow_the_estimate_to_where_it_is_asked():
     recipe = SMALL.with_budget("lut<=1500")
     data = dataset_of(recipe)
     model = quantized_of(recipe, data, network_of(recipe))
-    course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing_of(recipe))
+    pricing = replace(pricing_of(recipe), retarget=None)  # two epochs say little about where prices lead
+    course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing)
     asked = []
     for aim in (1200.0, 1800.0):
         expected = approach(model, recipe, course.state["market"], 1500.0, aim, 0.9)

@@ -83,9 +83,26 @@ def test_training_ends_at_the_target_and_the_target_prunes():
     assert costs[240.0] == pytest.approx(240, rel=0.15)
 
 
+def test_the_target_is_asked_for_once_from_the_model_as_a_design():
+    asked = []
+
+    def retarget(model):
+        asked.append((model.training, float(SpatialCost(model)().detach())))
+        return 120.0
+
+    qmodel = network()
+    pricing = Pricing(240.0, retarget=retarget)
+    fit(qmodel, TRAIN, TEST, epochs=40, seed=0, batch=16, lr=5e-3, pricing=pricing)
+    assert [training for training, _ in asked] == [False]
+    assert asked[0][1] == pytest.approx(240, rel=0.2)
+    qmodel.settle()
+    assert float(SpatialCost(qmodel)().detach()) == pytest.approx(120, rel=0.15)
+
+
 def test_a_training_with_prices_resumes_to_the_bit():
+    pricing = Pricing(120.0, start=0.1, reached=0.2, measured=0.3, retarget=lambda model: 90.0)
     whole = network()
-    fit(whole, TRAIN, TEST, epochs=6, seed=0, pricing=Pricing(90.0))
+    fit(whole, TRAIN, TEST, epochs=6, seed=0, pricing=pricing)
     states = []
     stopped = network()
     fit(
@@ -94,14 +111,14 @@ def test_a_training_with_prices_resumes_to_the_bit():
         TEST,
         epochs=6,
         seed=0,
-        pricing=Pricing(90.0),
+        pricing=pricing,
         on_epoch=lambda epoch, state: states.append(state),
     )
     buffer = io.BytesIO()
     torch.save(states[2], buffer)
     buffer.seek(0)
     again = network(seed=1)
-    fit(again, TRAIN, TEST, epochs=6, seed=0, pricing=Pricing(90.0), resume_state=torch.load(buffer, weights_only=True))
+    fit(again, TRAIN, TEST, epochs=6, seed=0, pricing=pricing, resume_state=torch.load(buffer, weights_only=True))
     same(state_of(whole), state_of(again))
     assert any(int(m.bought.sum()) for m in whole.modules() if isinstance(m, PricedConstant))
 
@@ -126,8 +143,8 @@ def test_one_rate_sets_all_prices_and_more_of_it_buys_less():
         ({"target": 0.0}, "A price needs a target and an exchange above 0, not 0.0 and 300.0; give others."),
         (
             {"target": 9.0, "start": 0.7},
-            "Prices start, reach their target and are held at shares of the training in this order in 0..1, not at "
-            "0.7, 0.6 and 0.8; give others.",
+            "Prices start, reach their target, are measured and held at shares of the training in this order in 0..1, "
+            "not at 0.7, 0.6, 0.65 and 0.8; give others.",
         ),
     ],
 )
