@@ -50,6 +50,7 @@ FAMILY = Family.XCUP  # that of the board
 BOARD = "ultra96_v2"
 TIMEOUT = 3600.0
 FLOWS = {"flow": "flow", "luts": "flow, truth tables"}  # by the names of --who
+PEER = "HGQ2, alkaid"
 Point = dict[str, Any]
 
 
@@ -181,12 +182,15 @@ def lines_of(points: list[Point]) -> dict[str, list[tuple[str, float, float]]]:
 
 
 def rows(points: list[Point]) -> list[Row]:
-    """Every curve, the LUTs over those at which flow is as accurate, and what the trainings took."""
+    """Every curve, LUTs over those at which the other side is as accurate, and what the trainings took."""
     lines, found = lines_of(points), list[Row]()
     for who, line in lines.items():
         for price, luts, percent in line:
             equal = luts_at(lines.get("flow", []), percent)
             found.append(Row(f"{price}: {percent:.2f} % accurate", who, luts, "LUT", luts / equal if equal else None))
+            theirs = luts_at(lines.get(PEER, []), percent) if who in FLOWS.values() else None
+            if theirs:
+                found.append(Row(f"{price}: over {PEER} at {percent:.2f} %", who, luts / theirs, "x"))
     for who in lines:
         held = [point for point in points if point["who"] == who]
         seeds = len({point["seed"] for point in held})

@@ -42,6 +42,11 @@ def test_a_row_is_compared_where_flow_is_as_accurate():
     assert found == {"beta 0.0001: 93.00 % accurate": pytest.approx(2900 / 1450), "beta 0.001: 50.00 % accurate": None}
 
 
+def test_a_point_of_flow_is_set_over_the_peer_where_that_is_as_accurate():
+    found = {row.case: row.value for row in rows([*OWN, *OTHER]) if row.unit == "x"}
+    assert found == {"lut<=1000: over HGQ2, alkaid at 91.00 %": pytest.approx(950 / (300 + 2600 * 41 / 43))}
+
+
 def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):
     place = tmp_path / "points.json"
     place.write_text(json.dumps({"points": [*OTHER, {**OWN[0], "lut": 1}]}))
@@ -68,4 +73,4 @@ def test_stored_points_are_drawn_without_computing_anything(tmp_path: Path):
     run([sys.executable, SCRIPT, *options, "--json", tmp_path / "rows.json"])
     drawing = (tmp_path / "f.svg").read_text()
     assert drawing.startswith("<svg") and all(name in drawing for name in ("lut&lt;=1000", "beta 0.0001"))
-    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 6
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 7
