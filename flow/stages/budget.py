@@ -3,15 +3,17 @@
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
 into one LUT is a factor that differs from net to net by a fifth or so; so the design is exported and synthesised once
 while it trains, where prices have brought it to its budget and still move, and the factor taken from it. The trained
-design is synthesised again, the price of digits set to where bits times factor meet the budget, the values trained on
-for a few epochs, and the design measured again. Between two measurements, which take a minute where the
-estimate of the graph takes a second, the price follows that estimate times what the last design took of its own.
+design is synthesised again, the price of digits set to where the estimate of the graph, a second's work, times what
+the last design took of its own meets the budget, the values trained on at that price for a few epochs, and the design
+measured again, which takes a minute.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from flow.datasets import Dataset
@@ -160,9 +162,10 @@ def correct(
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
         ratio, target = found.measured / estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
+        price = partial(approach, model, recipe, market, target, aim, ratio)
         if len(rounds) <= _TRAINED:
-            _settle(model, data, train, recipe, market, target, len(rounds))
-        expected = approach(model, recipe, market, target, aim, ratio)
+            _settle(model, data, train, recipe, price, len(rounds))
+        expected = price()
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
@@ -180,14 +183,12 @@ def approach(model: Any, recipe: Recipe, market: dict[str, Any], target: float, 
     return expected
 
 
-def _settle(
-    model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], target: float, number: int
-) -> None:
-    """Bring a model to so many adder bits: values that train on buy digits again, so the price follows them."""
+def _settle(model: Any, data: Dataset, train: Any, recipe: Recipe, price: Callable[[], float], number: int) -> None:
+    """Train a model at the price that it will have: values that train on buy digits again, so the price follows."""
     from flow.training import fit
 
     for rate in _RATES:
-        _reprice(model, market, target)
+        price()
         fit(
             model,
             train,
