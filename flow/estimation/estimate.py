@@ -12,7 +12,7 @@ from flow.estimation.cost import Cost, LayerCost, Usage
 from flow.estimation.sketch import sketch
 from flow.estimation.spatial import spatial_layers
 from flow.estimation.stream import stream_layers
-from flow.exporters.verilog import ARCHITECTURES, alive, has_rtl, timed_plan
+from flow.exporters.verilog import ARCHITECTURES, alive, check_options, has_rtl, timed_plan
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.spatial import DEFAULT_DEPTH, Spatial, plan_spatial
 from flow.ir import Graph
@@ -49,14 +49,16 @@ def estimate(
         adder: of `spatial`: whether DSPs were chosen for their additions too, as in `export_spatial`.
 
     Raises:
-        ExportError: an architecture that does not exist, a folding that does not fit, or an operator that the spatial
-            architecture has not.
+        ExportError: an architecture that does not exist, a folding that does not fit, an operator that the spatial
+            architecture has not, or DSPs of a spatial design by name.
     """
     if architecture not in ARCHITECTURES:
         raise ExportError(f"There is no architecture {architecture!r}; choose among {', '.join(ARCHITECTURES)}.")
     live = alive(graph)
     if architecture == "spatial":
-        return _spatial(graph, board, plan_spatial(live, depth, int(dsp), adder))  # type: ignore[call-overload]
+        count = dsp or 0
+        check_options({"architecture": architecture, "depth": depth, "dsp": count})
+        return _spatial(graph, board, plan_spatial(live, depth, count, adder))
     if not has_rtl(live):
         drawn = sketch(live, folding, dsp)
         layers = _complete(graph, analytic_layers(drawn, board.family))

@@ -12,21 +12,20 @@ from flow.tools import ap_headers, cache_folder, program, run
 
 __all__ = ["precompiled"]
 
-_HEADER = "ap_fixed.h"
 
-
-def precompiled(flags: Sequence[str], digest: str) -> tuple[str, ...]:
+def precompiled(flags: Sequence[str], digest: str, headers: Sequence[str] = ("ap_fixed.h",)) -> tuple[str, ...]:
     """Options that make g++ read the headers precompiled; none where the cache folder cannot be written.
 
     Args:
         flags: those that the units are compiled with, macros aside.
-        digest: of compiler, headers and flags.
+        digest: of compiler, flags, and the headers if others than the default.
+        headers: in their order; the vendor's, and the compiler's own.
     """
     header = cache_folder() / f"headers-{digest}" / "vendor.h"
     made = header.with_suffix(".h.gch")
     if not made.is_file():
         try:
-            write_file(header, f"#include <{_HEADER}>\n")
+            write_file(header, "".join(f"#include <{name}>\n" for name in headers))
             _compile(header, made, flags)
         except (OutputError, OSError, ToolError):
             return ()  # what the headers or a full disk do not allow only makes each unit slower

@@ -184,3 +184,11 @@ def test_errors_are_percent_of_the_measurement():
     assert written["total"] == {"lut": 200, **rest}
     assert written["layers"] == [{"name": "a", "op": "dense", "lut": 190, **rest}]
     assert (written["tool"], written["recipe"], written["seconds"]) == ("Yosys", "synth", 1.25)
+
+
+def test_dsps_by_name_are_for_streaming_designs():
+    with pytest.raises(ExportError) as caught:
+        estimate(mlp_graph(), ULTRA, architecture="spatial", dsp={"fc1": True})
+    assert str(caught.value) == (
+        "Option dsp of a spatial design is a count of DSPs that it may have, from 0, not {'fc1': True}."
+    )

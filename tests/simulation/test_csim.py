@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +34,6 @@ from flow.ir import (
     trace,
 )
 from flow.simulation.csim import compile_program, simulate_csim, tool
-from flow.simulation.precompiled import precompiled
 from flow.tools import run
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.more_operators import (
@@ -417,26 +415,6 @@ def test_refusals(small, tmp_path, flags):
 
 def test_tool_names_compiler_and_headers():
     assert re.fullmatch(r"g\+\+ \d+\.\d+\.\d+, ap_fixed headers of hls4ml 1\.3\.\d+", tool())
-
-
-def test_headers_are_precompiled_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    options = precompiled(("-O0",), "key")
-    assert options == ("-include", str(tmp_path / "flow" / "headers-key" / "vendor.h"))
-    made = Path(f"{options[1]}.gch")
-    assert sorted(path.name for path in made.parent.iterdir()) == ["vendor.h", made.name]
-    before = made.stat().st_mtime_ns
-    assert precompiled(("-O0",), "key") == options
-    assert made.stat().st_mtime_ns == before
-
-
-def test_where_headers_cannot_be_kept_they_are_read_each_time(small, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    codes = random_codes(small, 5)
-    write_tree(tmp_path / "p", export_hls(small))
-    actual, expected = simulate_csim(small, tmp_path / "p", codes), trace(small, codes)
-    assert [name for name in expected if not np.array_equal(actual[name], expected[name])] == []
 
 
 def test_the_constants_as_synthesis_reads_them(small, tmp_path, flags):

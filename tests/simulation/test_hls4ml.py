@@ -33,8 +33,9 @@ from flow.ir import (
     trace,
 )
 from flow.simulation.compare import compare
+from flow.simulation.csim import hash_of
 from flow.simulation.hls4ml import compile_library, simulate_hls4ml, tool
-from flow.tools import ap_headers, program, run
+from flow.simulation.precompiled import precompiled
 from tests.exporters.test_hls4ml import expressible, image_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.ir.every_operator import every_operator
@@ -44,13 +45,11 @@ HEADERS = "algorithm array cmath fstream iostream map sstream tuple vector".spli
 
 
 @pytest.fixture(scope="session")
-def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def flags() -> list[str]:
     """Options that make g++ read the headers precompiled, once for all graphs of this file."""
-    header = tmp_path_factory.mktemp("headers") / "shared.h"
-    header.write_text("".join(f"#include <{name}>\n" for name in ("ap_fixed.h", "hls_stream.h", *HEADERS)))
-    flags = ["-std=c++11", "-O0", "-fPIC", "-isystem", ap_headers(), "-x", "c++-header"]
-    run([program("g++"), *flags, header, "-o", f"{header}.gch"])
-    return ["-O0", "-include", str(header)]
+    options = ["-std=c++11", "-O0", "-fPIC"]
+    headers = ["ap_fixed.h", "hls_stream.h", *HEADERS]
+    return ["-O0", *precompiled(options, hash_of([tool(), *options, *headers]), headers)]
 
 
 def assert_exact(graph: Graph, folder: Path, count: int, flags: list[str]) -> set[str]:

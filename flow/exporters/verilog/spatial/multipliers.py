@@ -149,5 +149,5 @@ def _choose(layers: Sequence[_Layer], multipliers: Multipliers) -> None:
             if shared is None:
                 break
             layer.take(shared)
-        shut = [layer for layer in rest if layer.shorten(multipliers.adder)]
-        rest = [layer for layer in rest if layer not in shut] if shut else []
+        whole = [layer for layer in rest if not layer.shorten(multipliers.adder)]
+        rest = whole if len(whole) < len(rest) else []

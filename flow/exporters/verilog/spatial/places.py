@@ -27,9 +27,7 @@ def carries(word: Word, op: Op) -> int:
         return width - op.numbers[0]
     if op.kind == "plus":
         return max(width - trailing_zeros(op.numbers[0]), 0)
-    if op.kind == "less":
-        return width
-    if op.kind == "multiplied":
+    if op.kind in ("less", "multiplied"):
         return width
     if op.kind in COMPARISONS:
         return max(x.form.width + (x.low >= 0) for x in op.reads)
