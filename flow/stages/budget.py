@@ -11,9 +11,7 @@ measured again, which takes a minute.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 from flow.datasets import Dataset
@@ -162,33 +160,41 @@ def correct(
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
         ratio, target = found.measured / estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
-        price = partial(approach, model, recipe, market, target, aim, ratio)
+        target, expected = approach(model, recipe, market, target, aim, ratio)
         if len(rounds) <= _TRAINED:
-            _settle(model, data, train, recipe, price, len(rounds))
-        expected = price()
+            _settle(model, data, train, recipe, market, target, len(rounds))
+            _, expected = approach(model, recipe, market, target, aim, ratio)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
 
 
-def approach(model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float) -> float:
-    """Price a model, from so many adder bits on, to where its estimate times `ratio` is the aim; the LUTs expected."""
+def approach(
+    model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float
+) -> tuple[float, float]:
+    """Price a model, from so many adder bits on, to where its estimate times `ratio` is the aim.
+
+    Returns:
+        The adder bits with which to go on, and the LUTs expected of the model.
+    """
     for _ in range(_GUESSES):
         _reprice(model, market, target)
         expected = ratio * estimated_luts(model, recipe)
         if abs(expected - aim) <= _NEAR * aim:
             break
         target *= aim / expected
-    return expected
+    return target, expected
 
 
-def _settle(model: Any, data: Dataset, train: Any, recipe: Recipe, price: Callable[[], float], number: int) -> None:
-    """Train a model at the price that it will have: values that train on buy digits again, so the price follows."""
+def _settle(
+    model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], target: float, number: int
+) -> None:
+    """Train a model at so many adder bits: values that train on buy digits again, so the price follows them."""
     from flow.training import fit
 
     for rate in _RATES:
-        price()
+        _reprice(model, market, target)
         fit(
             model,
             train,

@@ -55,10 +55,11 @@ def test_prices_follow_the_estimate_to_where_it_is_asked():
     course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing)
     asked = []
     for aim in (1200.0, 1800.0):
-        expected = approach(model, recipe, course.state["market"], 1500.0, aim, 0.9)
+        bits, expected = approach(model, recipe, course.state["market"], 1500.0, aim, 0.9)
         assert expected == 0.9 * estimated_luts(model, recipe)
         assert expected == pytest.approx(aim, rel=0.02)
         asked.append(float(SpatialCost(model)().detach()))
+        assert asked[-1] <= bits
     assert asked[0] < asked[1]
 
 
