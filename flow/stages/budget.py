@@ -3,14 +3,17 @@
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
 into one LUT is a factor that differs from net to net by a fifth or so; so the design is exported and synthesised once
 while it trains, where prices have brought it to its budget and still move, and the factor taken from it. The trained
-design is synthesised again, the price of digits set to where the estimate of the graph, a second's work, times what
-the last design took of its own meets the budget, the values trained on at that price for a few epochs, and the design
-measured again, which takes a minute.
+design is synthesised again, and trained on for a few epochs at a time, each at the price that leads to the budget by
+the estimate of the graph, a second's work, times what the designs so far took of theirs. Then the design is measured
+again, which takes a minute. No price moves without training behind it: what it leaves out costs more accuracy than the
+sensitivities say, ten points for a twentieth of the LUTs in one net, until the others have made up for it.
 """
 
 from __future__ import annotations
 
 import copy
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,12 +29,12 @@ from flow.synthesis import recipe as synthesis_recipe
 __all__ = [
     "QUANTIZE",
     "Round",
-    "approach",
     "correct",
     "estimated_luts",
     "measured_luts",
     "pricing_of",
     "report_of",
+    "settle",
 ]
 
 # What a budget needs where the recipe does not say otherwise.
@@ -44,14 +47,14 @@ QUANTIZE: dict[str, Any] = {
     "cast_granularity": "element",
     "rounding": "TRN",
 }
-_TRAINED = 2  # corrections with training behind them; what is left after them only a price can move
 _ROUNDS = 8  # corrections at most
+_LARGE = 2  # of them that train at all rates, the others at the last one only
 _AIM = 0.985  # of the limit: the middle of what meets it
-_RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between a correction and its measurement
-_SHARE = 18  # at each of them so many times fewer epochs than in the training
+_RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between two measurements
+_MORE = 4  # times at the last rate, at most, where the estimate is not near the aim yet
+_NEAR = 0.005  # share of the aim that it may miss it by
+_SHARE = 18  # at each rate so many times fewer epochs than in the training
 _HALVINGS = 40
-_GUESSES = 5  # prices tried between two measurements at most
-_NEAR = 0.004  # share of the aim that an estimate may miss it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ def correct(
     model.settle()
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
+    ratios: list[float] = []  # they differ by some two per cent from one measurement to the next
     kept: list[dict[str, Any]] = []
     while True:
         bits = float(cost().detach())
@@ -159,42 +163,46 @@ def correct(
         report("train: budget", len(rounds), _ROUNDS + 1)
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
-        ratio, target = found.measured / estimated_luts(model, recipe), aim * max(bits, 1.0) / found.measured
-        target, expected = approach(model, recipe, market, target, aim, ratio)
-        if len(rounds) <= _TRAINED:
-            _settle(model, data, train, recipe, market, target, len(rounds))
-            _, expected = approach(model, recipe, market, target, aim, ratio)
+        ratios.append(found.measured / estimated_luts(model, recipe))
+        ratio, bits = statistics.mean(ratios), aim * max(bits, 1.0) / found.measured
+        rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
+        expected = settle(model, data, train, recipe, market, ratio, bits, rates)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
 
 
-def approach(
-    model: Any, recipe: Recipe, market: dict[str, Any], target: float, aim: float, ratio: float
-) -> tuple[float, float]:
-    """Price a model, from so many adder bits on, to where its estimate times `ratio` is the aim.
+def settle(
+    model: Any,
+    data: Dataset,
+    train: Any,
+    recipe: Recipe,
+    market: dict[str, Any],
+    ratio: float,
+    bits: float,
+    rates: Sequence[float] = _RATES,
+) -> float:
+    """Train a model on, at prices that lead it to its budget.
+
+    Args:
+        model: changed in place.
+        data: its data set.
+        train: samples and labels that it learns from.
+        recipe: with a budget.
+        market: the state of the market in which it was trained.
+        ratio: LUTs that its design takes, over those that are estimated.
+        bits: adder bits of the first price; the others follow the estimate.
+        rates: of the training's rate, one after the other; the last one up to four times more.
 
     Returns:
-        The adder bits with which to go on, and the LUTs expected of the model.
+        The LUTs that are expected of it.
     """
-    for _ in range(_GUESSES):
-        _reprice(model, market, target)
-        expected = ratio * estimated_luts(model, recipe)
-        if abs(expected - aim) <= _NEAR * aim:
-            break
-        target *= aim / expected
-    return target, expected
-
-
-def _settle(
-    model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], target: float, number: int
-) -> None:
-    """Train a model at so many adder bits: values that train on buy digits again, so the price follows them."""
     from flow.training import fit
 
-    for rate in _RATES:
-        _reprice(model, market, target)
+    aim = Budget.parse(recipe.train.budget or "").limit * _AIM
+    for number, rate in enumerate([*rates, *[rates[-1]] * _MORE], 1):
+        _reprice(model, market, bits)
         fit(
             model,
             train,
@@ -206,6 +214,11 @@ def _settle(
             point_lr=0.0,
             frozen_from=0.0,
         )
+        expected = ratio * estimated_luts(model, recipe)
+        if number >= len(rates) and abs(expected - aim) <= _NEAR * aim:
+            break
+        bits *= aim / expected
+    return expected
 
 
 def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flow.estimation.budget import Budget
 from flow.progress import silent
 from flow.project import Project
 from flow.recipe import Recipe, Training
-from flow.stages.budget import Round, approach, estimated_luts, pricing_of, report_of
+from flow.stages.budget import Round, estimated_luts, pricing_of, report_of, settle
 from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 from flow.stages.train import train_stage
 from flow.training import SpatialCost, fit
@@ -47,19 +47,19 @@ def test_the_report_says_whether_the_last_measurement_meets_it():
     assert not report_of(SMALL.with_budget("lut<=1000"), rounds[:1])["met"]
 
 
-def test_prices_follow_the_estimate_to_where_it_is_asked():
+def test_training_on_follows_the_estimate_to_where_it_is_asked():
     recipe = SMALL.with_budget("lut<=1500")
     data = dataset_of(recipe)
     model = quantized_of(recipe, data, network_of(recipe))
     pricing = replace(pricing_of(recipe), retarget=None)  # two epochs say little about where prices lead
     course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing)
     asked = []
-    for aim in (1200.0, 1800.0):
-        bits, expected = approach(model, recipe, course.state["market"], 1500.0, aim, 0.9)
+    for limit in (1200, 1800):
+        to = recipe.with_budget(f"lut<={limit}")
+        expected = settle(model, data, data.train, to, course.state["market"], 0.9, 1500.0)
         assert expected == 0.9 * estimated_luts(model, recipe)
-        assert expected == pytest.approx(aim, rel=0.02)
+        assert expected == pytest.approx(0.985 * limit, rel=0.02)
         asked.append(float(SpatialCost(model)().detach()))
-        assert asked[-1] <= bits
     assert asked[0] < asked[1]
 
 
