@@ -153,7 +153,7 @@ def correct(
     model.settle()
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
-    ratios: list[float] = []  # they differ by some two per cent from one measurement to the next
+    ratios: list[float] = []  # two per cent apart from one correction to the next, further from what was not corrected
     kept: list[dict[str, Any]] = []
     while True:
         bits = float(cost().detach())
@@ -164,7 +164,7 @@ def correct(
         if budget.met(found.measured) or len(rounds) > _ROUNDS:
             break
         ratios.append(found.measured / estimated_luts(model, recipe))
-        ratio, bits = statistics.mean(ratios), aim * max(bits, 1.0) / found.measured
+        ratio, bits = statistics.mean(ratios[1:] or ratios), aim * max(bits, 1.0) / found.measured
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
         expected = settle(model, data, train, recipe, market, ratio, bits, rates)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
