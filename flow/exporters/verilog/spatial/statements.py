@@ -22,11 +22,6 @@ def literal(value: int, width: int) -> str:
     return f"{width}'h{value & ((1 << width) - 1):x}"
 
 
-def _joined(word: Word, high: str, low: str, copied: int) -> str:
-    """The places above `copied` from one expression, those below from another."""
-    return f"{{{high}, {copied}'({low})}}"
-
-
 def _sum(word: Word, op: Op, names: Sequence[str]) -> str:
     """The places below the higher shift are those of the other summand, which synthesis sees by itself."""
     (a, b), (shift_a, shift), below = names, op.numbers, op.reads[0]
