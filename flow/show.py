@@ -78,14 +78,14 @@ def training(console: Console, project: Project) -> None:
 
 
 def _budget(console: Console, found: dict[str, Any]) -> None:
-    """What was asked for, expected and measured, one line a measurement."""
+    """What was asked for, expected and measured: a line for each measurement of a net that changed in between."""
     table = Table(title=f"Budget {found['asked']}, {found['tool']} on {found['family']}")
     resource = found["asked"].partition("<=")[0]
-    for heading in (f"estimated {resource}", f"measured {resource}", "accuracy"):
+    for heading in (f"estimated {resource}", f"measured {resource}", *(["accuracy"] if found["rounds"] else [])):
         table.add_column(heading, justify="right")
     for entry in found["rounds"] or [found]:
-        accuracy = _percent(entry["accuracy"]) if "accuracy" in entry else ""
-        table.add_row(f"{entry['estimated']:,}", f"{entry['measured']:,}", accuracy)
+        accuracies = [_percent(entry["accuracy"])] if found["rounds"] else []
+        table.add_row(f"{entry['estimated']:,}", f"{entry['measured']:,}", *accuracies)
     console.print(table)
     mark = "[green]met[/]" if found["met"] else "[red]not met[/]"
     console.print(f"Budget {mark}: {found['percent_of_limit']:.1f} % of it in use.", highlight=False)

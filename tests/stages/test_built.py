@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from flow import show
 from flow.errors import RecipeError
 from flow.estimation import estimate, exported_options, load_board
 from flow.progress import silent
@@ -56,6 +59,10 @@ def test_what_was_chosen_is_exported_and_estimated(tmp_path):
         estimate(graph, load_board("pynq_z2"), **exported_options(project.path("rtl"))).total.dsp == found["measured"]
     )
     assert estimate_stage(project, "pynq_z2")["total"]["dsp"] == found["measured"]
+    console = Console(width=120, record=True, file=io.StringIO())
+    show.training(console, project)
+    table = console.export_text().partition("Budget dsp<=8")[2]
+    assert "measured dsp" in table and "accuracy" not in table  # the one net's stands above
 
 
 @pytest.mark.parametrize(
