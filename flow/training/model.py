@@ -76,7 +76,6 @@ class QuantizedModel(nn.Module):
         self.steps = tuple(builder.steps)
         self.outputs = tuple(builder.index[name] for name in network.outputs)
         self.shape, self.spec = shape, spec
-        self._placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
 
     def values(self, x: Tensor) -> list[Tensor]:
         """The value of every step for a batch float[B, *shape].
@@ -89,7 +88,8 @@ class QuantizedModel(nn.Module):
     def _run(self, x: Tensor, shortcuts: Shortcuts) -> list[Tensor]:
         if tuple(x.shape[1:]) != self.shape:
             raise DataError(f"The model takes samples {list(self.shape)}, not {list(x.shape[1:])}.")
-        return run(self.steps, dict(self.layers.items()), x, self._placed, shortcuts)
+        placed = any(isinstance(layer, AtPoint) for layer in self.layers.values())
+        return run(self.steps, dict(self.layers.items()), x, placed, shortcuts)
 
     def _shortcuts(self) -> Shortcuts:
         """What serves the next pass instead of calls of layers, found anew where a layer has been changed."""

@@ -147,7 +147,7 @@ def test_trials_resume_and_follow_their_settings(tmp_path, monkeypatch):
                          ("both",), ("both",)))  # fmt: skip
     assert [str(trial) for trial in wanted] == [
         "s0-float", "s0-sm4-both-ptq", "s0-sm4-both-qat", "s0-k1s4-both-ptq", "s0-k1s4-both-qat", "s0-mxfp4-both-ptq",
-        "s0-mxfp4-both-qat",
+        "s0-mxfp4-both-qat", "s0-lmul_e2m1-both-ptq", "s0-lmul_e2m1-both-qat",
     ]  # fmt: skip
     held = Trials(TINY, Project(tmp_path))
     shares = [held.accuracy(trial) for trial in wanted]
@@ -162,11 +162,18 @@ def test_trials_resume_and_follow_their_settings(tmp_path, monkeypatch):
     rows = accuracy_rows(again, wanted)
     assert [row["accuracy"] for row in rows] == shares
     assert {row["format"]: row["memory_bits"] for row in rows} == {
-        "float": 32.0, "sm4": 4.0, "k1s4": 4.0, "mxfp4": 4.25,
+        "float": 32.0, "sm4": 4.0, "k1s4": 4.0, "mxfp4": 4.25, "lmul_e2m1": 4.0,
     }  # fmt: skip
     longer = Trials(replace(TINY, courses=(TINY.courses[0], Course(8, 2, 2e-3))), Project(tmp_path))
-    assert [longer.stored(trial) is not None for trial in wanted] == [True, True, False, True, False, True, False]
+    assert [longer.stored(trial) is not None for trial in wanted] == [True, *[True, False] * 4]
     assert Trials(replace(TINY, batch=16), Project(tmp_path)).stored(wanted[0]) is None
+
+
+def test_what_concerns_both_operands_or_weights_only_is_swept_so():
+    apart = trials([ENTRIES["lmul_e2m1"], ENTRIES["k1s4"]], "n", 0, ("both", "weights", "activations"), ())
+    assert [str(trial) for trial in apart] == [
+        "s0-float", "s0-lmul_e2m1-both-ptq", "s0-k1s4-both-ptq", "s0-k1s4-weights-ptq",
+    ]  # fmt: skip
 
 
 def test_the_file_has_the_promised_keys(measured):

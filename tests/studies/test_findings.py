@@ -87,6 +87,14 @@ def test_what_is_the_same_and_what_is_not():
     assert "in percent, mean over seeds: PTQ 1, QAT 1. One of the 200 test samples is 0.50." in page
 
 
+def test_accuracy_by_the_approximate_product_stands_beside_the_exact_one():
+    assert "exact or by L-Mul" not in findings(CONTENT)
+    page = findings({**CONTENT, "accuracies": [*SHARES, share("lmul_e2m1", 0.93)]})
+    assert "| net | format | exact | L-Mul | exact, trained | L-Mul, trained |\n" in page
+    assert "| n | e2m1 | – | – | 95.00 | 93.00 |\n" in page
+    assert "lmul_e2m1 (93.0 % at 12 LUT)" in page
+
+
 def test_families_of_the_same_luts_are_compared_unit_by_unit():
     assert "The two families of LUT6" not in findings(CONTENT)
     twins = [

@@ -2,7 +2,7 @@
 activations together and each alone.
 
 Both operands have the format, signed, as the multiplier that is measured has. What is not swept has 16 bits of fixed
-point, sums are exact, BatchNorm is folded.
+point, sums are exact, BatchNorm is folded. L-Mul begins with the network of its minifloat after post-training.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,11 +32,13 @@ from flow.training import (
     torch_threads,
     unpack,
 )
+from flow.training.lmul import best_bias, by_lmul
 from flow.training.ptq import apply
 
 __all__ = ["NETWORKS", "SCOPES", "Net", "Trial", "Trials", "trials"]
 
 SCOPES = ("both", "weights", "activations")
+_SCOPES_OF = {Kind.LMUL: ("both",), Kind.KHOT: ("both", "weights")}
 _WIDE = "s16"
 _ALWAYS = {"biases": _WIDE, "sums": _WIDE, "batchnorm": "folded"}
 _PIPELINE = ("equalise", "smooth", "gptq", "learned_rounding", "bias_correction")
@@ -106,14 +108,16 @@ class Trial:
         """The trial of the same network: sign and magnitude has the numbers of the minifloat of one exponent bit."""
         if self.entry is None or self.entry.kind is not Kind.SIGN_MAGNITUDE:
             return self
-        bits = self.entry.bits
-        twin = Entry(f"e1m{bits - 2}", Kind.MINIFLOAT, bits, 1, bits - 2)
-        return Trial(self.net, self.seed, twin, self.scope, self.method)
+        return replace(self, entry=_minifloat(1, self.entry.bits - 2))
+
+
+def _minifloat(exponent: int, mantissa: int) -> Entry:
+    return Entry(f"e{exponent}m{mantissa}", Kind.MINIFLOAT, 1 + exponent + mantissa, exponent, mantissa)
 
 
 def words(entry: Entry, scope: str) -> dict[str, Any]:
     """Options of `flow.quantize`: the format where the scope says so."""
-    word = entry.name if entry.kind in (Kind.MINIFLOAT, Kind.INTEGER) else f"s{entry.bits}"
+    word = f"e{entry.exponent}m{entry.mantissa}" if entry.exponent else f"s{entry.bits}"
     if entry.block is not None:
         word = str(entry.block)
     chosen = {
@@ -128,13 +132,11 @@ def words(entry: Entry, scope: str) -> dict[str, Any]:
 def trials(
     entries: list[Entry], net: str, seed: int, scopes: tuple[str, ...], trained: tuple[str, ...]
 ) -> Iterator[Trial]:
-    """Every trial of a net: L-Mul has none, and K-hot is a matter of weights."""
+    """Every trial of a net: L-Mul is a matter of both operands, and K-hot one of weights."""
     yield Trial(net, seed)
     for entry in entries:
-        if entry.kind is Kind.LMUL:
-            continue
         for scope in scopes:
-            if scope != "activations" or entry.kind is not Kind.KHOT:
+            if scope in _SCOPES_OF.get(entry.kind, SCOPES):
                 yield Trial(net, seed, entry, scope, "ptq")
                 if scope in trained:
                     yield Trial(net, seed, entry, scope, "qat")
@@ -180,6 +182,8 @@ class Trials:
         if trial.entry is None:
             return digest_of(base)
         post = (base, words(trial.entry, trial.scope), self._pipeline(trial), held.samples, held.judged)
+        if trial.entry.kind is Kind.LMUL:
+            post = (*post, trial.entry.offset)
         return digest_of(post) if trial.method == "ptq" else digest_of(post, held.courses[1])
 
     def _pipeline(self, trial: Trial) -> tuple[str, ...]:
@@ -228,6 +232,8 @@ class Trials:
 
     def _post_training(self, trial: Trial, entry: Entry) -> tuple[QuantizedModel, dict[str, Any]]:
         """The better of calibration and the whole pipeline, on training samples: nothing is chosen by the test."""
+        if entry.kind is Kind.LMUL:
+            return self._by_adder(trial, entry)
         network, batch = self._network(trial.seed), self.data.train_x[: self.net.samples]
         options, methods = words(entry, trial.scope), self._pipeline(trial)
         models = {"calibrated": quantize(network, batch, **options)}
@@ -237,6 +243,16 @@ class Trials:
         best = min(losses, key=lambda name: losses[name])
         self._after = (trial, copy.deepcopy(models[best]))
         return models[best], {"chosen": best, "losses": losses}
+
+    def _by_adder(self, trial: Trial, entry: Entry) -> tuple[QuantizedModel, dict[str, Any]]:
+        """The network of the minifloat with products by L-Mul."""
+        twin = _minifloat(entry.exponent, entry.mantissa)
+        model, notes = self._post_training(replace(trial, entry=twin), twin)
+        samples = self.data.train_x[: self.net.samples], self.data.train_y[: self.net.samples]
+        bias = best_bias(model, entry.form, entry.offset, samples)
+        made = by_lmul(model, entry.form, entry.offset, bias)
+        self._after = (trial, copy.deepcopy(made))
+        return made, {**notes, "bias": bias}
 
     def _started(self, trial: Trial, entry: Entry) -> QuantizedModel:
         """What post-training left of the network, from the trial before this one or made anew."""

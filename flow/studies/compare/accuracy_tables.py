@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from flow.studies.compare.evidence import INTEGERS, Rows, table
 
-__all__ = ["apart", "same_bits", "scopes"]
+__all__ = ["apart", "approximate", "same_bits", "scopes"]
 
+_LMUL = "lmul_"  # before the name of the minifloat that it multiplies
 _FROM = 4  # bits, from which on minifloats are published to be more accurate
 
 
@@ -108,6 +109,22 @@ def apart(held: Rows) -> Iterator[str]:
     if lines:
         sides = [f"{side}: {kind}" for side in ("weights", "activations") for kind in ("integer", "minifloat")]
         yield table(("net", "method", "bits", *sides), lines)
+
+
+def approximate(held: Rows) -> Iterator[str]:
+    """What L-Mul makes of the accuracy, beside exact products of the same minifloat."""
+    lines = []
+    for net in held.nets():
+        columns = [held.accuracy(net, "both", method) for method in ("ptq", "qat")]
+        names = dict.fromkeys(name for column in columns for name in column if name.startswith(_LMUL))
+        for name in names:
+            exact = name.removeprefix(_LMUL)
+            cells = [f"{column[key]:.2f}" if key in column else "–" for column in columns for key in (exact, name)]
+            lines.append((net, exact, *cells))
+    if lines:
+        sides = ("exact", "L-Mul", "exact, trained", "L-Mul, trained")
+        yield "\nTest accuracy in percent, every product of a network exact or by L-Mul:\n\n"
+        yield table(("net", "format", *sides), lines)
 
 
 def scopes(held: Rows) -> Iterator[str]:

@@ -37,6 +37,7 @@ KINDS = {
     "minifloat": "minifloat",
     "block": "block",
     "khot": "K-hot weights",
+    "lmul": "L-Mul",
 }
 INTEGERS = ("integer", "sign_magnitude")
 LANES = {"mul": 1, "mac": 1, "dot8": 8, "dot32": 32, "dot8_back": 8, "tile": 32}  # products

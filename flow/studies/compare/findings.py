@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flow.studies.compare.accuracy_tables import apart, same_bits, scopes
+from flow.studies.compare.accuracy_tables import apart, approximate, same_bits, scopes
 from flow.studies.compare.area_tables import area_table, families, identity, khot, lmul, shared, won
 from flow.studies.compare.claims import anchor_lines, pareto
 from flow.studies.compare.coverage import areas_held, trials_held
@@ -54,7 +54,7 @@ def findings(content: Row, plots: Sequence[str] = ()) -> str:
     pages.append(_section("At equal bits", same_bits(held)))
     pages.append(_section("Weights alone, activations alone", apart(held)))
     pages.append(_section("One exponent bit is sign and magnitude", identity(held)))
-    pages.append(_section("L-Mul", lmul(held)))
+    pages.append(_section("L-Mul", "".join([*lmul(held), *approximate(held)])))
     pages.append(_section("K-hot weights that are no constants", khot(held)))
     pages.append(_section("Several products in a DSP", shared(held)))
     pages.append(_section("Which form won", won(held)))

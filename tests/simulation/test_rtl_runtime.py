@@ -1,0 +1,51 @@
+"""What Verilator builds share: kept once for a user, read by every later build, and not needed."""
+
+from pathlib import Path
+
+import pytest
+
+from flow import tools
+from flow.simulation.rtl_verilator import ProgramJob, run_program
+
+BENCH = """module bench (input logic clk_i);
+  always @(posedge clk_i) begin
+    $display("%0d", {value});
+    $finish;
+  end
+endmodule
+"""
+ARGS = ("--no-timing",)
+
+
+def run(folder: Path, value: int) -> str:
+    """The makefile of a program that is built there."""
+    run_program(ProgramJob({"bench.sv": BENCH.format(value=value)}, "bench", args=ARGS), folder)
+    return (folder / "sim" / "Vtop.mk").read_text()
+
+
+def test_what_a_build_makes_serves_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert "-include" not in run(tmp_path / "first", 1)
+    (kept,) = (tmp_path / "cache" / "flow").iterdir()
+    (header,) = kept.glob("*.h")
+    assert {f"{header.name}.gch", "verilated.o"} <= {path.name for path in kept.iterdir()}
+    dates = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert f"-include {header}" in run(tmp_path / "second", 2)
+    assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == dates
+    sim = tmp_path / "second" / "sim"
+    (sim / "Vtop__ALL.o").unlink()
+    environment = {**tools.verilator_environment(), "MAKEFLAGS": ""}
+    shown = ["OPT_FAST=-O0 -H -Winvalid-pch", "Vtop__ALL.o"]  # g++ marks the precompiled header that it reads
+    said = tools.run(["make", "-C", sim, "-f", "Vtop.mk", *shown], env=environment)
+    assert f"! {header}.gch" in said
+
+
+def test_a_home_that_cannot_be_written_or_has_a_space_only_makes_builds_slower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    run(tmp_path / "first", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a home"))
+    for name in ("second", "third"):
+        assert "-include" not in run(tmp_path / name, 1)
