@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flow import tools
+from flow.simulation.rtl_runtime import Runtime
 from flow.simulation.rtl_verilator import ProgramJob, run_program
 
 BENCH = """module bench (input logic clk_i);
@@ -40,12 +41,17 @@ def test_what_a_build_makes_serves_the_next_one(tmp_path: Path, monkeypatch: pyt
     assert f"! {header}.gch" in said
 
 
-def test_a_home_that_cannot_be_written_or_has_a_space_only_makes_builds_slower(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_what_cannot_be_kept_or_named_in_a_makefile_is_left_out(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    run(tmp_path / "first", 1)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a home"))
-    for name in ("second", "third"):
-        assert "-include" not in run(tmp_path / name, 1)
+    (tmp_path / "verilated.o").write_bytes(b"")
+    Runtime(tmp_path / "file" / "kept", ("verilated.h",), "key").keep(tmp_path, "none.mk", {})
+    kept = Runtime(tmp_path / "a home", ("verilated.h",), "key")
+    kept.keep(tmp_path, "none.mk", {})  # no makefile to precompile with
+    assert {path.name for path in kept.folder.iterdir()} == {"verilated.o", "runtime-key.h"}
+    (kept.folder / "runtime-key.h.gch").write_bytes(b"")
+    assert kept.options == ()
+    kept.folder.rename(tmp_path / "home")
+    assert Runtime(tmp_path / "home", kept.headers, kept.key).options == (
+        "-CFLAGS",
+        f"-include {tmp_path / 'home' / 'runtime-key.h'}",
+    )
