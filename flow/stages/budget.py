@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flow.datasets import Dataset
+from flow.errors import RecipeError
 from flow.estimation import estimate, load_board
 from flow.estimation.budget import Budget
 from flow.exporters.verilog.spatial import export_spatial
@@ -29,6 +30,7 @@ from flow.synthesis import recipe as synthesis_recipe
 __all__ = [
     "QUANTIZE",
     "Round",
+    "check_alive",
     "correct",
     "estimated_luts",
     "measured_luts",
@@ -55,6 +57,7 @@ _MORE = 4  # times at the last rate, at most, where the estimate is not near the
 _NEAR = 0.005  # share of the aim that it may miss it by
 _SHARE = 18  # at each rate so many times fewer epochs than in the training
 _HALVINGS = 40
+_SHOWN = 256  # training samples that a net must tell apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,8 @@ def _family(recipe: Recipe) -> Family:
     return load_board(recipe.boards[0]).family
 
 
-def pricing_of(recipe: Recipe) -> Any:
-    """The course of prices for a recipe's budget, None without one."""
+def pricing_of(recipe: Recipe, data: Dataset) -> Any:
+    """The course of prices for a recipe's budget, None without one; its training raises as `check_alive`."""
     from flow.training import Pricing, SpatialCost, calibration
 
     if not recipe.priced:
@@ -88,9 +91,27 @@ def pricing_of(recipe: Recipe) -> Any:
 
     def retarget(model: Any) -> float:
         """The bits at which this net would meet the budget, from what Yosys makes of it."""
+        check_alive(model, data, recipe)
         return aim * max(float(SpatialCost(model)().detach()), 1.0) / measured_luts(model, recipe)
 
     return Pricing(calibration().bits(aim), retarget=retarget)
+
+
+def check_alive(model: Any, data: Dataset, recipe: Recipe) -> None:
+    """Refuse a net whose results are the same whatever it is shown: its design has no figure that leads to a budget.
+
+    Raises:
+        RecipeError: prices have left nothing between its input and its output.
+    """
+    from flow.training import answers
+
+    found = answers(model, data.train_x[:_SHOWN])
+    if bool((found == found[0]).all()):
+        raise RecipeError(
+            f"Recipe key 'train.budget'={recipe.train.budget!r} is less than {recipe.model!r} needs as shifts and "
+            "additions: training has left out so many digits that its results are the same for every sample; give a "
+            "larger budget, or a net with fewer weights, those of a convolution counted once for each position."
+        )
 
 
 def _options(recipe: Recipe) -> dict[str, int]:
@@ -146,11 +167,15 @@ def correct(
 
     Returns:
         All measurements, the one that came nearest last; the model is left as that one found it.
+
+    Raises:
+        RecipeError: as `check_alive`.
     """
     from flow.training import SpatialCost, accuracy, calibration
 
     budget, cost = Budget.parse(recipe.train.budget or ""), SpatialCost(model)
     model.settle()
+    check_alive(model, data, recipe)
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
     ratios: list[float] = []  # two per cent apart from one correction to the next, further from what was not corrected

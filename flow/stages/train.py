@@ -54,7 +54,7 @@ def _fit(
     report(f"train: {part}", len(resumed["epochs"]) if resumed else 0, epochs)
     options: dict[str, Any] = {"batch": recipe.train.batch, "lr": recipe.train.lr, "point_lr": recipe.train.point_lr}
     if part == "learned":
-        options.update(cost=_cost(recipe), oscillation=_oscillation(recipe), pricing=pricing_of(recipe))
+        options.update(cost=_cost(recipe), oscillation=_oscillation(recipe), pricing=pricing_of(recipe, data))
     result = fit(
         model,
         train,

@@ -51,7 +51,7 @@ def test_training_on_follows_the_estimate_to_where_it_is_asked():
     recipe = SMALL.with_budget("lut<=1500")
     data = dataset_of(recipe)
     model = quantized_of(recipe, data, network_of(recipe))
-    pricing = replace(pricing_of(recipe), retarget=None)  # two epochs say little about where prices lead
+    pricing = replace(pricing_of(recipe, data), retarget=None)  # two epochs say little about where prices lead
     course = fit(model, data.train, data.test, epochs=2, seed=0, batch=64, pricing=pricing)
     asked = []
     for limit in (1200, 1800):
@@ -61,6 +61,18 @@ def test_training_on_follows_the_estimate_to_where_it_is_asked():
         assert expected == pytest.approx(0.985 * limit, rel=0.02)
         asked.append(float(SpatialCost(model)().detach()))
     assert asked[0] < asked[1]
+
+
+def test_a_budget_that_leaves_nothing_of_a_net_is_refused_while_it_trains(tmp_path):
+    short = replace(TRAINING, float_epochs=1, epochs=6)
+    recipe = replace(SMALL, train=short).with_budget("lut<=50")
+    with pytest.raises(RecipeError) as caught:
+        train_stage(recipe, "digits_mlp", tmp_path, silent)
+    assert str(caught.value) == (
+        "Recipe key 'train.budget'='lut<=50' is less than 'digits_mlp' needs as shifts and additions: training has "
+        "left out so many digits that its results are the same for every sample; give a larger budget, or a net with "
+        "fewer weights, those of a convolution counted once for each position."
+    )
 
 
 @pytest.mark.slow
