@@ -2,7 +2,8 @@
 
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
 into one LUT is a factor that differs from net to net by a fifth or so; so the design is exported and synthesised once
-while it trains, where prices have brought it to its budget and still move, and the factor taken from it. The trained
+while it trains, or estimated if it is large, where prices have brought it to its budget and still move, and the factor
+taken from it. The trained
 design is synthesised again, and trained on for a few epochs at a time, each at the price that leads to the budget by
 the estimate of the graph, a second's work, times what the designs so far took of theirs. Then the design is measured
 again, which takes a minute. No price moves without training behind it: what it leaves out costs more accuracy than the
@@ -57,6 +58,7 @@ _MORE = 4  # times at the last rate, at most, where the estimate is not near the
 _NEAR = 0.005  # share of the aim that it may miss it by
 _SHARE = 18  # at each rate so many times fewer epochs than in the training
 _HALVINGS = 40
+_SYNTHESISED = 20_000  # LUTs up to which a design is synthesised while it trains: Yosys takes a minute for so many
 _SHOWN = 256  # training samples that a net must tell apart
 
 
@@ -90,9 +92,12 @@ def pricing_of(recipe: Recipe, data: Dataset) -> Any:
     aim = Budget.parse(recipe.train.budget).limit * _AIM
 
     def retarget(model: Any) -> float:
-        """The bits at which this net would meet the budget, from what Yosys makes of it."""
+        """The bits at which this net would meet the budget, from what Yosys makes of it, or should if it is large."""
         check_alive(model, data, recipe)
-        return aim * max(float(SpatialCost(model)().detach()), 1.0) / measured_luts(model, recipe)
+        luts = estimated_luts(model, recipe)
+        if luts <= _SYNTHESISED:
+            luts = measured_luts(model, recipe)
+        return aim * max(float(SpatialCost(model)().detach()), 1.0) / luts
 
     return Pricing(calibration().bits(aim), retarget=retarget)
 

@@ -28,6 +28,7 @@ _MOVES = 600  # changes of the rate over a whole training, so that short ones ge
 _INTEGRAL, _PROPORTIONAL = 0.15, 1.0
 _MEMORY = 0.99  # of the mean of squared gradients
 _LEAST_RATE = 1e-7
+_FALLING = 0.85  # of the time between a new target and when prices are held
 _FLOOR = 0.1  # of the mean sensitivity: no weight counts for less
 
 
@@ -41,6 +42,8 @@ class Pricing:
         reached: share after which the cost is that of the target.
         measured: share after which the target is asked for anew.
         held: share after which prices stand, so that the values settle around the digits that they have.
+        regrown: what the new target is multiplied by at first; it falls to the target itself shortly before prices are
+            held, so that digits left out too early come back, and others go.
         exchange: squared error of a weight of mean sensitivity that is worth a rate of 1.
         retarget: the adder bits that the model, as it is by then, should have; the target stays where None.
 
@@ -53,13 +56,16 @@ class Pricing:
     reached: float = 0.6
     measured: float = 0.65
     held: float = 0.8
+    regrown: float = 1.6
     exchange: float = 300.0
     retarget: Callable[[QuantizedModel], float] | None = None
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.target < math.inf and 0.0 < self.exchange < math.inf):
+        numbers = (self.target, self.exchange, self.regrown)
+        if not all(0.0 < number < math.inf for number in numbers):
             raise RecipeError(
-                f"A price needs a target and an exchange above 0, not {self.target} and {self.exchange}; give others."
+                "A price needs a target, an exchange and a factor to grow by above 0, not {}, {} and {}; give "
+                "others.".format(*numbers)
             )
         if not 0.0 <= self.start < self.reached <= self.measured <= self.held <= 1.0:
             raise RecipeError(
@@ -82,7 +88,7 @@ class Market:
         self.cost, self.pricing, self.steps = SpatialCost(model), pricing, steps
         self.every = max(1, steps // _MOVES)
         self.model, self.target = model, pricing.target
-        self.seen, self.drift, self.rate = 0, math.log(_LEAST_RATE), 0.0
+        self.seen, self.drift, self.rate, self.asked = 0, math.log(_LEAST_RATE), 0.0, False
         self.first = self.last = float(self.cost().detach())
         self.rows: list[Tensor] = []
         self.columns: list[Tensor] = []
@@ -95,7 +101,12 @@ class Market:
 
     def goal(self) -> float:
         """What the cost should be by now."""
-        share = (self.seen / self.steps - self.pricing.start) / (self.pricing.reached - self.pricing.start)
+        pricing, now = self.pricing, self.seen / self.steps
+        if self.asked:
+            settled = pricing.measured + _FALLING * (pricing.held - pricing.measured)
+            left = max(0.0, (settled - now) / max(settled - pricing.measured, 1 / self.steps))
+            return self.target * pricing.regrown ** min(left, 1.0)
+        share = (now - pricing.start) / (pricing.reached - pricing.start)
         return self.first * (self.target / self.first) ** min(max(share, 0.0), 1.0)
 
     def look(self) -> None:
@@ -118,7 +129,7 @@ class Market:
     def _ask(self, retarget: Callable[[QuantizedModel], float]) -> None:
         """Take a new target from the model as a design, which it is not while it trains."""
         self.model.eval().settle()
-        self.target = retarget(self.model)
+        self.target, self.asked = retarget(self.model), True
         self.model.train()
 
     def _move(self) -> None:
@@ -159,7 +170,7 @@ class Market:
         self.rows, self.columns = ([t.clone() for t in state[key]] for key in ("rows", "columns"))
 
 
-_NUMBERS = ("seen", "drift", "rate", "first", "last", "target")
+_NUMBERS = ("seen", "drift", "rate", "first", "last", "target", "asked")
 
 
 def _table(charge: Charge) -> Tensor:

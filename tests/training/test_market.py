@@ -99,6 +99,21 @@ def test_the_target_is_asked_for_once_from_the_model_as_a_design():
     assert float(SpatialCost(qmodel)().detach()) == pytest.approx(120, rel=0.15)
 
 
+def test_a_new_target_is_neared_from_above():
+    model = network()
+    market = Market(model, Pricing(100.0, retarget=lambda model: 60.0), 1000)
+    goals = {}
+    for market.seen in range(1000):
+        if market.seen == 650:
+            market._ask(market.pricing.retarget)
+        goals[market.seen] = market.goal()
+    assert goals[0] == market.first
+    assert goals[600] == goals[649] == pytest.approx(100.0)
+    assert goals[650] == pytest.approx(1.6 * 60.0)
+    assert goals[777] > goals[778] == goals[999] == 60.0  # 85 % of the way to where prices are held
+    assert all(goals[at] > goals[at + 1] for at in range(650, 777))
+
+
 def test_a_training_with_prices_resumes_to_the_bit():
     pricing = Pricing(120.0, start=0.1, reached=0.2, measured=0.3, retarget=lambda model: 90.0)
     whole = network()
@@ -140,7 +155,10 @@ def test_one_rate_sets_all_prices_and_more_of_it_buys_less():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target": 0.0}, "A price needs a target and an exchange above 0, not 0.0 and 300.0; give others."),
+        (
+            {"target": 0.0},
+            "A price needs a target, an exchange and a factor to grow by above 0, not 0.0, 300.0 and 1.6; give others.",
+        ),
         (
             {"target": 9.0, "start": 0.7},
             "Prices start, reach their target, are measured and held at shares of the training in this order in 0..1, "
