@@ -2,7 +2,8 @@
 
 The same net (64-32-32-10), split and Yosys recipe for all, and about the same processor time of training, which is
 shown; sums of truth tables are other nets (--who luts: 64-10-10, and 64-16-10 for large budgets); the peers' Verilog is
-combinational, the smallest that they make, flow's has its AXI-Stream ports and registers.
+combinational, the smallest that they make, flow's has its AXI-Stream ports and registers, and is shown once more
+without what the ports take.
 
 Accuracy is that of the very design on the 360 test samples, nothing is chosen by it. Finished points are kept in
 --folder and not computed again, so that several processes may share the seeds; --points docs/frontier.json --finished
@@ -18,7 +19,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,14 @@ from emulation import HERE, ONE_THREAD, PEERS
 
 from flow.datasets import load
 from flow.errors import DataError
+from flow.exporters.verilog.spatial import export_spatial
 from flow.exporters.writer import write_file
+from flow.lowering import lower
 from flow.progress import silent
+from flow.project import Project
 from flow.recipe import Recipe, Training, load_recipe
 from flow.reporting.scatter import Mark, draw_scatter, standalone
+from flow.stages.models import dataset_of, network_of, quantized_of
 from flow.stages.train import train_stage
 from flow.synthesis import Family, synthesise, tool
 from flow.tools import run
@@ -50,30 +54,46 @@ FAMILY = Family.XCUP  # that of the board
 BOARD = "ultra96_v2"
 TIMEOUT = 3600.0
 FLOWS = {"flow": "flow", "luts": "flow, truth tables"}  # by the names of --who
+BARE = "{}, without ports"
 PEER = "HGQ2, alkaid"
 Point = dict[str, Any]
 
 
-def flow_point(folder: Path, seed: int, budget: int) -> Point:
-    """The net trained to a budget; LUTs as Yosys has them."""
-    return trained(Recipe("flow", "digits", "digits_mlp", seed, TRAINING, QUANTIZE, boards=(BOARD,)), folder, budget)
+def flow_recipe(seed: int, budget: int) -> Recipe:
+    """The net trained to a budget."""
+    recipe = Recipe("flow", "digits", "digits_mlp", seed, TRAINING, QUANTIZE, boards=(BOARD,))
+    return recipe.with_budget(f"lut<={budget}")
 
 
-def luts_point(folder: Path, seed: int, budget: int) -> Point:
+def luts_recipe(seed: int, budget: int) -> Recipe:
     """Sums of truth tables as their own recipe trains them."""
     recipe = load_recipe("digits_luts16" if budget > WIDE else "digits_luts")
-    return trained(replace(recipe, seed=seed, boards=(BOARD,)), folder, budget)
+    return replace(recipe, seed=seed, boards=(BOARD,)).with_budget(f"lut<={budget}")
 
 
-def trained(recipe: Recipe, folder: Path, budget: int) -> Point:
-    """A point of flow."""
+def port_luts(recipe: Recipe, project: Project) -> int:
+    """LUTs that the stream ports of a trained design take."""
+    from flow.training import unpack
+
+    model = quantized_of(recipe, dataset_of(recipe), network_of(recipe))
+    model.load_state_dict(unpack(project.path("checkpoint.pt"))["learned"]["model"])
+    files = export_spatial(lower(model.eval(), name="net"))
+    sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
+    areas = synthesise(sources, "net_top", FAMILY, flatten=False).module_areas
+    return sum(area.lut for name, area in areas.items() if "flow_axis_" in name)
+
+
+def trained(recipe: Recipe, folder: Path) -> Point:
+    """A point of flow; LUTs as Yosys has them."""
     start = time.process_time()
-    project = train_stage(recipe.with_budget(f"lut<={budget}"), "frontier", folder, silent)
-    found = project.read_json("train.json", "train")
-    taken = {"seconds": time.process_time() - start, "accuracy": found["accuracy"], "float": found["float_accuracy"]}
+    project = train_stage(recipe, "frontier", folder, silent)
+    seconds, found = time.process_time() - start, project.read_json("train.json", "train")
     return {
-        **taken,
+        "seconds": seconds,
+        "accuracy": found["accuracy"],
+        "float": found["float_accuracy"],
         "lut": found["budget"]["measured"],
+        "ports": port_luts(recipe, project),
         "budget": found["budget"],
         "seed": recipe.seed,
         "yosys": tool(),
@@ -114,15 +134,20 @@ def check_logic(ebops: float, beta: float, seed: int) -> None:
         )
 
 
-MAKERS = {"flow": flow_point, "luts": luts_point}
+RECIPES = {"flow": flow_recipe, "luts": luts_recipe}
 
 
 def kept(folder: Path, who: str, price: float, seed: int, libraries: Sequence[str] = LIBRARIES) -> Point:
     """A point, made once."""
     place = folder / f"{who}_{price:g}_{seed}.json"
     if not place.is_file():
-        make = partial(peer_point, libraries) if who == "hgq2" else MAKERS[who]
-        write_file(place, json.dumps(make(folder / place.stem, seed, price)))
+        below = folder / place.stem
+        made = (
+            peer_point(libraries, below, seed, price)
+            if who == "hgq2"
+            else trained(RECIPES[who](seed, int(price)), below)
+        )
+        write_file(place, json.dumps(made))
     found: Point = json.loads(place.read_text())
     return found
 
@@ -131,9 +156,9 @@ def flattened(who: str, price: float, point: Point) -> list[Point]:
     """A point as `docs/frontier.json` holds it, one for each Verilog that was made."""
     same = {key: point[key] for key in ("seed", "seconds", "yosys")}
     if who in FLOWS:
-        return [
-            {"who": FLOWS[who], "price": f"lut<={price:g}", "lut": point["lut"], "accuracy": point["accuracy"], **same}
-        ]
+        found = {"price": f"lut<={price:g}", "accuracy": point["accuracy"], **same}
+        bare = {"who": BARE.format(FLOWS[who]), "lut": point["lut"] - point["ports"]}
+        return [{"who": FLOWS[who], "lut": point["lut"], **found}, {**bare, **found}]
     return [
         {
             "who": f"HGQ2, {name}",
@@ -188,7 +213,7 @@ def rows(points: list[Point]) -> list[Row]:
         for price, luts, percent in line:
             equal = luts_at(lines.get("flow", []), percent)
             found.append(Row(f"{price}: {percent:.2f} % accurate", who, luts, "LUT", luts / equal if equal else None))
-            theirs = luts_at(lines.get(PEER, []), percent) if who in FLOWS.values() else None
+            theirs = luts_at(lines.get(PEER, []), percent) if who.startswith("flow") else None
             if theirs:
                 found.append(Row(f"{price}: over {PEER} at {percent:.2f} %", who, luts / theirs, "x"))
     for who in lines:
@@ -219,7 +244,7 @@ def computed(given: argparse.Namespace) -> list[Point]:
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--who", nargs="*", default=["flow", "hgq2"], choices=[*MAKERS, "hgq2"])
+    parser.add_argument("--who", nargs="*", default=["flow", "hgq2"], choices=[*RECIPES, "hgq2"])
     parser.add_argument("--budgets", type=int, nargs="*", default=list(BUDGETS))
     parser.add_argument("--betas", type=float, nargs="*", default=list(BETAS))
     parser.add_argument("--libraries", nargs="*", default=list(LIBRARIES), choices=LIBRARIES, help="that write Verilog")

@@ -12,7 +12,7 @@ from flow.errors import DataError
 from flow.tools import run
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from frontier import check_logic, curve, luts_at, merged, rows  # a folder of scripts, not a package
+from frontier import check_logic, curve, flattened, luts_at, merged, rows  # a folder of scripts, not a package
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "frontier.py"
 
@@ -45,6 +45,15 @@ def test_a_row_is_compared_where_flow_is_as_accurate():
 def test_a_point_of_flow_is_set_over_the_peer_where_that_is_as_accurate():
     found = {row.case: row.value for row in rows([*OWN, *OTHER]) if row.unit == "x"}
     assert found == {"lut<=1000: over HGQ2, alkaid at 91.00 %": pytest.approx(950 / (300 + 2600 * 41 / 43))}
+
+
+def test_a_point_of_flow_is_shown_with_its_ports_and_without():
+    held = {"seed": 3, "seconds": 50.0, "yosys": "y", "lut": 991, "ports": 158, "accuracy": 0.93}
+    same = {"price": "lut<=1000", "accuracy": 0.93, "seed": 3, "seconds": 50.0, "yosys": "y"}
+    assert flattened("flow", 1000, held) == [
+        {"who": "flow", "lut": 991, **same},
+        {"who": "flow, without ports", "lut": 833, **same},
+    ]
 
 
 def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):
