@@ -7,7 +7,6 @@ paths between registers count; what is to be timed belongs between registers.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -84,7 +83,7 @@ def place_and_route(netlist: str, *, device: str = "25k", seed: int = 1, scratch
     if device not in DEVICES:
         raise ToolError(f"There is no ECP5 {device!r}; choose among {', '.join(DEVICES)}.")
     tool, arguments = placer(), _arguments(device, seed)
-    command = [sys.executable, "-P", "-c", _CHILD, *arguments, "--json", "netlist.json", "--report", "report.json"]
+    command = tools.python("-c", _CHILD, *arguments, "--json", "netlist.json", "--report", "report.json")
     with tempfile.TemporaryDirectory(prefix="flow_place_") as folder:
         place = (scratch or Path(folder)) / "place"
         write_tree(place, {"netlist.json": netlist})

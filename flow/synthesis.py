@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -270,7 +269,7 @@ def synthesise(
         script = _script(tuple(sources), top, parameters or {}, keep, steps, netlist, netlist_json)
         write_tree(place, {**sources, "run.ys": script})
         start = time.perf_counter()
-        tools.run([sys.executable, "-P", "-c", _CHILD, "run.ys"], cwd=place, timeout=timeout)
+        tools.run(tools.python("-c", _CHILD, "run.ys"), cwd=place, timeout=timeout)
         seconds = time.perf_counter() - start
         found = json.loads((place / "stat.json").read_text())["modules"]
         text = (place / "netlist.v").read_text() if netlist else None

@@ -6,12 +6,13 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flow.errors import ToolError, ToolMissingError
 
-__all__ = ["ap_headers", "cache_folder", "package_folder", "program", "run", "verilator_environment"]
+__all__ = ["ap_headers", "cache_folder", "package_folder", "program", "python", "run", "verilator_environment"]
 
 _SHOWN_LINES = 15
 
@@ -57,6 +58,14 @@ def ap_headers() -> Path:
 def cache_folder() -> Path:
     """Where what every design needs is kept for this user: what tools compile once for all of them."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flow"
+
+
+def python(*arguments: str | Path) -> list[str | Path]:
+    """A command for this Python, which imports nothing from the folder that it runs in.
+
+    Not buffered: else an error of C++ inside of it comes before what that had printed, and is cut off with it.
+    """
+    return [sys.executable, "-u", "-P", *arguments]
 
 
 def verilator_environment() -> dict[str, str]:

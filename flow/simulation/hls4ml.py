@@ -8,7 +8,6 @@ The library is kept in `build/` inside the project under the hash of everything 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -23,7 +22,7 @@ from flow.exporters.hls4ml import DOUBLE_BITS, node_layers
 from flow.exporters.writer import write_file
 from flow.ir import Graph
 from flow.simulation.csim import compiler, hash_of
-from flow.tools import program, run
+from flow.tools import program, python, run
 
 __all__ = ["compile_library", "simulate_hls4ml", "tool"]
 
@@ -87,7 +86,7 @@ def _values(graph: Graph, project: Path, codes: Codes, extra: Sequence[str], tim
     with tempfile.TemporaryDirectory(prefix="flow-") as name:
         source, target = Path(name) / "x.npy", Path(name) / "y.npz"
         np.save(source, np.ldexp(codes.reshape(len(codes), -1).astype(np.float64), -graph.input.format.frac))
-        child: list[str | Path] = [sys.executable, "-P", _CHILD, library, project / f"{top}_bridge.cpp", top]
+        child = python(_CHILD, library, project / f"{top}_bridge.cpp", top)
         run([*child, source, target], cwd=project / "firmware", timeout=timeout)  # where `weights/` is
         with np.load(target) as written:
             return dict(written)

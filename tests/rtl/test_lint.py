@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
 
@@ -14,7 +13,7 @@ from flow.exporters.writer import write_tree
 from flow.formats import FixedPoint, Overflow, Rounding
 from flow.ir import Flatten, Graph, Input, Node, Relu
 from flow.simulation.rtl_verilator import ProgramJob, run_program
-from flow.tools import run, verilator_environment
+from flow.tools import python, run, verilator_environment
 from tests.graphs import mixed_graph, mlp_graph, random_graph
 
 FOLDER = resources.folder("rtl")
@@ -77,7 +76,7 @@ def test_yosys_reads_every_cell(tmp_path):
     )
     write_tree(tmp_path / "yosys", {**SOURCES, "run.ys": script})
     code = "from pyosys import libyosys as y; y.run_pass('script run.ys', y.Design())"
-    said = run([sys.executable, "-P", "-c", code], cwd=tmp_path / "yosys")
+    said = run(python("-c", code), cwd=tmp_path / "yosys")
     assert re.findall(r"^read (\w+)$", said, re.M) == CELLS
 
 

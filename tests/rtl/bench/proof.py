@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from flow.estimation.characterise import rtl_sources
 from flow.exporters.writer import write_tree
-from flow.tools import run
+from flow.tools import python, run
 from tests.rtl.bench.exhaustive import Case, Cell
 
 _CODE = "from pyosys import libyosys as y; y.run_pass('script run.ys', y.Design())"
@@ -71,5 +70,5 @@ def equivalent(pairs: Sequence[tuple[str, str]], scratch: Path) -> int:
             "sat -verify -prove trigger 0 miter\ndesign -reset\n"
         )
     write_tree(scratch / "proof", {**sources, "run.ys": script})
-    said = run([sys.executable, "-P", "-c", _CODE], cwd=scratch / "proof")
+    said = run(python("-c", _CODE), cwd=scratch / "proof")
     return len(re.findall("no model found: SUCCESS!", said))
