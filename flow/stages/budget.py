@@ -3,11 +3,11 @@
 The training itself only knows adder bits (`flow.training.SpatialCost`). What the solver shares and what Yosys packs
 into one LUT is a factor that differs from net to net by a fifth or so; so the design is exported and synthesised once
 while it trains, or estimated if it is large, where prices have brought it to its budget and still move, and the factor
-taken from it. The trained
-design is synthesised again, and trained on for a few epochs at a time, each at the price that leads to the budget by
-the estimate of the graph, a second's work, times what the designs so far took of theirs. Then the design is measured
-again, which takes a minute. No price moves without training behind it: what it leaves out costs more accuracy than the
-sensitivities say, ten points for a twentieth of the LUTs in one net, until the others have made up for it.
+taken from it. The trained design is synthesised again, and trained on for a few epochs at a time, each at the price
+that leads to the budget by the estimate of the graph, a second's work, times what the designs so far took of theirs.
+Then the design is measured again, which takes a minute. No price moves without training behind it: what it leaves out
+costs more accuracy than the sensitivities say, ten points for a twentieth of the LUTs in one net, until the others have
+made up for it.
 """
 
 from __future__ import annotations
