@@ -7,7 +7,6 @@ for each place of the kernel or of the image. That is the reduction axis of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from flow.training.grid import round_codes, round_randomly
 from flow.training.minifloat_grid import nearest_numbers, placed
 from flow.training.points import power_of_two
 from flow.training.quantizer import Quantizer
+from flow.training.straight import straight_through
 from flow.training.words import BlockWord
 
 __all__ = ["BlockQuantizer"]
@@ -86,21 +86,6 @@ def _finest(values: Tensor) -> int:
     return 53 - int((exponent + trailing).amin())
 
 
-class _Straight(torch.autograd.Function):
-    """Passes `y` on, the cast of `x`, and the gradient to `x`.
-
-    No value leaves its range for good: where it is cut off, its own growth raises the scale of its block.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        return upstream, None
-
-
 class BlockQuantizer(Quantizer):
     """Casts float[N, K, ...] to blocks along K. It has no binary point: the values themselves set the scales.
 
@@ -127,8 +112,8 @@ class BlockQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` as elements times scales, same shape."""
-        result: Tensor = _Straight.apply(x, self._cast(x.detach(), self.drawing))
-        return result
+        # No value leaves its range for good: where it is cut off, its own growth raises the scale of its block.
+        return straight_through(x, self._cast(x.detach(), self.drawing))
 
     def _cast(self, x: Tensor, drawing: bool) -> Tensor:
         form = self.word.form

@@ -8,7 +8,6 @@ network is, by the loss on training samples. Training passes gradients as if pro
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,24 +19,13 @@ from flow.training.fit import Data, cross_entropy
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.layers import FixedConv2d, FixedDense
 from flow.training.model import QuantizedModel
+from flow.training.straight import straight_through
 
 __all__ = ["LMulProducts", "best_bias", "by_lmul"]
 
 _PRODUCTS = 1 << 22  # at once
 _SINGLE_MANTISSA, _SINGLE_BIAS = 23, 127
 _ZERO = -(1 << 20)  # a code that no other brings above zero
-
-
-class _Instead(torch.autograd.Function):
-    """The second tensor; gradients go to the first."""
-
-    @staticmethod
-    def forward(ctx: Any, exact: Tensor, shown: Tensor) -> Tensor:
-        return shown
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        return upstream, None
 
 
 class LMulProducts(AtPoint):
@@ -74,8 +62,7 @@ class LMulProducts(AtPoint):
             shown = self._summed(x, weight, frac)
             for bias in rest:
                 shown += bias.view(-1, *([1] * (shown.ndim - 2)))
-        result: Tensor = _Instead.apply(self.layer.computed(x, weight, *rest), shown)
-        return result
+        return straight_through(self.layer.computed(x, weight, *rest), shown)
 
     def _summed(self, x: Tensor, weight: Tensor, frac: int) -> Tensor:
         """Sums of products for every result."""
