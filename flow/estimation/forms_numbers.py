@@ -35,26 +35,23 @@ def _lmul(p: Parameters, family: Family) -> Features:
     return {"sum": p["Exponent"] + p["Mantissa"], "control": 1}
 
 
-def _significand(exponent: int, mantissa: int) -> tuple[int, int]:
-    """Bits of a product of two significands, and binades over which it moves."""
-    return 2 * mantissa + 2, 2 * (1 << exponent) - 2
-
-
 def _minifloat_mul(p: Parameters, family: Family) -> Features:
-    """A product of significands, a shifter over all binades, a sign for every bit."""
+    """Booth rows of the significands' product, which takes its sign and is then shifted over the sum of the exponents.
+
+    The lowest two exponents are of equal weight, so that one bit of exponent shifts nothing.
+    """
     exponent, mantissa = p["AExponent"], p["AMantissa"]
-    bits, binades = _significand(exponent, mantissa)
-    width = binades + 2 * mantissa + 1
+    levels = exponent + 1 if exponent > 1 else 0
     return {
-        "product": (mantissa + 1) ** 2, "shifter": bits * (exponent + 1), "places": width, "sign": width,
-        "control": 1,
+        "rows": (mantissa + 1) * ((mantissa + 2) // 2), "shifter": (2 * mantissa + 3) * levels,
+        "places": 2 * ((1 << exponent) - 2),
     }  # fmt: skip
 
 
 def _minifloat_dot(p: Parameters, family: Family) -> Features:
     """As many products, and a tree of sums as wide as they are."""
     one = _minifloat_mul(p, family)
-    simd, width = p["Simd"], one["places"]
+    simd, width = p["Simd"], one["places"] + 2 * p["AMantissa"] + 3
     return {**{name: simd * size for name, size in one.items()}, "tree": (simd - 1) * width}
 
 
