@@ -1,8 +1,9 @@
 """A Lagrangian that lets digits and word lengths cost what brings a design to its budget.
 
 Every few steps the rate, loss per adder bit, moves by how far the cost is from where it should be by then: from its
-start the cost goes to the budget geometrically, and stays there (an integral and a proportional term on the logarithm,
-as a PI controller). Casts with learned lengths feel the rate as a term of the loss. A digit feels it as a price in
+start the cost goes to the budget along a cubic, slower and slower, and stays there (an integral and a proportional term
+on the logarithm, as a PI controller). What is left out last is missed most, so that it goes last and singly (Zhu and
+Gupta, arXiv 1710.01878). Casts with learned lengths feel the rate as a term of the loss. A digit feels it as a price in
 squared error: to leave out a digit is worth `rate * bits / sensitivity`, where the sensitivity of the loss to a weight
 is estimated by its squared gradients, as row times column means (Adafactor, arXiv 1804.04235), so that single steps say
 little.
@@ -29,6 +30,7 @@ _INTEGRAL, _PROPORTIONAL = 0.15, 1.0
 _MEMORY = 0.99  # of the mean of squared gradients
 _LEAST_RATE = 1e-7
 _FALLING = 0.85  # of the time between a new target and when prices are held
+_POWER = 3  # of the way to the target
 _FLOOR = 0.1  # of the mean sensitivity: no weight counts for less
 
 
@@ -56,7 +58,7 @@ class Pricing:
     reached: float = 0.6
     measured: float = 0.65
     held: float = 0.8
-    regrown: float = 1.6
+    regrown: float = 1.2
     exchange: float = 300.0
     retarget: Callable[[QuantizedModel], float] | None = None
 
@@ -107,7 +109,7 @@ class Market:
             left = max(0.0, (settled - now) / max(settled - pricing.measured, 1 / self.steps))
             return self.target * pricing.regrown ** min(left, 1.0)
         share = (now - pricing.start) / (pricing.reached - pricing.start)
-        return self.first * (self.target / self.first) ** min(max(share, 0.0), 1.0)
+        return self.target + max(self.first - self.target, 0.0) * (1.0 - min(max(share, 0.0), 1.0)) ** _POWER
 
     def look(self) -> None:
         """Take a step into account; call it once its gradients are there."""

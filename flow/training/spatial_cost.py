@@ -40,7 +40,7 @@ class Calibration:
     Attributes:
         growth: bits by which an addition takes more than what the constant meets; chosen.
         scale: LUTs of a bit by itself.
-        power: of the bits, below 1, since larger designs share more; both by least squares at that growth.
+        power: of the bits; both by least squares at that growth.
     """
 
     growth: float
