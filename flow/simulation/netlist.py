@@ -1,5 +1,8 @@
 """Rung `netlist`: the same SystemVerilog mapped by Yosys onto 7-series cells, those cells simulated by Verilator.
 
+The hierarchy is dissolved, as where area is counted, unless one module stands there so often that mapping every
+instance anew would take Yosys hours: a position of a large convolution as shifts and additions.
+
 Xilinx 7 series because Yosys has behavioural models of all its LUTs, carries, flip-flops, distributed RAMs and of
 DSP48E1. It has none of block RAM, so memories that would go there are mapped to LUTs here, which changes no code.
 """
@@ -33,6 +36,7 @@ _LUT = re.compile(r"^module LUT[1-6]\(.*?^endmodule$", re.MULTILINE | re.DOTALL)
 _ARGS = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY")
 # Characters of a netlist whose C++, 20 MB, is compiled as one file: its headers once, not once and twice precompiled.
 _IN_ONE_FILE = 3_000_000
+_MOST_FLAT = 16  # instances of a module
 
 
 def tool() -> str:
@@ -69,7 +73,8 @@ def simulate_netlist(
     """
     design = read_project(graph, project)
     beats = design.input_beats(codes)
-    netlist = synthesise(design.sources, design.top, FAMILY, bram=False, netlist=True).netlist or ""
+    flatten = design.instances <= _MOST_FLAT
+    netlist = synthesise(design.sources, design.top, FAMILY, flatten=flatten, bram=False, netlist=True).netlist or ""
     sources = {
         "netlist.vlt": (TEMPLATES / "netlist.vlt").read_text(),
         "cells_sim.v": cell_models(),

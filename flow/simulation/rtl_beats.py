@@ -100,6 +100,7 @@ class Project:
         outputs: AXI-Stream prefix by output node.
         ii_cycles: predicted cycles per sample.
         latency_cycles: predicted cycles from the first beat in to the last beat out.
+        instances: of the module that stands there most often, such as a position of a convolution.
     """
 
     top: str
@@ -109,6 +110,7 @@ class Project:
     outputs: dict[str, str]
     ii_cycles: int
     latency_cycles: int
+    instances: int = 1
 
     def input_beats(self, codes: Codes) -> list[int]:
         """int64[N, *shape] input codes as beats.
@@ -174,9 +176,8 @@ def read_project(graph: Graph, folder: Path) -> Project:
             f"Folder {str(folder)!r} holds another design than {graph.name!r} (node {(other or ['outputs'])[0]!r} "
             "differs); export this one again."
         )
-    return Project(
-        meta["top"], sources, streams, meta["input"], meta["outputs"], meta["ii_cycles"], meta["latency_cycles"]
-    )
+    cycles, instances = (meta["ii_cycles"], meta["latency_cycles"]), meta.get("instances", 1)
+    return Project(meta["top"], sources, streams, meta["input"], meta["outputs"], *cycles, instances)
 
 
 def _is_of(graph: Graph, stream: StreamType) -> bool:
