@@ -28,7 +28,9 @@ from emulation import HERE, ONE_THREAD, PEERS
 
 from flow.datasets import load
 from flow.errors import DataError
-from flow.exporters.verilog.spatial import export_spatial
+from flow.exporters.verilog.spatial import plan_spatial
+from flow.exporters.verilog.spatial.flat import flattened
+from flow.exporters.verilog.spatial.registers import skid_bits
 from flow.exporters.writer import write_file
 from flow.lowering import lower
 from flow.progress import silent
@@ -72,15 +74,12 @@ def luts_recipe(seed: int, budget: int) -> Recipe:
 
 
 def port_luts(recipe: Recipe, project: Project) -> int:
-    """LUTs that the stream ports of a trained design take."""
+    """LUTs that the stream ports of a trained design take: one for each bit of the skid buffer."""
     from flow.training import unpack
 
     model = quantized_of(recipe, dataset_of(recipe), network_of(recipe))
     model.load_state_dict(unpack(project.path("checkpoint.pt"))["learned"]["model"])
-    files = export_spatial(lower(model.eval(), name="net"))
-    sources = {name: str(text) for name, text in files.items() if name.endswith(".sv")}
-    areas = synthesise(sources, "net_top", FAMILY, flatten=False).module_areas
-    return sum(area.lut for name, area in areas.items() if "flow_axis_" in name)
+    return skid_bits(flattened(plan_spatial(lower(model.eval(), name="net"))))
 
 
 def trained(recipe: Recipe, folder: Path) -> Point:
@@ -152,7 +151,7 @@ def kept(folder: Path, who: str, price: float, seed: int, libraries: Sequence[st
     return found
 
 
-def flattened(who: str, price: float, point: Point) -> list[Point]:
+def shown(who: str, price: float, point: Point) -> list[Point]:
     """A point as `docs/frontier.json` holds it, one for each Verilog that was made."""
     same = {key: point[key] for key in ("seed", "seconds", "yosys")}
     if who in FLOWS:
@@ -237,7 +236,7 @@ def computed(given: argparse.Namespace) -> list[Point]:
         for who in given.who:
             for price in given.budgets if who in FLOWS else given.betas:
                 if not given.finished or (given.folder / f"{who}_{price:g}_{seed}.json").is_file():
-                    points += flattened(who, price, kept(given.folder, who, price, seed, given.libraries))
+                    points += shown(who, price, kept(given.folder, who, price, seed, given.libraries))
     return points
 
 

@@ -21,7 +21,7 @@ def _spatial(p: Mapping[str, int], family: Family) -> dict[str, float]:
     return {
         "adders": p["Adders"], "copied": p["Copied"], **lookups, "passed": p["Passed"],
         "casts": p["Clipped"], "ends": p["Limited"], "comparators": p["Compared"] + p["Chosen"],
-        "inverters": p["Inverted"], "ports": p["Outputs"],
+        "inverters": p["Inverted"], "skid": p["Skid"],
         "control": p["Control"],
     }  # fmt: skip
 

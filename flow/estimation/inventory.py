@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from flow.exporters.verilog.spatial import Spatial
 from flow.exporters.verilog.spatial.flat import Flat, flattened
 from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory
-from flow.exporters.verilog.spatial.registers import inverted_bits, output_bits, registers
+from flow.exporters.verilog.spatial.registers import inverted_bits, registers, skid_bits
 
 __all__ = ["KEYS", "block_features", "dsp_features", "port_features", "spatial_features"]
 
@@ -16,7 +16,7 @@ _ONE_LUT = 64  # entries that a LUT holds for each bit of theirs, and those that
 _ONE_LUT4 = 16
 _OPERATIONS = ("Adders", "Copied", "LookedUp", "LookedUp4", "Passed", "Clipped", "Limited", "Compared", "Chosen",
                "Entries", "Cells")  # fmt: skip
-KEYS = (*_OPERATIONS, "Inverted", "Outputs", "Control")
+KEYS = (*_OPERATIONS, "Inverted", "Skid", "Control")
 
 
 def _sizes(item: Item) -> Features:
@@ -88,7 +88,7 @@ def dsp_features(flat: Flat, *, adds: bool) -> dict[str, tuple[int, Features]]:
 
 def port_features(flat: Flat) -> Features:
     """What the ports and the pipeline's control grow with."""
-    return {"Outputs": output_bits(flat.plan), "Control": registers(flat).control}
+    return {"Skid": skid_bits(flat), "Control": registers(flat).control}
 
 
 def spatial_features(plan: Spatial) -> Features:

@@ -12,7 +12,7 @@ from flow.errors import DataError
 from flow.tools import run
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from frontier import check_logic, curve, flattened, luts_at, merged, rows  # a folder of scripts, not a package
+from frontier import check_logic, curve, luts_at, merged, rows, shown  # a folder of scripts, not a package
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "frontier.py"
 
@@ -50,7 +50,7 @@ def test_a_point_of_flow_is_set_over_the_peer_where_that_is_as_accurate():
 def test_a_point_of_flow_is_shown_with_its_ports_and_without():
     held = {"seed": 3, "seconds": 50.0, "yosys": "y", "lut": 991, "ports": 158, "accuracy": 0.93}
     same = {"price": "lut<=1000", "accuracy": 0.93, "seed": 3, "seconds": 50.0, "yosys": "y"}
-    assert flattened("flow", 1000, held) == [
+    assert shown("flow", 1000, held) == [
         {"who": "flow", "lut": 991, **same},
         {"who": "flow, without ports", "lut": 833, **same},
     ]

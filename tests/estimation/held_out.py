@@ -16,9 +16,10 @@ import numpy as np
 
 from flow.estimation import estimate, load_board
 from flow.exporters.verilog import METADATA, export_architecture
-from flow.exporters.writer import write_file, write_tree
+from flow.exporters.writer import Files, write_file, write_tree
 from flow.ir import trace
 from flow.simulation.compare import compare
+from flow.simulation.csim import hash_of
 from flow.simulation.rtl_beats import read_project
 from flow.simulation.rtl_program import Pauses, stream_programs
 from flow.simulation.rtl_verilator import verilator_version
@@ -35,10 +36,21 @@ SAMPLES = 10  # of a simulation; the interval is that of the last two
 _TOGETHER = 8  # designs in one program
 
 
+@cache
+def exported(number: int) -> Files:
+    """The text of a design."""
+    graph, options, _ = design(number)
+    return export_architecture(graph, **options)
+
+
+def digest(number: int) -> str:
+    """What tells the text of a design from that of another."""
+    return hash_of(str(text) for text in exported(number).values())
+
+
 def measured(number: int) -> dict[str, Any]:
     """Resources of a whole design by synthesis."""
-    graph, options, board = design(number)
-    files = export_architecture(graph, **options)
+    files, board = exported(number), design(number)[2]
     names = [line for line in str(files["filelist.f"]).split() if line.endswith(".sv")]
     top = json.loads(str(files[METADATA]))["top"]
     area = synthesise({n: str(files[n]) for n in names}, top, load_board(board).family).area
@@ -50,8 +62,8 @@ def simulated(numbers: Sequence[int]) -> dict[int, dict[str, int]]:
     with tempfile.TemporaryDirectory(prefix="flow_") as place:
         projects, codes = [], []
         for number in numbers:
-            graph, options, _ = design(number)
-            write_tree(Path(place) / graph.name, export_architecture(graph, **options))
+            graph = design(number)[0]
+            write_tree(Path(place) / graph.name, exported(number))
             projects.append(read_project(graph, Path(place) / graph.name))
             codes.append(random_codes(graph, SAMPLES))
         runs = stream_programs(projects, codes, 0, Path(place), pauses=Pauses.NONE)
@@ -107,22 +119,22 @@ def summary(found: np.ndarray) -> str:
     )
 
 
-def _keep(number: int, more: dict[str, Any]) -> None:
+def _keep(number: int, row: dict[str, Any]) -> None:
     table = read_table()
-    table["measured"][str(number)] = {**table["measured"].get(str(number), {}), **more}
+    table["measured"][str(number)] = row
     write_table(table)
 
 
 def complete(numbers: Sequence[int]) -> dict[str, Any]:
-    """Measure what is missing; another process may measure other designs meanwhile."""
+    """Measure what is missing or of another text; another process may measure other designs meanwhile."""
     for number in numbers:
-        if "lut" not in read_table()["measured"].get(str(number), {}):
-            _keep(number, measured(number))
+        if read_table()["measured"].get(str(number), {}).get("digest") != digest(number):
+            _keep(number, {"digest": digest(number), **measured(number)})
     rows = read_table()["measured"]
     missing = [number for number in numbers if CYCLES[0] not in rows[str(number)]]
     for first in range(0, len(missing), _TOGETHER):
         for number, cycles in simulated(missing[first : first + _TOGETHER]).items():
-            _keep(number, cycles)
+            _keep(number, {**rows[str(number)], **cycles})
     return read_table()
 
 

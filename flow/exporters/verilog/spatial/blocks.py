@@ -109,8 +109,10 @@ def _goes_on(first: Node, after: Node) -> bool:
     return isinstance(after, RequantizeEach) and after.fracs.shape[1:] == (1, 1)
 
 
-def make_parts(graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTIPLIERS) -> list[Block | Move]:
-    """The blocks of a graph and the wires between them, each behind those that it reads.
+def make_parts(
+    graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTIPLIERS
+) -> tuple[list[Block | Move], dict[str, Ranges]]:
+    """The blocks of a graph and the wires between them, each behind those that it reads; ranges of all codes by value.
 
     Args:
         graph: every node needed by an output.
@@ -121,15 +123,14 @@ def make_parts(graph: Graph, depth: int = 0, multipliers: Multipliers = NO_MULTI
         ExportError: a minifloat or a constant that is too long for its form here.
     """
     if not multipliers.count:
-        return _parts(graph, depth, {})[0]
+        return _parts(graph, depth, {})
     _, ranges = _parts(graph, depth, {})  # which do not depend on how products are made
-    return _parts(graph, depth, multiplied(graph, ranges, multipliers))[0]
+    return _parts(graph, depth, multiplied(graph, ranges, multipliers))
 
 
 def _parts(
     graph: Graph, depth: int, shared: Mapping[str, Sequence[Shared]]
 ) -> tuple[list[Block | Move], dict[str, Ranges]]:
-    """The parts, and the ranges of all codes by value."""
     source = graph.values[graph.input.name]
     ranges: dict[str, Ranges] = {graph.input.name: [(source.low, source.high)] * source.size}
     starts = {run[0].name: run for run in _chains(graph)}

@@ -1,21 +1,23 @@
 """The spatial architecture: every multiplication is shifts and additions, a new sample every cycle, all of it at once.
 
-Blocks follow each other as registers allow; where two paths join, the earlier value waits in registers. One enable
-stops everything while the host does not take a result. A convolution is one module for a position and an instance for
-each position, so that it too takes a sample a cycle; what does not fit a device that way is for `stream`.
+Blocks follow each other as registers allow; where two paths join, the earlier value waits in registers. While the host
+does not take a result everything stops: what is behind a skid buffer by the outputs' ready, what is before it by the
+buffer's. A convolution is one module for a position and an instance for each position, so that it too takes a sample a
+cycle; what does not fit a device that way is for `stream`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from flow.exporters.names import identifier, identifiers
 from flow.exporters.sizes import check_sizes
 from flow.exporters.verilog.files import METADATA, alive, needed_cells, printable, tdata_bits, templates
-from flow.exporters.verilog.spatial.blocks import Block, make_parts
+from flow.exporters.verilog.spatial.blocks import Block, Ranges, make_parts
+from flow.exporters.verilog.spatial.cut import skid_place, start
 from flow.exporters.verilog.spatial.moves import Move
 from flow.exporters.verilog.spatial.multipliers import Multipliers
 from flow.exporters.writer import Files
@@ -25,7 +27,7 @@ from flow.ir import Graph, to_text
 __all__ = ["DEFAULT_DEPTH", "Spatial", "export_spatial", "plan_spatial"]
 
 DEFAULT_DEPTH = 4  # carry chains between two registers
-_PORT_REGISTERS = 2  # one at the input, one at the outputs
+_INPUT_REGISTERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Spatial:
         names: identifier of every node.
         parts: blocks and moves, in order.
         times: by node that has a bus, the cycle in which it holds a sample, counted from the input's.
+        ranges: of every code, by node that has a bus.
+        cut: the cycle behind which the skid buffer stands, which takes one.
         depth: carry chains between two registers, 0 for no registers but those at the end of a block.
         multipliers: DSPs that products may take.
     """
@@ -47,6 +51,8 @@ class Spatial:
     names: dict[str, str]
     parts: tuple[Block | Move, ...]
     times: dict[str, int]
+    ranges: Mapping[str, Ranges]
+    cut: int
     depth: int
     multipliers: Multipliers
 
@@ -67,22 +73,26 @@ class Spatial:
 
     @property
     def latest(self) -> int:
-        """When all outputs are there."""
-        return max(self.times[name] for name in self.graph.outputs)
+        """When all outputs are there, behind the buffer."""
+        return max(self.cut + 1, *(self.times[name] for name in self.graph.outputs))
 
     @property
     def latency_cycles(self) -> int:
         """From the beat that takes a sample to the beat that gives its result."""
-        return self.latest + _PORT_REGISTERS
+        return self.latest + _INPUT_REGISTERS
 
-    def waits(self) -> dict[str, int]:
-        """By node that has a bus, for how many cycles its value is held for those that read it later."""
-        held = dict.fromkeys(self.times, 0)
+    def held(self) -> dict[str, int]:
+        """By node that has a bus, for how many cycles its value is there for those that read it later."""
+        found = dict.fromkeys(self.times, 0)
         for part in self.parts:
-            start = self.times[part.name] - (part.body.cycles if isinstance(part, Block) else 0)
-            held.update({name: max(held[name], start - self.times[name]) for name in part.reads})
-        held.update({name: max(held[name], self.latest - self.times[name]) for name in self.graph.outputs})
-        return held
+            read = start(part, self.times)
+            found.update({name: max(found[name], read - self.times[name]) for name in part.reads})
+        found.update({name: max(found[name], self.latest - self.times[name]) for name in self.graph.outputs})
+        return found
+
+    def crosses(self, name: str, time: int) -> bool:
+        """Whether a value passes the skid buffer on its way to a time."""
+        return self.times[name] <= self.cut < time
 
     def axis(self, output: str) -> str:
         """Prefix of the AXI-Stream port of an output."""
@@ -102,11 +112,14 @@ def plan_spatial(graph: Graph, depth: int = DEFAULT_DEPTH, dsp: int = 0, adder: 
     """
     check_sizes(graph)
     kept, multipliers = alive(graph), Multipliers(dsp, adder)
-    parts, times = make_parts(kept, depth, multipliers), {kept.input.name: 0}
+    (parts, ranges), times = make_parts(kept, depth, multipliers), {kept.input.name: 0}
     for part in parts:
         cycles = part.body.cycles if isinstance(part, Block) else 0
         times[part.name] = max(times[name] for name in part.reads) + cycles
-    return Spatial(kept, identifier(graph.name), identifiers(kept), tuple(parts), times, depth, multipliers)
+    cut = skid_place(parts, times, kept.outputs, ranges)
+    times = {name: time + (time > cut) for name, time in times.items()}
+    names = identifiers(kept)
+    return Spatial(kept, identifier(graph.name), names, tuple(parts), times, ranges, cut, depth, multipliers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ class _Top:
     def __init__(self, plan: Spatial) -> None:
         self.plan = plan
         self.waits: dict[tuple[str, int], str] = {}
+        self.crossing: dict[str, str] = {}  # behind the skid buffer -> before it
         self.wires = [_Wire(f"{plan.names[name]}_data", plan.bits(name)) for name in plan.times]
         self.instances: list[dict[str, Any]] = []
         self.moves = [(f"{plan.names[move.name]}_data", self._moved(move)) for move in plan.moves]
@@ -136,10 +150,20 @@ class _Top:
         if (name, late) not in self.waits:
             self.waits[name, late] = wire
             self.wires.append(_Wire(wire, plan.bits(name)))
-            ports = {"clk_i": "clk_i", "advance_i": "advance", "data_i": f"{plan.names[name]}_data", "data_o": wire}
-            parameters = {"Width": plan.bits(name), "Cycles": late}
-            self.instances.append(_instance("flow_delay", f"u_wait__{wire}", f"{name!r} waits", parameters, ports))
+            self._wait(name, time, wire)
         return wire
+
+    def _wait(self, name: str, time: int, wire: str) -> None:
+        """What gives a value at a later time than it is there: registers, the skid buffer, or one behind the other."""
+        plan = self.plan
+        crosses, behind = plan.crosses(name, time), plan.cut + 1
+        if crosses and time == behind:
+            self.crossing[wire] = self.at(name, plan.cut)
+            return
+        since = behind if crosses else plan.times[name]
+        ports = {"clk_i": "clk_i", "advance_i": _enable(plan, time), "data_i": self.at(name, since), "data_o": wire}
+        parameters = {"Width": plan.bits(name), "Cycles": time - since}
+        self.instances.append(_instance("flow_delay", f"u_wait__{wire}", f"{name!r} waits", parameters, ports))
 
     def _moved(self, move: Move) -> str:
         """The bus of a value that consists of codes of others."""
@@ -158,19 +182,35 @@ class _Top:
         return f"{{{', '.join(parts)}}}"
 
     def _block(self, block: Block) -> None:
-        plan, module = self.plan, module_of(self.plan, block)
-        start = plan.times[block.name] - block.body.cycles
-        sources, result = [self.at(name, start) for name in block.reads], f"{plan.names[block.name]}_data"
+        plan, module, read = self.plan, module_of(self.plan, block), start(block, self.plan.times)
+        sources, result = [self.at(name, read) for name in block.reads], f"{plan.names[block.name]}_data"
         if block.taps is None:
-            data = f"{{{', '.join(reversed(sources))}}}" if len(sources) > 1 else sources[0]
-            ports = {"data_i": data, "data_o": result}
-            self.instances.append(_instance(module, f"u_{plan.names[block.name]}", _title(block), {}, _clocked(ports)))
+            ports = self._clocked(block, {"data_i": _joined(sources[::-1]), "data_o": result})
+            self.instances.append(_instance(module, f"u_{plan.names[block.name]}", _title(block), {}, ports))
             return
         source, lane = plan.graph.values[block.reads[0]], plan.graph.values[block.name].format.width
         for place, (taps, results) in enumerate(zip(block.taps, block.places, strict=True)):
             ports = {"data_i": _slices(sources[0], taps, source.format.width), "data_o": _slices(result, results, lane)}
             name = f"u_{plan.names[block.name]}__{place}"
-            self.instances.append(_instance(module, name, f"position {place}", {}, _clocked(ports)))
+            self.instances.append(_instance(module, name, f"position {place}", {}, self._clocked(block, ports)))
+
+    def _clocked(self, block: Block, ports: dict[str, str]) -> dict[str, str]:
+        return {"clk_i": "clk_i", "advance_i": _enable(self.plan, self.plan.times[block.name]), **ports}
+
+    def skid(self) -> dict[str, Any]:
+        """Buses on both sides of the buffer, and bits of all of them."""
+        widths = {wire.name: wire.width for wire in self.wires}
+        before, behind = (_joined(list(names)) for names in (self.crossing.values(), self.crossing))
+        return {"before": before, "behind": behind, "bits": sum(widths[wire] for wire in self.crossing)}
+
+
+def _enable(plan: Spatial, time: int) -> str:
+    """What moves the registers that hold a sample at a time."""
+    return "advance" if time <= plan.cut else "drain"
+
+
+def _joined(buses: Sequence[str]) -> str:
+    return f"{{{', '.join(buses)}}}" if len(buses) > 1 else buses[0]
 
 
 def _widened(code: str, form: FixedPoint, lift: int, width: int) -> str:
@@ -179,10 +219,6 @@ def _widened(code: str, form: FixedPoint, lift: int, width: int) -> str:
         return code
     lifted = f"{{{code}, {lift}'d0}}" if lift else code
     return f"{width}'($signed({lifted}))" if form.signed else f"{width}'({lifted})"
-
-
-def _clocked(ports: dict[str, str]) -> dict[str, str]:
-    return {"clk_i": "clk_i", "advance_i": "advance", **ports}
 
 
 def _instance(
@@ -242,6 +278,8 @@ def _top_context(plan: Spatial) -> dict[str, Any]:
         "design": plan.design,
         "latency_cycles": plan.latency_cycles,
         "stages": plan.latest,
+        "cut": plan.cut,
+        "skid": top.skid(),
         "input": {"name": plan.names[source], "bits": plan.bits(source), "tdata": tdata_bits(plan.bits(source))},
         "outputs": outputs,
         "graph_text": [printable(line) for line in to_text(plan.graph).splitlines()],
@@ -281,6 +319,7 @@ def _metadata(plan: Spatial) -> str:
         "outputs": {name: plan.axis(name) for name in plan.graph.outputs},
         "ii_cycles": 1,
         "latency_cycles": plan.latency_cycles,
+        "instances": max((len(block.places) for block in plan.blocks), default=0),
         "choices": {block.name: asdict(block.choice) for block in plan.blocks if block.choice},
         "truth_tables": {block.name: asdict(block.neurons) for block in plan.blocks if block.neurons},
         "streams": [_stream_entry(plan, name) for name in plan.times],

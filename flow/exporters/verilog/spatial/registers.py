@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flow.exporters.verilog.spatial.cut import code_bits
 from flow.exporters.verilog.spatial.design import Spatial
 from flow.exporters.verilog.spatial.flat import Flat, Part
 from flow.exporters.verilog.spatial.live import copied_summand, moved_by
 from flow.exporters.verilog.spatial.words import Op, Unit, Word
 from flow.formats import trailing_zeros
 
-__all__ = ["Registers", "absorbed_bits", "inverted_bits", "output_bits", "registers"]
+__all__ = ["Registers", "absorbed_bits", "inverted_bits", "registers", "skid_bits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Registers:
     Attributes:
         blocks: bits by block, its pipeline and its outputs, all instances.
         waits: bits by value that waits for a later one it is joined with, or for a later output.
-        ports: of the AXI-Stream ports, a word at the input and two at every output.
+        ports: a word at the input, and two in the skid buffer.
         control: one bit for each cycle of latency.
     """
 
@@ -40,14 +41,24 @@ def registers(flat: Flat) -> Registers:
     """Where data is held."""
     plan = flat.plan
     blocks = {part.block.name: _held(part) for part in flat.parts}
-    waits = {name: cycles * flat.bits(name) for name, cycles in plan.waits().items()}
-    ports = flat.bits(plan.graph.input.name) + 2 * output_bits(plan)
-    return Registers(blocks, {name: bits for name, bits in waits.items() if bits}, ports, plan.latest)
+    waits = {name: _waited(plan, name, cycles) * flat.bits(name) for name, cycles in plan.held().items()}
+    ports = flat.bits(plan.graph.input.name) + 2 * skid_bits(flat)
+    return Registers(blocks, {name: bits for name, bits in waits.items() if bits}, ports, plan.latest - 1)
 
 
-def output_bits(plan: Spatial) -> int:
-    """Bits of the words that leave the design."""
-    return sum(plan.bits(name) for name in plan.graph.outputs)
+def _waited(plan: Spatial, name: str, cycles: int) -> int:
+    """Of the cycles for which a value is held, those outside of the skid buffer."""
+    return cycles - plan.crosses(name, plan.times[name] + cycles)
+
+
+def skid_bits(flat: Flat) -> int:
+    """Bits of the samples where they pass the skid buffer, as far as they are read and not constant."""
+    plan = flat.plan
+    crossing = [name for name, cycles in plan.held().items() if plan.crosses(name, plan.times[name] + cycles)]
+    return sum(
+        max(min(high, code_bits(*plan.ranges[name][place])) - low, 0)
+        for name in crossing for place, (low, high) in flat.read[name].items()
+    )  # fmt: skip
 
 
 def inverted_bits(part: Part) -> int:
