@@ -88,7 +88,7 @@ def test_the_target_is_asked_for_once_from_the_model_as_a_design():
 
     def retarget(model):
         asked.append((model.training, float(SpatialCost(model)().detach())))
-        return 120.0
+        return 160.0
 
     qmodel = network()
     pricing = Pricing(240.0, retarget=retarget)
@@ -96,7 +96,7 @@ def test_the_target_is_asked_for_once_from_the_model_as_a_design():
     assert [training for training, _ in asked] == [False]
     assert asked[0][1] == pytest.approx(240, rel=0.2)
     qmodel.settle()
-    assert float(SpatialCost(qmodel)().detach()) == pytest.approx(120, rel=0.15)
+    assert float(SpatialCost(qmodel)().detach()) == pytest.approx(160, rel=0.15)
 
 
 def test_a_new_target_is_neared_from_above():
@@ -109,7 +109,7 @@ def test_a_new_target_is_neared_from_above():
         goals[market.seen] = market.goal()
     assert goals[0] == market.first
     assert goals[600] == goals[649] == pytest.approx(100.0)
-    assert goals[650] == pytest.approx(1.6 * 60.0)
+    assert goals[650] == pytest.approx(1.2 * 60.0)
     assert goals[777] > goals[778] == goals[999] == 60.0  # 85 % of the way to where prices are held
     assert all(goals[at] > goals[at + 1] for at in range(650, 777))
 
@@ -157,7 +157,7 @@ def test_one_rate_sets_all_prices_and_more_of_it_buys_less():
     [
         (
             {"target": 0.0},
-            "A price needs a target, an exchange and a factor to grow by above 0, not 0.0, 300.0 and 1.6; give others.",
+            "A price needs a target, an exchange and a factor to grow by above 0, not 0.0, 300.0 and 1.2; give others.",
         ),
         (
             {"target": 9.0, "start": 0.7},
