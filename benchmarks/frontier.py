@@ -45,7 +45,7 @@ from flow.tools import run
 SIZES = (64, 32, 32, 10)
 SECONDS = 60.0  # of HGQ2's processor time; flow's epochs and corrections take about as much, float training included
 TRAINING = Training(float_epochs=30, epochs=250, batch=64, lr=3e-3, taught=True)
-QUANTIZE = {"activations": "u2", "input": "u2"}  # where learned lengths start
+QUANTIZE = {"activations": "u2", "input": "u3"}  # where learned lengths start, and what the input keeps
 BETAS = (1e-5, 3e-5, 1e-4, 3e-4)
 BUDGETS = (1000, 1500, 2500, 4000)
 # LUTs above which the recipe with more and larger tables is used: on three folds of the training samples it is ahead at

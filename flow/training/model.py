@@ -46,7 +46,7 @@ from flow.training.quantizer import Quantizer
 from flow.training.rotation import FixedRotation, Rotate
 from flow.training.shares import FixedSoftmax, mantissa_of
 from flow.training.shortcuts import Ways
-from flow.training.spec import Spec
+from flow.training.spec import Lengths, Spec
 from flow.training.tables import FixedTable
 from flow.training.truth_tables import FixedLutDense, address_cast, table_quantizer
 from flow.training.words import AnyWord, MinifloatWord
@@ -216,6 +216,8 @@ def _cast(builder: _Builder, call: calls.Cast) -> nn.Module:
         return kind(address_cast(spec, call.word, call.name, call.shape))
     if call.role == "tables":
         return kind(address_quantizer(spec, call.word, call.name, call.most))
+    if call.role == "input" and spec.priced:  # one bit of it fewer is a step that no price is worth
+        spec = replace(spec, lengths=Lengths.FIXED)
     return kind(cast_quantizer(spec, call.word, call.name, call.shape))
 
 

@@ -107,8 +107,8 @@ class Spec:
             that divides the inputs; None for not. The cast of what is turned follows the turn; see
             `flow.training.rotation`.
         priced: weights and biases of Linear and Conv2d have as many signed digits, at most `khot` or 3, as are worth
-            their price, which a budget sets in training; `lengths` and `granularity` are then for the others. See
-            `flow.training.priced`.
+            their price, which a budget sets in training; `lengths` and `granularity` are then for the others, and
+            the input's one length stays as given. See `flow.training.priced`.
         layers: other options for single layers, by module path or pattern: `{"fc1": {"weights": "s4"}, "block.*":
             {"granularity": "channel"}}`. Words of activations and sums are those of the cast that follows the layer; a
             function of the model's own forward goes by its name in the graph, such as `add`. A path beats a pattern.
