@@ -88,7 +88,7 @@ def test_the_target_is_asked_for_once_from_the_model_as_a_design():
 
     def retarget(model):
         asked.append((model.training, float(SpatialCost(model)().detach())))
-        return 160.0
+        return 120.0
 
     qmodel = network()
     pricing = Pricing(240.0, retarget=retarget)
@@ -96,7 +96,7 @@ def test_the_target_is_asked_for_once_from_the_model_as_a_design():
     assert [training for training, _ in asked] == [False]
     assert asked[0][1] == pytest.approx(240, rel=0.2)
     qmodel.settle()
-    assert float(SpatialCost(qmodel)().detach()) == pytest.approx(160, rel=0.15)
+    assert float(SpatialCost(qmodel)().detach()) == pytest.approx(120, rel=0.25)  # a net of 84 weights
 
 
 def test_a_new_target_is_neared_from_above():
