@@ -21,16 +21,21 @@ def _spatial(p: Mapping[str, int], family: Family) -> dict[str, float]:
     return {
         "adders": p["Adders"], "copied": p["Copied"], **lookups, "passed": p["Passed"],
         "casts": p["Clipped"], "ends": p["Limited"], "comparators": p["Compared"] + p["Chosen"],
-        "inverters": p["Inverted"], "skid": p["Skid"],
-        "control": p["Control"],
+        "inverters": p["Inverted"], "control": p["Control"],
     }  # fmt: skip
 
 
+def _skid(p: Mapping[str, int], family: Family, resource: str) -> float:
+    """A choice between two registers for each bit that passes the skid buffer."""
+    return p["Skid"] if resource == "lut" else 0.0
+
+
 def spatial_counted(p: Mapping[str, int], family: Family) -> dict[str, float]:
-    """What is counted, because the small designs have none of it: tables a LUT for so many entries, cells by the bits
-    that they read and make.
+    """What is counted: the skid buffer, and what the small designs have none of, tables a LUT for so many entries and
+    cells by the bits that they read and make.
     """
-    return {"tables": p["Entries"] / rom_bits_per_lut(family), "cells": p["Cells"] / 2}
+    tables = p["Entries"] / rom_bits_per_lut(family)
+    return {"skid": _skid(p, family, "lut"), "tables": tables, "cells": p["Cells"] / 2}
 
 
-SPATIAL_FORMS: Mapping[str, Form] = {"spatial": Form("spatial", _spatial, floor=100.0, bound=10.0)}
+SPATIAL_FORMS: Mapping[str, Form] = {"spatial": Form("spatial", _spatial, _skid, floor=100.0, bound=10.0)}

@@ -10,11 +10,13 @@ import pytest
 from flow.exporters.verilog.spatial import export_spatial, plan_spatial
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
-from flow.ir import Graph, Input, Requantize, Table, Tensor, trace
+from flow.ir import Conv2d, Graph, Input, Requantize, Table, Tensor, trace
+from flow.simulation import netlist
 from flow.simulation.netlist import simulate_netlist
 from flow.simulation.rtl import run_streams, simulate_rtl
 from flow.simulation.rtl_beats import read_project
 from flow.simulation.rtl_program import stream_programs
+from flow.simulation.rtl_verilator import run_program
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mlp_graph, random_codes, random_graph
 from tests.ir.random_graphs import drawn
@@ -103,6 +105,21 @@ def test_the_netlist(tmp_path: Path):
     assert set(found) == set(graph.outputs)
     for name, values in found.items():
         np.testing.assert_array_equal(values, expected[name], strict=True)
+
+
+def test_the_netlist_of_many_positions_keeps_its_hierarchy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """25 positions of a convolution are one module, mapped once."""
+    rng = np.random.default_rng(1)
+    source, weight = Input(name="x", shape=(1, 6, 6), format=fmt("u3.0")), rng.integers(-7, 8, (2, 1, 2, 2))
+    sums = Conv2d(name="y", inputs=("x",), weight=Tensor(weight, fmt("s4.0")))
+    graph = Graph("conv", (source, sums), ("y",))
+    project, codes = exported(graph, tmp_path, 2), random_codes(graph, 20)
+    assert read_project(graph, project).instances == 25
+    texts = []
+    monkeypatch.setattr(netlist, "run_program", lambda job, *rest: texts.append(job.sources) or run_program(job, *rest))
+    np.testing.assert_array_equal(simulate_netlist(graph, project, codes)["y"], trace(graph, codes)["y"], strict=True)
+    assert texts[0]["netlist.v"].count("\nmodule conv_block_y") == 1
+    assert texts[0]["netlist.v"].count("  conv_block_y ") == 25
 
 
 def test_a_changed_shift_is_seen(tmp_path: Path):

@@ -266,8 +266,6 @@ def _top_context(plan: Spatial) -> dict[str, Any]:
     outputs = [
         {
             "prefix": plan.axis(name),
-            "name": plan.names[name],
-            "bits": plan.bits(name),
             "tdata": tdata_bits(plan.bits(name)),
             "data": top.at(name, plan.latest),
         }
