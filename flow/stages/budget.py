@@ -7,7 +7,9 @@ taken from it. The trained design is synthesised again, and trained on for a few
 that leads to the budget by the estimate of the graph, a second's work, times what the designs so far took of theirs.
 Then the design is measured again, which takes a minute. No price moves without training behind it: what it leaves out
 costs more accuracy than the sensitivities say, ten points for a twentieth of the LUTs in one net, until the others have
-made up for it.
+made up for it. One price for all digits may jump over the budget, though, from a twentieth above it to a twentieth
+below. So a fully connected net that two such corrections have not brought there goes the rest of the way digit by
+digit, each by its exact effect on the loss (`flow.training.Descent`).
 """
 
 from __future__ import annotations
@@ -51,13 +53,16 @@ QUANTIZE: dict[str, Any] = {
     "rounding": "TRN",
 }
 _ROUNDS = 8  # corrections at most
-_LARGE = 2  # of them that train at all rates, the others at the last one only
+_LARGE = 2  # of them that train at all rates, the others at the last one only, or not at all
 _AIM = 0.985  # of the limit: the middle of what meets it
 _RATES = (0.3, 0.1, 0.03)  # of the training's rate, one after the other between two measurements
 _MORE = 4  # times at the last rate, at most, where the estimate is not near the aim yet
 _NEAR = 0.005  # share of the aim that it may miss it by
 _SHARE = 18  # at each rate so many times fewer epochs than in the training
 _HALVINGS = 40
+_DESCENT = 1 / 3  # of the last rate of the training, with which sweeps change the size least
+_TRIES = 12  # sweeps between two measurements, at most
+_FASTER = 1.5  # by which a sweep's rate is above that of the one before, or below where digits shall come back
 _SYNTHESISED = 20_000  # LUTs up to which a design is synthesised while it trains: Yosys takes a minute for so many
 _SHOWN = 256  # training samples that a net must tell apart
 
@@ -176,11 +181,13 @@ def correct(
     Raises:
         RecipeError: as `check_alive`.
     """
-    from flow.training import SpatialCost, accuracy, calibration
+    from flow.training import Descent, SpatialCost, accuracy, calibration
 
     budget, cost = Budget.parse(recipe.train.budget or ""), SpatialCost(model)
     model.settle()
     check_alive(model, data, recipe)
+    descent = Descent(model, *train, seed=recipe.seed) if Descent.serves(model) else None
+    rate = market["rate"] * _DESCENT
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
     ratios: list[float] = []  # two per cent apart from one correction to the next, further from what was not corrected
@@ -195,12 +202,40 @@ def correct(
             break
         ratios.append(found.measured / estimated_luts(model, recipe))
         ratio, bits = statistics.mean(ratios[1:] or ratios), aim * max(bits, 1.0) / found.measured
+        if descent and len(rounds) > _LARGE:
+            rate, expected = descend(descent, recipe, ratio, rate)
+            continue
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
         expected = settle(model, data, train, recipe, market, ratio, bits, rates)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
+
+
+def descend(descent: Any, recipe: Recipe, ratio: float, rate: float) -> tuple[float, float]:
+    """Sweep over a model's digits at rates that lead it to its budget.
+
+    Args:
+        descent: of the model.
+        recipe: with a budget.
+        ratio: LUTs that its design takes, over those that are estimated.
+        rate: loss per adder bit, of the sweeps before.
+
+    Returns:
+        The last rate, and the LUTs that are expected of the model.
+    """
+    from flow.training import SpatialCost
+
+    aim = Budget.parse(recipe.train.budget or "").limit * _AIM
+    expected = ratio * estimated_luts(descent.model, recipe)
+    for _ in range(_TRIES):
+        rate *= _FASTER if expected > aim else 1 / _FASTER
+        descent.sweep(rate, float(SpatialCost(descent.model)().detach()) * aim / expected)
+        expected = ratio * estimated_luts(descent.model, recipe)
+        if abs(expected - aim) <= _NEAR * aim:
+            break
+    return rate, expected
 
 
 def settle(

@@ -2,6 +2,7 @@
 
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
+from flow.training.descent import Descent
 from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded, torch_threads
 from flow.training.lut_layer import LutDense
 from flow.training.market import Market, Pricing
@@ -34,6 +35,7 @@ __all__ = [
     "BatchNormMode",
     "Calibration",
     "Data",
+    "Descent",
     "Epoch",
     "FitResult",
     "Granularity",

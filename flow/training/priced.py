@@ -77,6 +77,7 @@ class PricedConstant(Quantizer):
     ) -> None:
         super().__init__(word, Rounding.RND, Overflow.SAT, place)
         self.frac.requires_grad_(False)
+        self.signed_digits = signed_digits
         tables = [nearest_of_halves(k, word.width, word.signed, signed_digits) for k in range(1, most + 1)]
         codes = np.stack([np.zeros_like(tables[0][1]), *(table for _, table in tables)])
         self.first = tables[0][0]

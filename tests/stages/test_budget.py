@@ -9,10 +9,10 @@ from flow.estimation.budget import Budget
 from flow.progress import silent
 from flow.project import Project
 from flow.recipe import Recipe, Training
-from flow.stages.budget import Round, estimated_luts, pricing_of, report_of, settle
+from flow.stages.budget import Round, descend, estimated_luts, pricing_of, report_of, settle
 from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 from flow.stages.train import train_stage
-from flow.training import SpatialCost, fit
+from flow.training import Descent, SpatialCost, fit
 
 TRAINING = Training(float_epochs=8, epochs=24, batch=64, lr=3e-3, taught=True)
 SMALL = Recipe("small", "digits", "digits_mlp", train=TRAINING, quantize={"activations": "u2"})
@@ -61,6 +61,22 @@ def test_training_on_follows_the_estimate_to_where_it_is_asked():
         assert expected == pytest.approx(0.985 * limit, rel=0.02)
         asked.append(float(SpatialCost(model)().detach()))
     assert asked[0] < asked[1]
+
+
+@pytest.mark.parametrize(("limit", "rate"), [(1000, 2e-4), (1250, 1e-5)])
+def test_digits_one_by_one_lead_to_where_it_is_asked(limit, rate):
+    """From what counts as 1,150 LUTs, either way; one price for all digits may jump over it."""
+    recipe = SMALL.with_budget(f"lut<={limit}")
+    data = dataset_of(recipe)
+    model = quantized_of(recipe, data, network_of(recipe))
+    pricing = replace(pricing_of(recipe, data), target=1500.0, retarget=None)
+    fit(model, data.train, data.test, epochs=4, seed=0, batch=64, lr=3e-3, pricing=pricing)
+    model.eval().settle()
+    ratio = 1150 / estimated_luts(model, recipe)
+    few = data.train_x[:300], data.train_y[:300]
+    _, expected = descend(Descent(model, *few, seed=0), recipe, ratio, rate)
+    assert expected == ratio * estimated_luts(model, recipe)
+    assert expected == pytest.approx(0.985 * limit, rel=0.02)
 
 
 def test_a_budget_that_leaves_nothing_of_a_net_is_refused_while_it_trains(tmp_path):
