@@ -203,7 +203,7 @@ def correct(
         ratios.append(found.measured / estimated_luts(model, recipe))
         ratio, bits = statistics.mean(ratios[1:] or ratios), aim * max(bits, 1.0) / found.measured
         if descent and len(rounds) > _LARGE:
-            rate, expected = descend(descent, recipe, ratio, rate)
+            rate, expected = descend(descent, recipe, ratios[-1], rate)  # few digits differ from the last design
             continue
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
         expected = settle(model, data, train, recipe, market, ratio, bits, rates)
