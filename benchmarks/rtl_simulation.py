@@ -1,7 +1,7 @@
 """Clock cycles a second of the jets' MLP under Verilator, spatial and streaming, and what compiling it takes.
 
 A C++ program drives the ports without pauses and compares every result with the interpreter's, code for code; it runs
-once on every processor at the same time, each with samples of its own, and their cycles are added up.
+on every processor at the same time, over the same samples, and the cycles of all are added up.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from flow.formats import FixedPoint
 from flow.training.layers import Cast, FixedDense, FixedFlatten, FixedRelu
 from flow.training.model import QuantizedModel
 from flow.training.priced import PricedConstant
@@ -25,6 +26,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _BETWEEN = (FixedRelu, Cast)
+_LONGEST = 1 << 18  # sums that one place may have, so that their tables fit a cache or two
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Link:
 
 
 def chain_of(model: QuantizedModel) -> tuple[tuple[nn.Module, ...], tuple[Link, ...]] | None:
-    """What stands before the first layer, and the layers; None where it is no chain of those with priced digits."""
+    """What stands before the first layer, and the layers.
+
+    None where the net is no chain of layers with priced digits, or where the words of its sums are too long for tables.
+    """
     if any(step.inputs not in ((), (index - 1,)) for index, step in enumerate(model.steps)):
         return None
     layers, points = [model.layers[step.layer] for step in model.steps], model.points()
@@ -60,7 +65,20 @@ def chain_of(model: QuantizedModel) -> tuple[tuple[nn.Module, ...], tuple[Link, 
     simple = all(isinstance(layer, _BETWEEN) for link in links for layer in link.between)
     before = tuple(layers[: starts[0]])
     known = all(isinstance(layer, (*_BETWEEN, FixedFlatten)) for layer in before)
-    return (before, links) if simple and known else None
+    if not (simple and known):
+        return None
+    given = (before, *(link.between for link in links))
+    short = all(_count(link, layers) <= _LONGEST for link, layers in zip(links[:-1], given, strict=False))
+    return (before, links) if short else None
+
+
+def _count(link: Link, given: tuple[nn.Module, ...]) -> float:
+    """How many sums a place may have at most, behind layers the last of which that casts says how large an input is."""
+    form: FixedPoint = next(layer.quantizer.format for layer in reversed(given) if isinstance(layer, Cast))
+    largest = max(form.high, -form.low) * 2.0**-form.frac
+    weight, *bias = (held(values).detach().abs() for values, held in link.layer.constants())
+    sums = sum(bias, weight.sum(1) * largest)
+    return 2 * float(sums.max()) * 2.0**link.frac
 
 
 @dataclass(frozen=True)

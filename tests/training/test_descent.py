@@ -148,8 +148,9 @@ class Around(nn.Module):
         (Around(), {}),
         (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.ReLU(), nn.Linear(144, 10)), {}),
         (nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), {"priced": False}),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10)), {"weights": "s16"}),
         (digits_luts(), {}),
     ],
 )
-def test_only_chains_of_priced_layers_are_served(samples, user, options):
+def test_only_chains_of_priced_layers_with_short_words_are_served(samples, user, options):
     assert not Descent.serves(quantize(user, samples[0], **{**PRICED, **options}))
