@@ -14,7 +14,7 @@ from flow.reporting.svg import NOTHING, Shape, figure, group, line, polyline, re
 __all__ = ["Mark", "draw_scatter", "front", "standalone"]
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 920.0, 520.0, 64.0, 24.0, 58.0, 56.0
-_LINES, _SIZE = 6, 8.0
+_LINES, _SIZE, _ROW = 6, 8.0, 15.0
 _COLOURS = 6  # classes k0..k5
 
 _STYLE = """
@@ -109,11 +109,15 @@ def _grid(scale: _Scale, cost: str, value: str) -> Shape:
     return group(*shapes)
 
 
-def _legend(kinds: Mapping[str, str], title: str) -> Shape:
-    shapes, x = [text(_LEFT - 8, 22, title, "head")], _WIDTH - _RIGHT
+def _legend(kinds: Mapping[str, str], title: str, value: str) -> Shape:
+    """The title, and the groups right of the words above the axis of values; those without room there go above."""
+    shapes, x, y = [text(_LEFT - 8, 22, title, "head")], _WIDTH - _RIGHT, _TOP - 19
     for kind, words in reversed(kinds.items()):
-        x -= LETTER * len(words) + 24
-        shapes += [rect(x, _TOP - 19, _SIZE, _SIZE, kind, radius=_SIZE / 2), text(x + 13, _TOP - 11, words, "note")]
+        wide = LETTER * len(words) + 24
+        if x - wide < _LEFT + LETTER * len(value):
+            x, y = _WIDTH - _RIGHT, y - _ROW
+        x -= wide
+        shapes += [rect(x, y, _SIZE, _SIZE, kind, radius=_SIZE / 2), text(x + 13, y + 8, words, "note")]
     return group(*shapes)
 
 
@@ -168,7 +172,7 @@ def draw_scatter(
     low = len(marks) - len(shown)
     note = text(_WIDTH - _RIGHT, 22, f"{low} below {least:g}{unit} left out", "note end") if low else NOTHING
     joined = polyline([(scale.x(mark.cost), scale.y(mark.value)) for mark in best], "front")
-    legend = _legend({css: kind for kind, css in colours.items()}, title)
+    legend = _legend({css: kind for kind, css in colours.items()}, title, value)
     names = _names(scale, best, [mark for mark in shown if mark not in best])
     return figure(_WIDTH, _HEIGHT, title, legend, note, _grid(scale, cost, value), joined, *dots, names)
 

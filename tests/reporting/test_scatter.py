@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 from flow.reporting.scatter import Mark, draw_scatter, front, standalone
@@ -65,3 +66,14 @@ def test_others_have_names_where_there_is_room():
     crowd = [Mark(f"crowd{i}", "minifloat", 50 + i, 90.0) for i in range(20)]
     shown = re.findall(r'class="also mid">(crowd\d+)', draw_scatter([*MARKS, *crowd], "a net", "LUT", "accuracy"))
     assert 2 <= len(shown) < len(crowd)
+
+
+def test_groups_that_have_no_room_beside_the_axis_go_above_and_cover_nothing():
+    words = [f"a group with many words, number {i}" for i in range(6)]
+    marks = [Mark(f"n{i}", kind, 10 + i, 90 + i) for i, kind in enumerate(words)]
+    drawing = draw_scatter(marks, "t", "LUT", "test accuracy, %")
+    places = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="note">(a group[^<]*)', drawing)
+    spans = sorted((float(y), float(x), float(x) + 6 * len(told)) for x, y, told in places)
+    assert len(spans) == 6 and len({y for y, _, _ in spans}) == 2
+    assert all(start > 64 + 6 * len("test accuracy, %") for _, start, _ in spans)
+    assert all(a[0] != b[0] or a[2] < b[1] for a, b in pairwise(spans))
