@@ -28,6 +28,7 @@ Floats = NDArray[np.float32]
 
 _VISITED = 0.4  # of the weights that are zero, in one sweep
 _LEAST = 1e-7  # gain of a change
+_SAMPLES = 2000  # at most: what more of them would tell is within the standard error
 
 
 class _Codes:
@@ -62,15 +63,17 @@ class Descent:
 
     Args:
         model: in eval mode after each sweep.
-        x: float[N, ...] training samples.
+        x: float[N, ...] training samples; of more than 2,000 so many are drawn.
         shares: float[N, classes] or int[N] labels.
-        seed: of the order in which weights are visited.
+        seed: of the order in which weights are visited, and of what is drawn.
     """
 
     def __init__(self, model: QuantizedModel, x: Any, shares: Any, seed: int) -> None:
         self.model, self.rng = model, np.random.default_rng(seed)
-        self.x, y = torch.as_tensor(x), np.asarray(shares)
-        self.shares = y.astype(np.float32) if y.ndim > 1 else np.eye(int(y.max()) + 1, dtype=np.float32)[y]
+        y = np.asarray(shares)
+        y = y.astype(np.float32) if y.ndim > 1 else np.eye(int(y.max()) + 1, dtype=np.float32)[y]
+        rows = np.sort(self.rng.permutation(len(y))[:_SAMPLES]) if len(y) > _SAMPLES else slice(None)
+        self.x, self.shares = torch.as_tensor(x)[rows], y[rows]
 
     @staticmethod
     def serves(model: QuantizedModel) -> bool:

@@ -118,6 +118,15 @@ def test_the_same_seed_makes_the_same_changes_and_labels_do_as_shares(samples):
     assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
 
 
+def test_of_many_samples_some_are_drawn_with_their_labels(samples):
+    x, y = (np.tile(part, (20, *[1] * (part.ndim - 1))) for part in samples)
+    model, _ = net(samples)
+    found = Descent(model, x, y, seed=0)
+    assert len(found.x) == len(found.shares) == 2000
+    known = {values.tobytes(): label for values, label in zip(*samples, strict=True)}
+    assert all(known[a.numpy().tobytes()] == b.argmax() for a, b in zip(found.x, found.shares, strict=True))
+
+
 class Twice(nn.Module):
     """A layer read twice."""
 
