@@ -12,7 +12,7 @@ from flow.estimation.boards import Board
 from flow.estimation.clock import basis
 from flow.synthesis import CARRY_LUTS, Family
 
-__all__ = ["RESOURCES", "Basis", "Cost", "LayerCost", "LayerUsage", "Measured", "Usage"]
+__all__ = ["RESOURCES", "Basis", "Cost", "LayerCost", "LayerUsage", "Measured", "Usage", "board_share"]
 
 RESOURCES = ("lut", "ff", "dsp", "bram", "carry", "uram")
 _CAPACITY = ("lut", "ff", "dsp", "bram", "uram")  # carry cells are never what runs out
@@ -56,6 +56,12 @@ class Usage:
     def sites(self, family: Family) -> float:
         """LUT sites: where a carry cell holds LUTs of its own, as on ECP5 and Gowin, those too."""
         return self.lut + CARRY_LUTS.get(family, 0) * self.carry
+
+
+def board_share(usage: Usage, board: Board) -> float:
+    """How much of a board is in use: the shares of its LUT sites, DSPs and block RAMs added up."""
+    used = {"lut": usage.sites(board.family), "dsp": usage.dsp, "bram": usage.bram}
+    return sum(count / (getattr(board.resources, key) or 1) for key, count in used.items())
 
 
 def _sum(parts: Iterable[Usage]) -> Usage:

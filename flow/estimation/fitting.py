@@ -9,7 +9,8 @@ from flow.errors import ExportError
 from flow.estimation.boards import Board
 from flow.estimation.cost import Cost
 from flow.estimation.estimate import estimate
-from flow.exporters.verilog import alive, choose_folding, folding_range
+from flow.estimation.prices import Prices, folding_prices
+from flow.exporters.verilog import Space, alive, choose_folding, folding_range, has_rtl
 from flow.exporters.verilog.products import Dsp
 from flow.ir import Graph
 
@@ -26,13 +27,28 @@ class Search:
     board: Board
     dsp: Dsp
     found: dict[int, tuple[Chosen, Cost]] = field(default_factory=dict)
+    prices: Prices | None = None
 
     def at(self, target: int) -> tuple[Chosen, Cost]:
-        """The folding of least multipliers and accumulators that takes at most `target` cycles, and its cost."""
+        """The folding that takes the least of the board and at most `target` cycles, and its cost.
+
+        Multipliers and accumulators are counted where the graph has operators without RTL.
+        """
         if target not in self.found:
-            folding = {name: (fold.pe, fold.simd) for name, fold in choose_folding(alive(self.graph), target).items()}
+            live = alive(self.graph)
+            if self.prices is None and has_rtl(live):
+                self.prices = folding_prices(live, self.board, self.dsp)
+            chosen = choose_folding(live, target, self.prices and self._price)
+            folding = {name: (fold.pe, fold.simd) for name, fold in chosen.items()}
             self.found[target] = folding, estimate(self.graph, self.board, folding=folding, dsp=self.dsp)
         return self.found[target]
+
+    def paces(self) -> list[int]:
+        """All targets that may differ in what is found, from the fastest on."""
+        return Space.of(alive(self.graph)).paces()
+
+    def _price(self, name: str, lanes: tuple[int, ...]) -> float:
+        return (self.prices or {})[name, lanes]
 
     def fastest(self) -> tuple[Chosen, Cost] | None:
         """The fastest that fits, by halving: a slower design is a smaller one; None where not even the slowest does."""
@@ -65,7 +81,7 @@ def _excess(cost: Cost) -> str:
 
 
 def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, dsp: Dsp = False) -> Chosen:
-    """(PE, SIMD) of every layer: the fewest multipliers and accumulators with which a board's clock gives the pace.
+    """(PE, SIMD) of every layer: what takes the least of a board whose clock gives the pace.
 
     Args:
         graph: with one input.
@@ -76,7 +92,7 @@ def folding_for_pace(graph: Graph, board: Board, samples_per_second: float, *, d
     Raises:
         ExportError: a pace that no folding has, or one that does not fit the board; says what would.
     """
-    target, (least, most) = int(1e6 * board.clock_mhz // samples_per_second), folding_range(alive(graph))
+    target, (least, most) = math.floor(1e6 * board.clock_mhz / samples_per_second), folding_range(alive(graph))
     if target < least:
         raise ExportError(
             f"Design {graph.name!r} makes at most {_pace(board, least):,.0f} samples a second at the "

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from flow.errors import ExportError
 from flow.estimation.boards import Board
+from flow.estimation.cost import board_share
 from flow.estimation.estimate import estimate
 from flow.estimation.fitting import Chosen, Search
-from flow.exporters.verilog import alive, folding_range
+from flow.exporters.verilog import alive
 from flow.exporters.verilog.products import Dsp
 from flow.exporters.verilog.spatial import plan_spatial
 from flow.ir import Graph
@@ -56,6 +57,8 @@ def _best(worth: Sequence[tuple[str, int, float]], limit: int) -> tuple[str, ...
 def folding_within(graph: Graph, board: Board, limit: int, dsp: Dsp = False) -> tuple[Chosen, int]:
     """The smallest folding of a streaming design whose first result is out within so many cycles, and its cycles.
 
+    It is one of those that take the least of the board at some pace.
+
     Args:
         graph: with one input.
         board: of the estimates.
@@ -63,16 +66,15 @@ def folding_within(graph: Graph, board: Board, limit: int, dsp: Dsp = False) -> 
         dsp: as in `export_verilog`.
 
     Raises:
-        ExportError: the fastest folding takes longer.
+        ExportError: all of them take longer.
     """
-    search, (low, high) = Search(graph, board, dsp), folding_range(alive(graph))
-    least = search.at(low)[1].latency_cycles
-    if least > limit:
+    search = Search(graph, board, dsp)
+    found = [search.at(target) for target in search.paces()]
+    fitting = [entry for entry in found if entry[1].latency_cycles <= limit]
+    if not fitting:
+        least = min(cost.latency_cycles for _, cost in found)
         raise ExportError(_too_slow(graph, least, "in its fastest folding", limit))
-    while low < high:  # `low` keeps to the limit throughout
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if search.at(middle)[1].latency_cycles <= limit else (low, middle - 1)
-    folding, cost = search.at(low)
+    folding, cost = min(fitting, key=lambda entry: board_share(entry[1].total, board))
     return folding, cost.latency_cycles
 
 

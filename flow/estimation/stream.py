@@ -29,7 +29,7 @@ from flow.formats import Overflow, Rounding
 from flow.ir import Concat, Graph, Linear, Lookup, Relu, Requantize, RequantizeEach, ScaleShift, Softmax, Table
 from flow.synthesis import Family
 
-__all__ = ["Parts", "dense_parts", "numeric", "rom_luts", "stream_layers"]
+__all__ = ["Parts", "dense_parts", "node_usages", "numeric", "rom_luts", "stream_layers"]
 
 Parts = dict[str, float]  # LUTs by part
 Parameters = Mapping[str, int]
@@ -242,19 +242,29 @@ def _found(plan: Plan, instance: Instance, family: Family, dsp: Dsp) -> Found:
     return _relu(plan, instance)
 
 
+def _nodes(graph: Graph, plan: Plan, family: Family, dsp: Dsp) -> dict[str, Found]:
+    """What every node of `graph` takes; those that no output depends on take nothing."""
+    found: dict[str, Found] = {node.name: ({}, Usage()) for node in graph}
+    for instance in instances(plan):
+        name = instance_node(plan, instance)
+        parts, usage = _found(plan, instance, family, dsp)
+        held, others = found[owner(graph, name)]
+        for part, lut in parts.items():
+            held[part] = held.get(part, 0.0) + lut
+        found[owner(graph, name)] = held, others + usage
+    return found
+
+
+def node_usages(graph: Graph, plan: Plan, family: Family, dsp: Dsp = False) -> dict[str, Usage]:
+    """What every node takes, LUTs not rounded."""
+    found = _nodes(graph, plan, family, dsp)
+    return {name: replace(usage, lut=sum(parts.values())) for name, (parts, usage) in found.items()}
+
+
 def stream_layers(graph: Graph, plan: Plan, timing: Timing, family: Family, dsp: Dsp = False) -> tuple[LayerCost, ...]:
     """The cost of every node of `graph`; those that no output depends on cost nothing."""
-    parts: dict[str, Parts] = {node.name: {} for node in graph}
-    others = {node.name: Usage() for node in graph}
-    for instance in instances(plan):
-        name, (found, usage) = instance_node(plan, instance), _found(plan, instance, family, dsp)
-        name = owner(graph, name)
-        for part, lut in found.items():
-            parts[name][part] = parts[name].get(part, 0.0) + lut
-        others[name] = others[name] + usage
-    return tuple(
-        _layer_cost(plan, node.name, node.op, parts[node.name], others[node.name], timing.stages) for node in graph
-    )
+    found = _nodes(graph, plan, family, dsp)
+    return tuple(_layer_cost(plan, node.name, node.op, *found[node.name], timing.stages) for node in graph)
 
 
 def _layer_cost(plan: Plan, name: str, op: str, parts: Parts, other: Usage, stages: Mapping[str, int]) -> LayerCost:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from flow.errors import ExportError
 from flow.estimation import Board, Cost, estimate, fastest_folding, folding_for_pace, load_board
-from flow.exporters.verilog import Folding, choose_folding, folding_range
-from flow.ir import Graph, Linear
-from tests.graphs import mlp_graph, resnet_graph
+from flow.exporters.verilog import Space, alive, choose_folding, folding_range
+from flow.ir import Dense, Graph, Input, Linear, Relu, Requantize
+from tests.graphs import fmt, mlp_graph, random_tensor, resnet_graph
 
 PYNQ = load_board("pynq_z2")
 
@@ -35,36 +36,65 @@ def every_folding(graph: Graph) -> list[tuple[dict[str, tuple[int, int]], Cost]]
     return found
 
 
+def unequal_graph() -> Graph:
+    """8-8-8, products of eight bits by eight and then of two by two."""
+    rng, shape = np.random.default_rng(0), (8, 8)
+    layers = ("fc1", "input", "s8.7"), ("fc2", "fc1.out", "s2.1")
+    first, second = (
+        Dense(
+            name=name,
+            inputs=(read,),
+            weight=random_tensor(rng, shape, weight),
+            bias=random_tensor(rng, shape[:1], weight),
+        )
+        for name, read, weight in layers
+    )
+    between = Relu(name="relu", inputs=("fc1",)), Requantize(name="fc1.out", inputs=("relu",), format=fmt("u2.1"))
+    return Graph("unequal", (Input(name="input", shape=(8,), format=fmt("u8.8")), first, *between, second), ("fc2",))
+
+
 @pytest.fixture(scope="module")
 def small() -> Graph:
     return mlp_graph(sizes=(8, 6, 4))
 
 
-@pytest.fixture(scope="module")
-def foldings(small: Graph) -> list[tuple[dict[str, tuple[int, int]], Cost]]:
-    found = every_folding(small)
-    assert len(found) == 4 * 4 * 3
-    return found
+@pytest.fixture(scope="module", params=["small", "unequal"])
+def foldings(request: pytest.FixtureRequest, small: Graph) -> tuple[Graph, list[Cost]]:
+    graph = small if request.param == "small" else unequal_graph()
+    found = [cost for _, cost in every_folding(graph)]
+    assert len(found) == (4 * 4 * 3 if request.param == "small" else 4 * 4 * 4)
+    assert not any(cost.total.bram or cost.total.dsp for cost in found)
+    return graph, found
 
 
-@pytest.mark.parametrize("place", [0, 1, 5, 12, 24, 47])
-def test_the_fastest_that_fits_is_the_fastest_of_all_foldings(place, small, foldings):
-    luts = sorted(cost.total.lut for _, cost in foldings)[place] + 10
-    chosen = estimate(small, PYNQ, folding=fastest_folding(small, board_of(luts)))
-    fitting = [cost.ii_cycles for _, cost in foldings if cost.total.lut <= luts]
-    assert chosen.total.lut <= luts
-    assert chosen.ii_cycles == min(fitting)
+def test_the_fastest_that_fits_is_the_fastest_of_all_foldings(foldings):
+    graph, costs = foldings
+    for luts in sorted(cost.total.lut for cost in costs)[::5]:
+        chosen = estimate(graph, PYNQ, folding=fastest_folding(graph, board_of(luts + 0.5)))
+        assert chosen.total.lut <= luts
+        assert chosen.ii_cycles == min(cost.ii_cycles for cost in costs if cost.total.lut <= luts)
 
 
-@pytest.mark.parametrize("pace", [1e6, 2.1e6, 5e6, 25e6])
-def test_a_pace_is_kept_by_the_fewest_multipliers_and_accumulators(pace, small, foldings):
-    chosen, target = folding_for_pace(small, PYNQ, pace), 1e6 * PYNQ.clock_mhz / pace
+def test_a_pace_is_kept_by_the_fewest_luts(foldings):
+    graph, costs = foldings
+    for target in sorted({cost.ii_cycles for cost in costs}):
+        chosen = estimate(graph, PYNQ, folding=folding_for_pace(graph, PYNQ, 1e6 * PYNQ.clock_mhz / target))
+        assert chosen.ii_cycles <= target
+        assert chosen.total.lut == min(cost.total.lut for cost in costs if cost.ii_cycles <= target)
 
-    def cost(folding: dict[str, tuple[int, int]]) -> int:
-        return sum(Folding(*pair).cost for pair in folding.values())
 
-    assert estimate(small, PYNQ, folding=chosen).ii_cycles <= target
-    assert cost(chosen) == min(cost(folding) for folding, found in foldings if found.ii_cycles <= target)
+def test_a_net_of_images_keeps_its_pace_by_the_fewest_luts():
+    graph = resnet_graph(size=4)
+    space, costs = Space.of(alive(graph)), []
+    for lanes in itertools.product(*space.domains.values()):
+        chosen = space.folding(dict(zip(space.domains, lanes, strict=True)))
+        pairs = {name: (fold.pe, fold.simd) for name, fold in chosen.items()}
+        costs.append(estimate(graph, PYNQ, folding=pairs))
+    assert len(costs) == 4 * 4
+    for target in sorted({cost.ii_cycles for cost in costs}):
+        found = estimate(graph, PYNQ, folding=folding_for_pace(graph, PYNQ, 1e6 * PYNQ.clock_mhz / target))
+        assert found.ii_cycles <= target
+        assert found.total.lut == min(cost.total.lut for cost in costs if cost.ii_cycles <= target)
 
 
 def test_images_fill_a_board_as_far_as_they_may():

@@ -8,8 +8,9 @@ import pytest
 
 from flow.errors import ExportError
 from flow.estimation import estimate, load_board
+from flow.estimation.fitting import Search
 from flow.estimation.meeting import depth_within, dsps_within, folding_within
-from flow.exporters.verilog import choose_folding, folding_range
+from flow.exporters.verilog import folding_range
 from flow.exporters.verilog.spatial import plan_spatial
 from tests.graphs import mlp_graph
 
@@ -35,19 +36,19 @@ def test_no_other_layers_in_dsps_save_more_luts_within_the_limit(limit):
 
 def test_the_folding_is_the_smallest_that_answers_in_time():
     low, high = folding_range(GRAPH)
-    latencies = {}
-    for target in range(low, high + 1):
-        folding = {name: (fold.pe, fold.simd) for name, fold in choose_folding(GRAPH, target).items()}
-        latencies[target] = estimate(GRAPH, PYNQ, folding=folding).latency_cycles
-    for limit in sorted(set(latencies.values()))[::3]:
+    search = Search(GRAPH, PYNQ, dsp=False)
+    costs = [search.at(target)[1] for target in range(low, high + 1)]
+    for limit in sorted({cost.latency_cycles for cost in costs})[::3]:
         folding, cycles = folding_within(GRAPH, PYNQ, limit)
-        assert cycles == estimate(GRAPH, PYNQ, folding=folding).latency_cycles
-        assert cycles == max(latency for latency in latencies.values() if latency <= limit)
+        found = estimate(GRAPH, PYNQ, folding=folding)
+        assert cycles == found.latency_cycles <= limit
+        assert found.total.lut == min(cost.total.lut for cost in costs if cost.latency_cycles <= limit)
+    least = min(cost.latency_cycles for cost in costs)
     with pytest.raises(ExportError) as caught:
-        folding_within(GRAPH, PYNQ, latencies[low] - 1)
+        folding_within(GRAPH, PYNQ, least - 1)
     assert str(caught.value) == (
-        f"Design 'mlp' answers after {latencies[low]} cycles in its fastest folding, not within {latencies[low] - 1}; "
-        f"allow {latencies[low]} or more."
+        f"Design 'mlp' answers after {least} cycles in its fastest folding, not within {least - 1}; "
+        f"allow {least} or more."
     )
 
 

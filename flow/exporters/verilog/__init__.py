@@ -4,9 +4,9 @@ from flow.exporters.verilog.architectures import ARCHITECTURES, PACE_OPTIONS, ch
 from flow.exporters.verilog.buffers import make_plan, timed_plan
 from flow.exporters.verilog.check import has_rtl
 from flow.exporters.verilog.files import alive
-from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, choose_folding, folding_range
+from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, Space, choose_folding, folding_range
 from flow.exporters.verilog.order import Order
-from flow.exporters.verilog.plan import Plan, Stream
+from flow.exporters.verilog.plan import Plan, Stream, draft_plan
 from flow.exporters.verilog.timing import Timing, predict
 from flow.exporters.verilog.top import METADATA, export_verilog
 
@@ -18,11 +18,13 @@ __all__ = [
     "Folding",
     "Order",
     "Plan",
+    "Space",
     "Stream",
     "Timing",
     "alive",
     "check_options",
     "choose_folding",
+    "draft_plan",
     "export_architecture",
     "export_verilog",
     "folding_range",

@@ -14,8 +14,8 @@ from typing import Any
 __all__ = ["Factor", "Selection", "cheapest"]
 
 # Cycles, cost, and what is chosen, by name.
-Selection = tuple[int, int, tuple[tuple[str, Any], ...]]
-_Part = tuple[int, tuple[tuple[str, Any], ...]]
+Selection = tuple[int, float, tuple[tuple[str, Any], ...]]
+_Part = tuple[float, tuple[tuple[str, Any], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,12 @@ class Factor:
     """What depends on the lanes of some groups.
 
     Attributes:
+        name: of what has the cost.
         groups: their names.
         of: cycles, cost and choice, from their lanes in this order.
     """
 
+    name: str
     groups: tuple[str, ...]
     of: Callable[[tuple[int, ...]], Selection]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from flow.errors import ExportError
 from flow.exporters.verilog.eliminate import Factor, Selection, cheapest
@@ -20,6 +21,8 @@ from flow.ir import ArgMax, Concat, Conv2d, Graph, Input, Linear, Node, ScaleShi
 __all__ = [
     "DEFAULT_TARGET_CYCLES",
     "Folding",
+    "Price",
+    "Space",
     "choose_folding",
     "default_target",
     "folding_range",
@@ -32,6 +35,9 @@ __all__ = [
 
 # For a vector of a dense layer, or a position of the largest convolution.
 DEFAULT_TARGET_CYCLES = 64
+
+# What a node costs, by its name and the lanes of its groups.
+Price = Callable[[str, tuple[int, ...]], float]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -154,62 +160,102 @@ def _beats(graph: Graph, layout: Layout, node: Node, lanes: int) -> int:
     return max([graph.values[node.name].size // (1 if isinstance(node, ArgMax) else lanes), *read, *covered])
 
 
-def _factors(graph: Graph, layout: Layout, group: Mapping[str, str]) -> Iterable[Factor]:
+def _counted(graph: Graph) -> Price:
+    """Multipliers and the accumulators behind them, whatever the lengths of their words."""
+    products = {node.name: 2 if isinstance(node, ScaleShift) else 0 for node in graph}
+
+    def price(name: str, lanes: tuple[int, ...]) -> float:
+        node = graph[name]
+        return _fold(node, lanes).cost if isinstance(node, Linear) else lanes[0] * products[name]
+
+    return price
+
+
+def _fold(node: Linear, lanes: tuple[int, ...]) -> Folding:
+    """That of a layer by the lanes of its groups."""
+    return Folding(lanes[-1], 1 if is_depthwise(node) else lanes[0])
+
+
+def _factors(graph: Graph, layout: Layout, group: Mapping[str, str], price: Price) -> Iterable[Factor]:
     """What each node costs and takes, by the lanes of the groups that it stands between."""
     for node in graph:
         own, read = group[node.name], [group[name] for name in node.inputs]
         if isinstance(node, Linear):
             slowest = layer_cycles(graph, node, Folding(1, 1))
-            deep = is_depthwise(node)
 
-            def found(
-                lanes: tuple[int, ...], name: str = node.name, deep: bool = deep, slowest: int = slowest
-            ) -> Selection:
-                fold = Folding(lanes[-1], 1 if deep else lanes[0])
-                return slowest // (fold.pe * fold.simd), fold.cost, ((name, fold),)
+            def found(lanes: tuple[int, ...], node: Linear = node, slowest: int = slowest) -> Selection:
+                fold = _fold(node, lanes)
+                return slowest // (fold.pe * fold.simd), price(node.name, lanes), ((node.name, fold),)
 
-            yield Factor((read[0], own) if read[0] != own and not deep else (own,), found)
+            yield Factor(node.name, (read[0], own) if read[0] != own and not is_depthwise(node) else (own,), found)
         else:
             place = own if not isinstance(node, ArgMax) else read[0]
-            products = 2 if isinstance(node, ScaleShift) else 0
 
-            def plain(lanes: tuple[int, ...], node: Node = node, products: int = products) -> Selection:
-                return _beats(graph, layout, node, lanes[0]), lanes[0] * products, ()
+            def plain(lanes: tuple[int, ...], node: Node = node) -> Selection:
+                return _beats(graph, layout, node, lanes[0]), price(node.name, lanes), ()
 
-            yield Factor((place,), plain)
+            yield Factor(node.name, (place,), plain)
 
 
 @dataclass(frozen=True, slots=True)
-class _Space:
-    """What can be chosen: the lanes of every group, and what every node costs and takes by them."""
+class Space:
+    """What can be chosen: the lanes of every group, and what every node costs and takes by them.
 
+    Attributes:
+        graph: of operators with streaming RTL.
+        domains: the lanes that every group can have, by its name.
+        factors: one for every node.
+    """
+
+    graph: Graph
     domains: dict[str, tuple[int, ...]]
-    factors: list[Factor]
+    factors: tuple[Factor, ...]
 
     @classmethod
-    def of(cls, graph: Graph) -> _Space:
+    def of(cls, graph: Graph, price: Price | None = None) -> Space:
+        """Of a graph, at prices; multipliers and accumulators are counted where there are none."""
         group, layout = _lane_groups(graph), layout_of(graph)
-        return cls(_domains(graph, layout, group), list(_factors(graph, layout, group)))
+        factors = _factors(graph, layout, group, price or _counted(graph))
+        return cls(graph, _domains(graph, layout, group), tuple(factors))
 
     def cycles(self, choose: Callable[[tuple[int, ...]], int]) -> int:
         """Cycles of the slowest node where `choose` says which of a group's lanes are taken."""
         lanes = {home: choose(domain) for home, domain in self.domains.items()}
         return max(factor.of(tuple(lanes[name] for name in factor.groups))[0] for factor in self.factors)
 
+    def paces(self) -> list[int]:
+        """Cycles between two samples that some folding may have, ascending: those of any node, none below the least."""
+        least = self.cycles(max)
+        return sorted({max(least, factor.of(lanes)[0]) for factor, lanes in self.choices()})
+
+    def choices(self) -> list[tuple[Factor, tuple[int, ...]]]:
+        """Every node with all lanes that its groups can have."""
+        return [(f, lanes) for f in self.factors for lanes in product(*(self.domains[name] for name in f.groups))]
+
+    def folding(self, lanes: Mapping[str, int]) -> dict[str, Folding]:
+        """That of every layer by the lanes of all groups."""
+        nodes = [(self.graph[factor.name], factor.groups) for factor in self.factors]
+        return {
+            node.name: _fold(node, tuple(lanes[name] for name in groups))
+            for node, groups in nodes
+            if isinstance(node, Linear)
+        }
+
 
 def folding_range(graph: Graph) -> tuple[int, int]:
     """Cycles between two samples of the fastest folding of a graph and of the slowest."""
-    space = _Space.of(graph)
+    space = Space.of(graph)
     return space.cycles(max), space.cycles(min)
 
 
-def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, Folding]:
-    """The folding of every layer that meets the target with the fewest multipliers and accumulators.
+def choose_folding(graph: Graph, target_cycles: int | None = None, price: Price | None = None) -> dict[str, Folding]:
+    """The folding of every layer that meets the target at the least price.
 
     Args:
         graph: of operators with streaming RTL.
         target_cycles: cycles between two samples that no stage may exceed, at least 1; where None, those of
             `default_target`, or what the fastest folding takes.
+        price: of every node; multipliers and accumulators are counted where None.
 
     Raises:
         ExportError: the target is below one cycle, or below what the fastest folding takes.
@@ -217,7 +263,7 @@ def choose_folding(graph: Graph, target_cycles: int | None = None) -> dict[str, 
     target = default_target(graph) if target_cycles is None else target_cycles
     if target < 1:
         raise ExportError(f"A sample takes at least one cycle, but the target is {target}; ask for 1 or more.")
-    space = _Space.of(graph)
+    space = Space.of(graph, price)
     least = space.cycles(max)
     best = cheapest(space.domains, space.factors, max(target, least) if target_cycles is None else target)
     if best is None:
