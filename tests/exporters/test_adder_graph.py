@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.errors import ExportError
 from flow.exporters.verilog.spatial.adder_graph import AdderGraph, Ref, Sum, csd, solve
 
 once = settings(derandomize=True, deadline=None, max_examples=60)
@@ -73,6 +72,8 @@ def test_a_solver_that_is_wrong_is_not_believed(monkeypatch: pytest.MonkeyPatch)
     assert solve(matrix, [(0, 1)] * 2) == csd(matrix)
 
 
-def test_constants_that_are_too_wide():
-    with pytest.raises(ExportError, match=r"needs fewer than 25 bits, not 16777216\.$"):
-        solve(np.array([[1 << 24]]), [(0, 1)])
+def test_constants_that_float32_would_round_stay_plain_digits():
+    matrix = np.array([[-(1 << 24) - 1, 5], [3, (1 << 30) + 7]])
+    graph = solve(matrix, [(-128, 127)] * 2)
+    assert graph == csd(matrix)
+    assert graph.matrix() == matrix.T.tolist()

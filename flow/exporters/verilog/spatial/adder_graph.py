@@ -13,13 +13,11 @@ import numpy as np
 from alkaid.cmvm import CombLogic, cmvm_solve
 from numpy.typing import NDArray
 
-from flow.errors import ExportError
-
 __all__ = ["AdderGraph", "Range", "Ref", "Sum", "csd", "solve"]
 
 Matrix = NDArray[np.int64]
 Range = tuple[int, int]
-_EXACT = 1 << 24  # alkaid takes float32
+_EXACT = 1 << 24  # alkaid takes float32; larger constants stay as plain signed digits
 _METHODS = ("wmc", "mc")  # which common subexpression alkaid takes first: the widest overlap, or the most frequent one
 
 
@@ -206,17 +204,10 @@ def solve(matrix: Matrix, ranges: Sequence[Range], levels: int = -1) -> AdderGra
         matrix: int64[I, O], applied as `x @ matrix`.
         ranges: lowest and highest value of each input.
         levels: adder levels beyond the fewest that are allowed; any number where negative.
-
-    Raises:
-        ExportError: an entry of 2**24 and more.
     """
     plain = csd(matrix)
-    if np.abs(matrix).max(initial=0) >= _EXACT:
-        raise ExportError(
-            f"A constant multiplied by shifts and additions needs fewer than 25 bits, not {matrix.max()}."
-        )
     found = [plain]
-    if plain.sums:
+    if plain.sums and np.abs(matrix).max() < _EXACT:
         ends = [(float(low), float(max(high, low + 1)), 1.0) for low, high in ranges]
         kernel = np.ascontiguousarray(matrix, dtype=np.float32)
         for method in _METHODS:
