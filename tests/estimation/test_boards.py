@@ -1,13 +1,16 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from flow.errors import BoardError
+from flow.estimation import estimate
 from flow.estimation.boards import Board, list_boards, load_board, read_board
 from flow.resources import folder
 from flow.synthesis import Family
+from tests.graphs import mlp_graph
 
 KNOWN = (
     "alveo_u250", "alveo_u280", "alveo_u55c", "arty_a7_100t", "arty_a7_35t", "ice40_hx8k", "icebreaker", "kv260",
@@ -48,6 +51,35 @@ def test_the_two_demo_boards_have_the_counts_of_their_data_sheets():
     assert (ultra.family, pynq.family) == (Family.XCUP, Family.XC7)
     assert dataclasses.astuple(ultra.resources) == (70560, 141120, 360, 216, 0)
     assert dataclasses.astuple(pynq.resources) == (53200, 106400, 220, 140, 0)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_spatial_design_is_estimated_on_every_board(name):
+    cost = estimate(mlp_graph(sizes=(8, 6, 4)), load_board(name), architecture="spatial")
+    written = json.loads(json.dumps(cost.to_json(), allow_nan=False))
+    assert (written["board"], written["architecture"], written["ii_cycles"]) == (name, "spatial", 1)
+    assert written["total"]["lut"] > 100 and written["total"]["ff"] > 50 and written["total"]["dsp"] == 0
+    assert written["total"]["lut"] == sum(layer["lut"] for layer in written["layers"])
+    assert 0 < written["utilisation"]["lut"] < 100
+
+
+def test_every_count_has_a_document_a_report_or_the_word_unconfirmed():
+    """What no document at hand gives is told as such; a bare device table is no source."""
+    named = ("nextpnr 0.11.1", "AMD ", "utilisation", "report", "CHaiDNN")
+    sources = {name: load_board(name).source for name in KNOWN}
+    assert all(any(word in source for word in named) for source in sources.values())
+    bare = [
+        name for name, source in sources.items() if "device table" in source and "unconfirmed, a device" not in source
+    ]
+    assert bare == []
+    assert [name for name, source in sources.items() if "unconfirmed" in source] == ["vck190", "vcu118", "zcu104"]
+
+
+def test_every_clock_says_whose_it_is():
+    lines = {name: (folder("boards") / f"{name}.yaml").read_text().splitlines() for name in KNOWN}
+    clocks = [next(line for line in lines[name] if line.startswith("clock_mhz: ")) for name in KNOWN]
+    cited = ("flow's choice", "amaranth-boards ", "litex-boards ", "AMD UG")
+    assert [line for line in clocks if not any(word in line for word in cited)] == []
 
 
 def test_an_unknown_board_is_answered_with_the_known_ones_and_the_closest():
