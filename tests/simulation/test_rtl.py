@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from flow.errors import DataError, ExportError, SimulationError, ToolError, ToolMissingError
-from flow.exporters.verilog import export_verilog, make_plan, predict
+from flow.exporters.verilog import export_verilog, make_plan, predict, timing
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
 from flow.ir import (
@@ -21,6 +22,7 @@ from flow.ir import (
     Graph,
     Input,
     Mul,
+    Node,
     Requantize,
     Reshape,
     ScaleShift,
@@ -38,8 +40,8 @@ from tests.simulation.test_netlist import PACKED, packed_graph
 
 def assert_exact(graph: Graph, got: dict[str, np.ndarray], codes: np.ndarray) -> None:
     """Every node that an output depends on is shown and equal; nothing is compared with nothing."""
-    expected = trace(graph, codes)
-    live = [name for name in expected if name in make_plan(graph).streams]
+    expected, streams = trace(graph, codes), make_plan(graph).streams
+    live = [name for name in expected if name in streams]
     assert sorted(got) == sorted(live) and set(graph.outputs) <= set(live)
     for name in live:
         assert got[name].dtype == np.int64
@@ -201,6 +203,78 @@ def test_joined_parts_and_two_outputs_stop_under_no_pattern_of_stalls(tmp_path):
         pauses = Pauses.LONG if seed % 2 else Pauses.SOME
         run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
         assert all((run.codes[name] == expected[name]).all() for name in graph.outputs), seed
+
+
+def assert_stops_never(graph: Graph, folder, seeds: range) -> None:
+    """Every stream is exact with pauses on both sides; most of the time in every other run."""
+    project, codes = read_project(graph, exported(graph, folder)), random_codes(graph, 4)
+    for seed in seeds:
+        pauses = Pauses.LONG if seed % 2 else Pauses.SOME
+        run = stream_program(project, codes, seed, folder / "b", pauses=pauses, runs_long=False)
+        assert_exact(graph, run.codes, codes)
+
+
+def test_a_residual_join_stops_under_no_pattern_of_stalls(tmp_path):
+    """One way of the fork has a window, a layer and casts; the other is the join's FIFO."""
+    assert_stops_never(resnet_graph(size=4, channels=4), tmp_path, range(6))
+
+
+@pytest.mark.slow
+def test_residual_joins_stop_under_no_pattern_of_stalls(tmp_path):
+    for size, channels in ((4, 4), (6, 2)):
+        assert_stops_never(resnet_graph(size=size, channels=channels), tmp_path / f"{size}", range(40))
+
+
+def uneven_graph(pixels: int, chain: int) -> tuple[Graph, dict[str, tuple[int, int]]]:
+    """A chain of layers of a beat a pixel and a slow one, beside a window that waits for a row and a pixel."""
+    rng, wide, folding = np.random.default_rng(0), 16, {}
+    nodes: list[Node] = [Input(name="x", shape=(1, 4, pixels), format=fmt("s4.0"))]
+
+    def layer(name: str, source: str, channels: int, side: int = 1) -> None:
+        weight = random_tensor(rng, (channels, 1, side, side), "s3.1")
+        nodes.append(Conv2d(name=name, inputs=(source,), weight=weight, padding=(side // 2, side // 2)))
+        folding[name] = (1, 1)
+        if channels == 1:
+            nodes.append(Requantize(name=f"{name}.out", inputs=(name,), format=fmt("s4.0")))
+
+    for place in range(chain):
+        layer(f"a{place}", nodes[-1].name, 1)
+    layer("slow", nodes[-1].name, wide)
+    layer("near", "x", 1, 3)
+    layer("wide", "near.out", wide)
+    return Graph("uneven", (*nodes, Add(name="add", inputs=("slow", "wide"))), ("add",)), folding
+
+
+@pytest.mark.slow
+def test_a_chain_of_layers_beside_a_window_stops_under_no_pattern_of_stalls(tmp_path):
+    """With the 20 beats that suffice without pauses, it stops whenever the input pauses most of the time."""
+    graph, folding = uneven_graph(pixels=70, chain=12)
+    project, codes = read_project(graph, exported(graph, tmp_path, folding=folding)), random_codes(graph, 2)
+    for seed, pauses in itertools.product(range(3), (Pauses.NONE, Pauses.SOME, Pauses.LONG)):
+        run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
+        assert_exact(graph, run.codes, codes)
+
+
+def test_fifos_count_on_no_register_that_a_pause_leaves_empty(monkeypatch):
+    graph, folding = uneven_graph(pixels=8, chain=1)
+    plan, goes_on = make_plan(graph, folding), timing._goes_on
+    monkeypatch.setattr(timing, "_goes_on", lambda plan: True)
+    paced = make_plan(graph, folding)
+    assert (paced.fifos["add", 0], plan.fifos["add", 0]) == (43, 50)
+    assert {**paced.fifos, ("add", 0): 50} == plan.fifos
+    assert not goes_on(paced) and goes_on(plan)
+
+
+def test_a_residual_join_stops_with_a_fifo_too_short(tmp_path):
+    """The testbench sees a stop, which the test above would pass over otherwise."""
+    graph = resnet_graph(size=4, channels=4)
+    depth = make_plan(graph).fifos["add", 1]
+    project = exported(graph, tmp_path)
+    top = project / "resnet_top.sv"
+    (whole,) = re.findall(rf"flow_fifo #\(\s+\.Width\(\d+\),\s+\.Depth\({depth}\)\s+\) u_fifo_b__add ", top.read_text())
+    top.write_text(top.read_text().replace(whole, whole.replace(f"Depth({depth})", "Depth(2)")))
+    with pytest.raises(ToolError, match="a stream is stuck"):
+        stream_program(read_project(graph, project), random_codes(graph, 1), 0, tmp_path / "b", runs_long=False)
 
 
 @pytest.mark.parametrize("place", [("rows", 1), ("rows", 2), ("both", 1)])

@@ -17,10 +17,19 @@ _DOT_STAGES = 2
 Early = NDArray[np.bool_]
 
 
-def matrix(source: Channel, out: Channel, steps: int, folds: int) -> Process:
-    """A dense layer: `steps` beats in, the first of `folds` results from them, the others from the kept beats."""
+def matrix(source: Channel, out: Channel, steps: int, folds: int, *, counts_idle: bool = True) -> Process:
+    """A dense layer: `steps` beats in, the first of `folds` results from them, the others from the kept beats.
+
+    Args:
+        source: `steps` beats a vector.
+        out: `folds` beats a vector.
+        steps: of a result.
+        folds: results of a vector.
+        counts_idle: whether the operand register takes a beat while a result waits for room, which it does only if
+            there was one in the cycle before.
+    """
     spread = np.arange(steps, dtype=np.int64) - (steps - 1)
-    early = _Early.guess(np.ones(len(out.moved) - 1, dtype=np.bool_), steps)
+    early = _Early.guess(np.full(len(out.moved) - 1, counts_idle), steps)
     # Kept beats wait for nothing: as if they had always been there.
     first = np.full(len(out.moved), -1, dtype=np.int64)
     ready, seen = first.copy(), source.moved  # whatever has not been offered
@@ -32,10 +41,14 @@ def matrix(source: Channel, out: Channel, steps: int, folds: int) -> Process:
         if seen is not source.offered:
             seen = source.offered
             first[::folds], ready[::folds] = offered[:, 0], np.maximum.reduce(offered - spread, axis=1)
-        last, behind, early = _last_steps(steps, first, ready, out.moved, early)
-        leaves = _leaves(last, out.moved)
+        if counts_idle:
+            last, behind, early = _last_steps(steps, first, ready, out.moved, early)
+            leaves = _leaves(last, out.moved)
+            begins = np.where(early.which[between.start :: folds], behind[between.start :: folds], leaves[between])
+        else:
+            leaves = _leaves(_last_if(steps, ready, out.moved, early), out.moved)
+            begins = leaves[between]
         out.offer(leaves + 1)
-        begins = np.where(early.which[between.start :: folds], behind[between.start :: folds], leaves[between])
         source.move(_taken(offered, begins, leaves[between]))
 
     return Process(settle, (source, out), steps * len(out.moved))

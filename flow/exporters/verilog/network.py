@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Network:
     Attributes:
         plan: of the design.
         samples: that go through it.
+        counts_idle: as of `matrix`, for all layers.
+        sent: the channel of the host.
         made: the channel of every stream.
         ways: those of its readers.
         queues: both sides of every FIFO of a join.
@@ -68,6 +70,8 @@ class Network:
 
     plan: Plan
     samples: int
+    counts_idle: bool = True
+    sent: Channel = field(default_factory=partial(Channel, 0))
     made: dict[str, Channel] = field(default_factory=dict)
     ways: dict[str, list[Channel]] = field(default_factory=dict)
     queues: dict[tuple[str, int], tuple[Channel, Channel]] = field(default_factory=dict)
@@ -171,7 +175,8 @@ def _gather(network: Network, stream: Stream) -> None:
 def _matrix(network: Network, stream: Stream) -> None:
     name, plan = stream.node.name, network.plan
     source, out = network.windowed(name), network.made[name]
-    network.add(matrix(source, out, plan.vector_beats(name), plan.neuron_folds(name)))
+    steps, folds = plan.vector_beats(name), plan.neuron_folds(name)
+    network.add(matrix(source, out, steps, folds, counts_idle=network.counts_idle))
 
 
 def _softmax(network: Network, stream: Stream) -> None:
@@ -204,9 +209,16 @@ _CASES: dict[type[Node], Callable[[Network, Stream], None]] = {
 }
 
 
-def make_network(plan: Plan, samples: int) -> Network:
-    """The processes of a plan, and what goes between them."""
-    network = Network(plan, samples)
+def make_network(plan: Plan, samples: int, pause: int = 0, *, counts_idle: bool = True) -> Network:
+    """The processes of a plan, and what goes between them.
+
+    Args:
+        plan: of the design.
+        samples: that go through it.
+        pause: of the host behind every beat, in cycles.
+        counts_idle: as of `matrix`, for all layers.
+    """
+    network = Network(plan, samples, counts_idle)
     for name, stream in plan.streams.items():
         beats = samples * stream.beats
         network.made[name] = made = Channel(beats)
@@ -214,8 +226,8 @@ def make_network(plan: Plan, samples: int) -> Network:
             _CASES[type(stream.node)](network, stream)
             made = network.made[name]
         else:
-            sent = Channel(beats)
-            network.add(host(sent), fifo(sent, made, _SKID_DEPTH))
+            network.sent = Channel(beats)
+            network.add(host(network.sent, pause), fifo(network.sent, made, _SKID_DEPTH))
         network.ways[name] = ways = [made] if len(stream.readers) == 1 else [Channel(beats) for _ in stream.readers]
         if len(ways) > 1:
             network.add(fork(made, ways))
