@@ -10,7 +10,7 @@
 // the tree is flatter. With Yosys 0.70 on xc7 it is also smaller than a sum left to synthesis: 26
 // LUTs instead of 36 for 16 single bits, 163 instead of 205 for 16 signed bytes. With LUT4s (ECP5)
 // that holds for single bits only, 74 and 86; 16 bytes take 476 instead of 378. Up to four terms
-// nothing is gained, so flow_dot leaves its few to synthesis. benchmarks/cells.py has both.
+// nothing is gained. It is the Adder 1 of dot products; benchmarks/cells.py has all of them.
 
 module flow_compressor #(
     parameter int Terms = 8,

@@ -2,18 +2,35 @@
 //
 // Legal parameters: Simd, XWidth, WWidth, OutWidth >= 1; either side signed or unsigned.
 // UseDsp: 0 products in logic, 1 as DSPs where they have the nine bits that Yosys asks for.
+// Adder: how the pairs are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree
+// (flow_compressor), 2 by a tree of carry chains (flow_adder_tree).
 // Latency: 0 cycles, combinational.
 //
 // In logic two products share their rows (flow_dot_pair), which saves the adder between them; only
-// an odd last product stands alone, and two products of up to six bits, which are tables then. The
-// sum over the pairs is a loop, not a tree written by hand: synthesis merges the additions into one
-// compressor and shapes the tree itself. Working modulo 2**OutWidth is exact wherever the final sum
-// fits. Unsigned by signed, four products, LUTs with Yosys 0.70 (benchmarks/cells.py):
+// an odd last product stands alone, and two products of up to six bits, which are tables then.
+// Working modulo 2**OutWidth is exact wherever the final sum fits. The `+` of Adder 0 are a loop,
+// which Yosys merges into one compressor of full adders. They stand in front of the products since
+// the order of the text is that of the netlist, which moves areas by up to one per cent. Unsigned
+// by signed, four products, LUTs with Yosys 0.70 (benchmarks/cells.py):
 //
 //   widths                    4x4   6x6   8x8
 //   `*` by Yosys' booth       123   290   457
 //   single arrays and a sum    72   134   207
 //   pairs and a sum            57   111   181
+//
+// Up to four products there is one addition and the Adder makes no difference; beyond, no sum is
+// smaller than the chains. LUTs on xc7, and on ECP5 with the two in every carry cell:
+//
+//   products, widths     +  compressor  chains        +  compressor  chains (ECP5)
+//          8   4x4       126         124     124      299         303     276
+//          8   6x6       240         236     236      583         591     552
+//          8   8x8       384         380     380      963         976     924
+//         16   4x4       286         282     259      660         685     564
+//         16   6x6       527         531     487     1286        1300    1120
+//         16   8x8       834         842     779     2089        2101    1868
+//         32   4x4       624         572     530     1429        1577    1142
+//         32   6x6      1117        1051     990     2652        2741    2258
+//         32   8x8      1749        1667    1578     4239        4427    3758
 
 module flow_dot #(
     parameter int Simd = 4,
@@ -22,7 +39,8 @@ module flow_dot #(
     parameter int WWidth = 8,
     parameter int WSigned = 1,
     parameter int OutWidth = 20,
-    parameter int UseDsp = 0
+    parameter int UseDsp = 0,
+    parameter int Adder = 0
 ) (
     input  logic [Simd*XWidth-1:0] x_i,
     input  logic [Simd*WWidth-1:0] w_i,
@@ -36,8 +54,46 @@ module flow_dot #(
   localparam int Tables = (Simd == 2 && PWidth <= 6 && XWidth > 1 && WWidth > 2) ? 1 : 0;
   localparam int Pairs = (Dsps != 0 || Tables != 0) ? 0 : Simd / 2;
   localparam int Terms = Simd - Pairs;
+  localparam int TermWide = (Pairs > 0) ? PWidth + 1 : PWidth;
+  localparam int TermWidth = (TermWide < OutWidth) ? TermWide : OutWidth;
 
   logic [Terms*OutWidth-1:0] terms;
+
+  if (Adder != 0) begin : gen_adder
+    logic [Terms*TermWidth-1:0] narrow;
+    for (genvar i = 0; i < Terms; i++) begin : gen_narrow
+      assign narrow[i*TermWidth+:TermWidth] = terms[i*OutWidth+:TermWidth];
+    end
+    logic unused;  // the signs above a term
+    assign unused = ^terms;
+
+    if (Adder == 1) begin : gen_compressor
+      flow_compressor #(
+          .Terms   (Terms),
+          .Width   (TermWidth),
+          .Signed  (PSigned),
+          .OutWidth(OutWidth)
+      ) u_sum (
+          .x_i(narrow),
+          .y_o(y_o)
+      );
+    end else begin : gen_tree
+      flow_adder_tree #(
+          .Terms   (Terms),
+          .Width   (TermWidth),
+          .Signed  (PSigned),
+          .OutWidth(OutWidth)
+      ) u_sum (
+          .x_i(narrow),
+          .y_o(y_o)
+      );
+    end
+  end else begin : gen_sum
+    always_comb begin
+      y_o = '0;
+      for (int i = 0; i < Terms; i++) y_o = y_o + terms[i*OutWidth+:OutWidth];
+    end
+  end
 
   for (genvar i = 0; i < Terms; i++) begin : gen_terms
     // The pairs first: what follows them starts behind 2 * Pairs factors.
@@ -87,13 +143,11 @@ module flow_dot #(
     end
   end
 
-  always_comb begin
-    y_o = '0;
-    for (int i = 0; i < Terms; i++) y_o = y_o + terms[i*OutWidth+:OutWidth];
-  end
-
-  initial if (Simd < 1 || XWidth < 1 || WWidth < 1 || OutWidth < 1) begin
-    $fatal(1, "flow_dot: Simd and all widths must be at least 1");
+  initial begin
+    if (Simd < 1 || XWidth < 1 || WWidth < 1 || OutWidth < 1) begin
+      $fatal(1, "flow_dot: Simd and all widths must be at least 1");
+    end
+    if (Adder < 0 || Adder > 2) $fatal(1, "flow_dot: Adder must be 0, 1 or 2");
   end
 
 endmodule

@@ -2,7 +2,8 @@
 //
 // The elements of an OCP MX block are such codes: with Simd 32 this is the dot product of two
 // blocks without their scales, whose exponents are added beside it.
-// Legal parameters: Simd >= 1, exponents in 1..5, mantissas >= 0. Latency: 0 cycles, combinational.
+// Legal parameters: Simd >= 1, exponents in 1..5, mantissas >= 0; Adder as in flow_dot.
+// Latency: 0 cycles, combinational.
 //
 // The accumulator has every bit of every sum, log2(Simd) more than a product.
 
@@ -14,6 +15,7 @@ module flow_minifloat_dot #(
     parameter int BExponent = 2,
     parameter int BMantissa = 1,
     parameter int BSigned = 1,
+    parameter int Adder = 0,
     localparam int AWidth = AExponent + AMantissa + ((ASigned != 0) ? 1 : 0),
     localparam int BWidth = BExponent + BMantissa + ((BSigned != 0) ? 1 : 0),
     localparam int PSigned = (ASigned != 0 || BSigned != 0) ? 1 : 0,
@@ -27,6 +29,42 @@ module flow_minifloat_dot #(
 );
 
   logic [Simd*OutWidth-1:0] products;
+
+  if (Adder != 0) begin : gen_adder
+    logic [Simd*PWidth-1:0] narrow;
+    for (genvar i = 0; i < Simd; i++) begin : gen_narrow
+      assign narrow[i*PWidth+:PWidth] = products[i*OutWidth+:PWidth];
+    end
+    logic unused;  // the signs above a term
+    assign unused = ^products;
+
+    if (Adder == 1) begin : gen_compressor
+      flow_compressor #(
+          .Terms   (Simd),
+          .Width   (PWidth),
+          .Signed  (PSigned),
+          .OutWidth(OutWidth)
+      ) u_sum (
+          .x_i(narrow),
+          .y_o(y_o)
+      );
+    end else begin : gen_tree
+      flow_adder_tree #(
+          .Terms   (Simd),
+          .Width   (PWidth),
+          .Signed  (PSigned),
+          .OutWidth(OutWidth)
+      ) u_sum (
+          .x_i(narrow),
+          .y_o(y_o)
+      );
+    end
+  end else begin : gen_sum
+    always_comb begin
+      y_o = '0;
+      for (int i = 0; i < Simd; i++) y_o = y_o + products[i*OutWidth+:OutWidth];
+    end
+  end
 
   for (genvar i = 0; i < Simd; i++) begin : gen_products
     logic [PWidth-1:0] product;
@@ -51,11 +89,9 @@ module flow_minifloat_dot #(
     end
   end
 
-  always_comb begin
-    y_o = '0;
-    for (int i = 0; i < Simd; i++) y_o = y_o + products[i*OutWidth+:OutWidth];
+  initial begin
+    if (Simd < 1) $fatal(1, "flow_minifloat_dot: Simd must be at least 1");
+    if (Adder < 0 || Adder > 2) $fatal(1, "flow_minifloat_dot: Adder must be 0, 1 or 2");
   end
-
-  initial if (Simd < 1) $fatal(1, "flow_minifloat_dot: Simd must be at least 1");
 
 endmodule

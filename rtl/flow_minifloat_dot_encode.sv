@@ -2,7 +2,7 @@
 //
 // The sum is exact (flow_minifloat_dot); the one rounding is that of flow_minifloat_encode. Shift:
 // fraction bits of the product of both steps minus those of the result's step. Rounding and Highest
-// as in flow_minifloat_encode.
+// as in flow_minifloat_encode, Adder as in flow_dot.
 // Legal parameters: Simd >= 1, exponents in 1..5, mantissas >= 0. Latency: 0 cycles, combinational.
 //
 // A fused sum: it rounds neither products nor partial sums, so that the result does not depend on
@@ -22,6 +22,7 @@ module flow_minifloat_dot_encode #(
     parameter int Signed = 1,
     parameter int Rounding = 0,
     parameter int Highest = (1 << (Exponent + Mantissa)) - 1,
+    parameter int Adder = 0,
     localparam int AWidth = AExponent + AMantissa + ((ASigned != 0) ? 1 : 0),
     localparam int BWidth = BExponent + BMantissa + ((BSigned != 0) ? 1 : 0),
     localparam int PSigned = (ASigned != 0 || BSigned != 0) ? 1 : 0,
@@ -43,7 +44,8 @@ module flow_minifloat_dot_encode #(
       .ASigned  (ASigned),
       .BExponent(BExponent),
       .BMantissa(BMantissa),
-      .BSigned  (BSigned)
+      .BSigned  (BSigned),
+      .Adder    (Adder)
   ) u_dot (
       .a_i(a_i),
       .b_i(b_i),

@@ -1,7 +1,8 @@
 // Product in LUTs and carry chains: p = a * b, every bit of it; never a DSP.
 //
 // Legal parameters: AWidth, BWidth >= 1; either side signed or unsigned. Latency: 0 cycles,
-// combinational. The forms flow_mul_dsp, flow_mul_khot and flow_mul_table have the same interface.
+// combinational. flow_mul_dsp and flow_mul_table have the same interface; flow_mul_khot takes a
+// field for each digit of b in place of b, as a b_i of another width.
 //
 // One operand is recoded into radix-4 Booth digits, and each digit is one row of flow_mul_row: half
 // as many rows as bits, and a row takes one LUT6 for each bit of the other operand and one more. A

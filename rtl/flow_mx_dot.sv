@@ -8,7 +8,7 @@
 // exponents 0 two's complement integers of Mantissa + 1 bits (mxint8: 7). A step is the smallest
 // subnormal of an element, 2**-6 for mxint8.
 // Legal parameters: Block >= 1; exponents both 0 or both in 1..5; mantissas >= 0, at least 1 for
-// integers. Latency: 0 cycles, combinational.
+// integers; Adder as in flow_dot. Latency: 0 cycles, combinational.
 //
 // The scales take no part in the sum: the exponents are added beside it, so the sum is an integer
 // and does not depend on the order of its terms.
@@ -19,6 +19,7 @@ module flow_mx_dot #(
     parameter int AMantissa = 1,
     parameter int BExponent = 2,
     parameter int BMantissa = 1,
+    parameter int Adder = 0,
     localparam int Integers = (AExponent == 0 && BExponent == 0) ? 1 : 0,
     localparam int AWidth = AExponent + AMantissa + 1,
     localparam int BWidth = BExponent + BMantissa + 1,
@@ -44,7 +45,8 @@ module flow_mx_dot #(
         .XSigned (1),
         .WWidth  (BWidth),
         .WSigned (1),
-        .OutWidth(SumWidth)
+        .OutWidth(SumWidth),
+        .Adder   (Adder)
     ) u_dot (
         .x_i(a_i),
         .w_i(b_i),
@@ -56,7 +58,8 @@ module flow_mx_dot #(
         .AExponent(AExponent),
         .AMantissa(AMantissa),
         .BExponent(BExponent),
-        .BMantissa(BMantissa)
+        .BMantissa(BMantissa),
+        .Adder    (Adder)
     ) u_dot (
         .a_i(a_i),
         .b_i(b_i),

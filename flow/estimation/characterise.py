@@ -18,11 +18,9 @@ from flow.synthesis import Area, Family, Synthesis, synthesise
 
 __all__ = [
     "Batch",
-    "Case",
     "cell_batch",
     "cell_digest",
     "measure_batch",
-    "measure_cases",
     "needed_by",
     "rtl_sources",
     "synthesise_whole",
@@ -35,14 +33,6 @@ _IDENTITY_TEXT = f"""module {_IDENTITY} (input logic [7:0] data_i, output logic 
   assign data_o = data_i;
 endmodule
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A cell of `rtl/` with parameters that differ from its defaults."""
-
-    cell: str
-    parameters: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +91,14 @@ def cell_digest(cell: str, sources: Mapping[str, str]) -> str:
     return _digest_of(seen[name] for name in sorted(seen))
 
 
-def _copy(case: Case, name: str, sources: Mapping[str, str]) -> str:
+def _copy(cell: str, parameters: Mapping[str, int], name: str, sources: Mapping[str, str]) -> str:
     """The text of the cell under another name and with other defaults."""
-    text, found = re.subn(rf"\bmodule {case.cell}\b", f"module {name}", sources[f"{case.cell}.sv"])
-    for key, value in case.parameters.items():
+    text, found = re.subn(rf"\bmodule {cell}\b", f"module {name}", sources[f"{cell}.sv"])
+    for key, value in parameters.items():
         text, count = re.subn(rf"(parameter int {key} *= )[^,\n]*", rf"\g<1>{value}", text)
         found = min(found, count)
     if found != 1:
-        raise ToolError(f"Cell {case.cell!r} does not have all the parameters {dict(case.parameters)}; see its header.")
+        raise ToolError(f"Cell {cell!r} does not have all the parameters {dict(parameters)}; see its header.")
     return text
 
 
@@ -133,7 +123,7 @@ def cell_batch(cell: str, parameters: Sequence[Mapping[str, int]], family: Famil
         ToolError: the cell lacks a parameter.
     """
     sources = rtl_sources()
-    copies = {f"case_{i}": _copy(Case(cell, p), f"case_{i}", sources) for i, p in enumerate(parameters)}
+    copies = {f"case_{i}": _copy(cell, p, f"case_{i}", sources) for i, p in enumerate(parameters)}
     return Batch(cell, family, tuple(parameters), copies, needed_by([_PACKAGE, *copies.values()], sources))
 
 
@@ -147,11 +137,3 @@ def measure_batch(batch: Batch) -> list[Area]:
 def _less(area: Area, overhead: Area) -> Area:
     names = ("lut", "ff", "dsp", "bram", "carry", "inverter")
     return replace(area, **{name: getattr(area, name) - getattr(overhead, name) for name in names})
-
-
-def measure_cases(cases: Sequence[Case], family: Family) -> list[Area]:
-    """The area of every case, out of context, from one run of the recipe."""
-    sources = rtl_sources()
-    copies = {f"case_{index}": _copy(case, f"case_{index}", sources) for index, case in enumerate(cases)}
-    areas = synthesise_whole(copies, family, sources).module_areas
-    return [areas[name] for name in copies]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flow.estimation.characterise import text_digest
 from flow.estimation.clock import CLOCK, Stage, spatial_stage, stream_stage
 from flow.estimation.designs import calibration_design
 from flow.exporters.verilog import METADATA, export_architecture, make_plan
@@ -17,13 +18,15 @@ from flow.ir import Graph
 from flow.place_and_route import place_and_route, placer
 from flow.synthesis import Family, recipe, synthesise, tool
 
-__all__ = ["clock_designs", "measure_clocks"]
+__all__ = ["clock_designs", "clock_digest", "measure_clocks"]
 
 Report = Callable[[str, int, int], None]
+Design = tuple[str, Graph, dict[str, Any], Stage]
+Point = dict[str, Any]
 _STREAM_SEEDS, _SPATIAL = (0, 1, 2, 3, 4, 5, 8), ((0, 1), (1, 2), (3, 3), (7, 4), (5, 6), (0, 8))
 
 
-def clock_designs() -> Iterator[tuple[str, Graph, dict[str, Any], Stage]]:
+def clock_designs() -> Iterator[Design]:
     """Name, graph, options of the export, and longest stage of every design that is placed."""
     for seed in _STREAM_SEEDS:
         graph = calibration_design(seed)
@@ -34,36 +37,48 @@ def clock_designs() -> Iterator[tuple[str, Graph, dict[str, Any], Stage]]:
         yield f"spatial-{seed}-{depth}", graph, {"architecture": "spatial", "depth": depth}, stage
 
 
-def _placed(name: str, graph: Graph, options: dict[str, Any], stage: Stage) -> dict[str, Any]:
+def _exported(graph: Graph, options: dict[str, Any]) -> tuple[dict[str, str], str]:
+    """SystemVerilog by file name, in compile order, and the name of the top."""
     files = export_architecture(graph, **options)
     names = [line for line in str(files["filelist.f"]).split() if line.endswith(".sv")]
-    top = json.loads(str(files[METADATA]))["top"]
-    found = synthesise({n: str(files[n]) for n in names}, top, Family.ECP5, netlist_json=True)
+    return {name: str(files[name]) for name in names}, json.loads(str(files[METADATA]))["top"]
+
+
+def clock_digest(graph: Graph, options: dict[str, Any]) -> str:
+    """A hash of the whole text of a design, whatever its comments say."""
+    return text_digest(list(_exported(graph, options)[0].values()), {})
+
+
+def _placed(graph: Graph, options: dict[str, Any]) -> Point:
+    """Highest clock and resources."""
+    found = synthesise(*_exported(graph, options), Family.ECP5, netlist_json=True)
     placed = place_and_route(str(found.netlist_json), device="85k")
     return {
-        "design": name, "levels": stage.levels, "bits": stage.bits, "fmax_mhz": round(placed.fmax_mhz, 2),
-        "lut": found.area.lut, "ff": found.area.ff, "carry": found.area.carry,
+        "fmax_mhz": round(placed.fmax_mhz, 2), "lut": found.area.lut, "ff": found.area.ff, "carry": found.area.carry,
         "comb": placed.utilisation["TRELLIS_COMB"][0],
     }  # fmt: skip
 
 
 def measure_clocks(path: Path = CLOCK, report: Report = lambda task, done, total: None) -> int:
-    """Place what is not in the file yet; returns how many designs that were."""
+    """Place what is not in the file yet, or there as another text; returns how many designs that were."""
     head = {"tool": f"{tool()}, {placer()}", "recipe": [*recipe(Family.ECP5), "nextpnr --85k --speed 6 --seed 1"]}
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     held = stored["points"] if {key: stored.get(key) for key in head} == head else []
-    points = {point["design"]: point for point in held}
-    work = list(clock_designs())
-    for done, design in enumerate(work):
+    work = [(design, clock_digest(*design[1:3])) for design in clock_designs()]
+    finished = {(point["design"], point.get("digest")): point for point in held}
+    points = {name: finished.get((name, digest)) for (name, *_), digest in work}
+    missing = [name for name, point in points.items() if point is None]
+    for done, ((name, graph, options, stage), digest) in enumerate(work):
         report("characterize: clocks", done, len(work))
-        if design[0] not in points:
-            points[design[0]] = _placed(*design)
-            _write(path, head, list(points.values()))
+        figures = points[name] or {"date": datetime.now(UTC).date().isoformat(), **_placed(graph, options)}
+        depth = {"levels": stage.levels, "bits": stage.bits}
+        points[name] = {"design": name, "digest": digest, **figures, **depth}
+        _write(path, head, [point for point in points.values() if point])
     report("characterize: clocks", len(work), len(work))
-    return len(points) - len(held)
+    return len(missing)
 
 
-def _write(path: Path, head: dict[str, Any], points: list[dict[str, Any]]) -> None:
-    text = json.dumps({**head, "date": datetime.now(UTC).date().isoformat()}, indent=1).removesuffix("}").rstrip()
+def _write(path: Path, head: dict[str, Any], points: list[Point]) -> None:
+    text = json.dumps(head, indent=1).removesuffix("}").rstrip()
     rows = ",\n".join(f"  {json.dumps(point)}" for point in points)
     write_file(path, f'{text},\n "points": [\n{rows}\n ]\n}}\n')

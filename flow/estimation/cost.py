@@ -35,7 +35,8 @@ class Usage:
         dsp: DSP blocks.
         bram: block RAMs of the family; on Xilinx of 36 Kibit, in halves.
         carry: carry cells: CARRY4, CCU2C, SB_CARRY or ALU.
-        uram: UltraRAMs, which no cell of ours asks for yet.
+        uram: UltraRAMs; 0, since the recipe never asks Yosys for them (`synth_xilinx -uram`), so that large memories
+            become block RAMs.
     """
 
     lut: float = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from flow.exporters.verilog.spatial import Spatial
 from flow.exporters.verilog.spatial.flat import Flat, flattened
 from flow.exporters.verilog.spatial.inventory import ADDERS, COMPARISONS, Item, inventory
-from flow.exporters.verilog.spatial.registers import inverted_bits, registers, skid_bits
+from flow.exporters.verilog.spatial.registers import Registers, inverted_bits, registers, skid_bits
 
 __all__ = ["KEYS", "block_features", "dsp_features", "port_features", "spatial_features"]
 
@@ -62,37 +62,38 @@ def operation_features(items: Iterable[Item]) -> Features:
     return found
 
 
-def block_features(flat: Flat) -> dict[str, Features]:
-    """By the name of a block what its logic grows with."""
-    items: dict[str, list[Item]] = {part.block.name: [] for part in flat.parts}
-    for item in inventory(flat):
-        items[item.block].append(item)
+def block_features(flat: Flat, items: Iterable[Item]) -> dict[str, Features]:
+    """By the name of a block what its logic grows with; `items` are the inventory of the design."""
+    held: dict[str, list[Item]] = {part.block.name: [] for part in flat.parts}
+    for item in items:
+        held[item.block].append(item)
     inverted = {part.block.name: inverted_bits(part) for part in flat.parts}
-    return {name: {**operation_features(found), "Inverted": inverted[name]} for name, found in items.items()}
+    return {name: {**operation_features(found), "Inverted": inverted[name]} for name, found in held.items()}
 
 
-def dsp_features(flat: Flat, *, adds: bool) -> dict[str, tuple[int, Features]]:
+def dsp_features(flat: Flat, items: Iterable[Item], *, adds: bool) -> dict[str, tuple[int, Features]]:
     """By the name of a block its DSPs, and what the logic outside grows with.
 
     Args:
         flat: the design.
+        items: its inventory.
         adds: whether the sums beside products are in the DSPs as well.
     """
     found = {part.block.name: (0, dict[str, int]()) for part in flat.parts}
-    for item in (item for item in inventory(flat) if item.kind == "multiplied"):
+    for item in (item for item in items if item.kind == "multiplied"):
         count, features = found[item.block]
         more = {} if adds else {"Adders": item.shared, "Copied": item.carries - item.shared}
         found[item.block] = count + 1, {key: features.get(key, 0) + size for key, size in more.items()}
     return found
 
 
-def port_features(flat: Flat) -> Features:
-    """What the ports and the pipeline's control grow with."""
-    return {"Skid": skid_bits(flat), "Control": registers(flat).control}
+def port_features(flat: Flat, held: Registers) -> Features:
+    """What the ports and the pipeline's control grow with; `held` are the registers of the design."""
+    return {"Skid": skid_bits(flat), "Control": held.control}
 
 
 def spatial_features(plan: Spatial) -> Features:
     """Of a whole design, ports included."""
     flat = flattened(plan)
-    found = [*block_features(flat).values(), port_features(flat)]
+    found = [*block_features(flat, inventory(flat)).values(), port_features(flat, registers(flat))]
     return {key: sum(features.get(key, 0) for features in found) for key in KEYS}

@@ -1,7 +1,7 @@
 """Whole designs that no fit has seen against synthesis and against the clock of a simulation.
 
-`python -m tests.estimation.held_out [COUNT]` measures what `held_out.json` lacks of the first COUNT designs, stores
-each when it is done, and prints the errors.
+`python -m tests.estimation.held_out [COUNT]` measures what `held_out.json` lacks of the first COUNT designs or has of
+another text, stores each when it is done, and stores and prints the errors.
 """
 
 import json
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from flow.estimation import estimate, load_board
+from flow.estimation.characterise import text_digest
 from flow.exporters.verilog import METADATA, export_architecture
 from flow.exporters.writer import Files, write_file, write_tree
 from flow.ir import trace
 from flow.simulation.compare import compare
-from flow.simulation.csim import hash_of
 from flow.simulation.rtl_beats import read_project
 from flow.simulation.rtl_program import Pauses, stream_programs
 from flow.simulation.rtl_verilator import verilator_version
@@ -31,6 +31,12 @@ from tests.simulation.hardware import cycles_seen
 TABLE = Path(__file__).parent / "held_out.json"
 SMALLEST = 50
 RESOURCES = ("lut", "ff", "dsp", "bram")
+GROUPS = {
+    "stream": ("stream mlp", "stream conv"),
+    "spatial mlp": ("spatial mlp",),
+    "spatial conv": ("spatial conv",),
+    "dsp, block": KINDS[4:],
+}
 CYCLES = ("ii_cycles", "latency_cycles")
 SAMPLES = 10  # of a simulation; the interval is that of the last two
 _TOGETHER = 8  # designs in one program
@@ -43,17 +49,21 @@ def exported(number: int) -> Files:
     return export_architecture(graph, **options)
 
 
+def sources(number: int) -> dict[str, str]:
+    """SystemVerilog of a design by file name, in compile order."""
+    files = exported(number)
+    return {name: str(files[name]) for name in str(files["filelist.f"]).split() if name.endswith(".sv")}
+
+
 def digest(number: int) -> str:
-    """What tells the text of a design from that of another."""
-    return hash_of(str(text) for text in exported(number).values())
+    """What tells the text of a design from that of another, whatever its comments say."""
+    return text_digest(list(sources(number).values()), {})
 
 
 def measured(number: int) -> dict[str, Any]:
     """Resources of a whole design by synthesis."""
-    files, board = exported(number), design(number)[2]
-    names = [line for line in str(files["filelist.f"]).split() if line.endswith(".sv")]
-    top = json.loads(str(files[METADATA]))["top"]
-    area = synthesise({n: str(files[n]) for n in names}, top, load_board(board).family).area
+    top = json.loads(str(exported(number)[METADATA]))["top"]
+    area = synthesise(sources(number), top, load_board(design(number)[2]).family).area
     return {name: getattr(area, name) for name in (*RESOURCES, "carry")}
 
 
@@ -84,16 +94,16 @@ def estimated(number: int) -> dict[str, Any]:
 
 
 def read_table() -> dict[str, Any]:
-    """Measured areas and cycles by the number of the design, with tools and recipe."""
+    """Measured areas and cycles by the number of the design, with tools, recipe, and the errors when last written."""
     recipes = {board: list(recipe(load_board(board).family)) for board in BOARDS}
-    empty = {"tool": tool(), "simulator": verilator_version(), "recipe": recipes, "measured": {}}
+    empty = {"tool": tool(), "simulator": verilator_version(), "recipe": recipes, "errors": {}, "measured": {}}
     stored = json.loads(TABLE.read_text()) if TABLE.is_file() else empty
     kept = all(stored.get(key) == empty[key] for key in ("tool", "simulator", "recipe"))
     return stored if kept else empty
 
 
 def write_table(table: dict[str, Any]) -> None:
-    """One design a line."""
+    """One design a line, under the errors."""
     head = json.dumps({key: value for key, value in table.items() if key != "measured"}, indent=1)
     rows = sorted(table["measured"].items(), key=lambda entry: int(entry[0]))
     listed = ",\n".join(f'  "{number}": {json.dumps(area)}' for number, area in rows)
@@ -110,13 +120,17 @@ def errors(table: dict[str, Any], kinds: Sequence[str] = KINDS, resource: str = 
     return np.array([100 * (guess - truth) / max(truth, SMALLEST) for guess, truth in pairs])
 
 
-def summary(found: np.ndarray) -> str:
-    """Median, 90th percentile, largest, bias."""
+def summary(found: np.ndarray) -> dict[str, float]:
+    """How many designs, and median, 90th percentile and largest of their errors' sizes, and the bias, in percent."""
     size = np.abs(found)
-    return (
-        f"{len(found):3} designs: median {np.median(size):5.1f} %, p90 {np.quantile(size, 0.9):5.1f} %, "
-        f"max {size.max():5.1f} %, bias {found.mean():+5.1f} %"
-    )
+    figures = {"median": np.median(size), "p90": np.quantile(size, 0.9), "max": size.max(), "bias": found.mean()}
+    return {"designs": len(found), **{key: round(float(value), 1) + 0.0 for key, value in figures.items()}}
+
+
+def summaries(table: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """The summary of every group of kinds that was measured, by resource."""
+    found = {(key, name): errors(table, kinds, key) for key in RESOURCES for name, kinds in GROUPS.items()}
+    return {key: {name: summary(found[key, name]) for name in GROUPS if found[key, name].size} for key in RESOURCES}
 
 
 def _keep(number: int, row: dict[str, Any]) -> None:
@@ -147,10 +161,11 @@ def main(count: int) -> None:
         error = 100 * (guess["lut"] / area["lut"] - 1)
         sys.stdout.write(f"{number:3} {kind_of(number):13} {guess['lut']:6} {area['lut']:6} {error:+6.1f} %  {rest}\n")
         sys.stdout.flush()
-    for resource in ("lut", "ff"):
-        for kinds in (KINDS[:4], KINDS[4:], *((kind,) for kind in KINDS)):
-            if (found := errors(table, kinds, resource)).size:
-                sys.stdout.write(f"{resource} {', '.join(kinds):54} {summary(found)}\n")
+    table["errors"] = summaries(table)
+    write_table(table)
+    for resource, groups in table["errors"].items():
+        for name, figures in groups.items():
+            sys.stdout.write(f"{resource:4} {name:12} {figures}\n")
 
 
 if __name__ == "__main__":

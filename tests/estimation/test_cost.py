@@ -11,6 +11,7 @@ from flow.estimation.cost import Basis
 from flow.estimation.sketch import sketch
 from flow.exporters.verilog import make_plan, predict
 from flow.ir import OPERATORS, Concat, Dense, Graph, Input, Linear, Slice, Transpose
+from flow.synthesis import Family, recipe
 from tests.graphs import fmt, mlp_graph, random_graph, random_tensor, resnet_graph
 from tests.ir.every_operator import every_operator
 
@@ -163,6 +164,17 @@ def test_an_unknown_architecture_is_refused():
 
 def _cost(**usage: float) -> Cost:
     return Cost("d", ULTRA, "stream", (LayerCost("a", "dense", Usage(**usage), 3),), 9, 3)
+
+
+def test_large_memories_are_block_rams_since_no_recipe_asks_for_ultrarams():
+    steps = [step for family in Family for dsp in (False, True) for step in recipe(family, dsp=dsp)]
+    assert sum("synth_xilinx" in step for step in steps) == 2 * 2 * 3
+    assert not any("uram" in step for step in steps)
+    board = load_board("kv260")
+    assert board.resources.uram == 64
+    slow = {"fc1": (1, 1), "fc2": (1, 1)}
+    total = estimate(mlp_graph(sizes=(256, 128, 10)), board, folding=slow).total
+    assert (total.uram, total.bram) == (0, 5.5)
 
 
 def test_use_above_a_ceiling_is_named():

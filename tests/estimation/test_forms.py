@@ -1,6 +1,7 @@
 import functools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from flow.errors import ToolError
 from flow.estimation import registers
 from flow.estimation.calibrate import FITS, FITTED, FORMS, calibrate, fit_form, luts
 from flow.estimation.campaign import digests
-from flow.estimation.characterise import Case, cell_digest, measure_cases, rtl_sources
+from flow.estimation.characterise import cell_batch, cell_digest, measure_batch, rtl_sources
 from flow.estimation.fit import cross_validated, non_negative_least_squares
 from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
 from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, uses_dsps
@@ -21,7 +22,7 @@ from flow.estimation.memory import Place, block_rams, goes_to_block_ram, place_o
 from flow.estimation.points import RESULTS, key_of, read_points
 from flow.estimation.rom import RomShape, rom_shape
 from flow.estimation.sweeps import SWEEPS, measured_on
-from flow.synthesis import Family, recipe, tool
+from flow.synthesis import Area, Family, recipe, tool
 
 FAMILIES = FITTED
 XILINX = (Family.XCUP, Family.XC7)
@@ -99,20 +100,34 @@ def test_a_change_below_a_cell_is_noticed_and_a_comment_is_not():
     assert cell_digest("flow_skid", inner) == cell_digest("flow_skid", sources)
 
 
-def test_measuring_a_cell_again_gives_the_stored_row():
-    rows = [row for cell in ("flow_skid", "flow_fifo") for row in cell_rows(cell, Family.XC7)][::10]
-    names = {"cell", *RESULTS}
-    cases = [Case(row["cell"], {key: value for key, value in row.items() if key not in names}) for row in rows]
-    areas = measure_cases(cases, Family.XC7)
+@pytest.mark.parametrize("cell", ["flow_skid", "flow_fifo"])
+def test_measuring_a_cell_again_gives_the_stored_row(cell):
+    rows = cell_rows(cell, Family.XC7)[::20]
+    parameters = [{key: value for key, value in row.items() if key not in ("cell", *RESULTS)} for row in rows]
+    areas = measure_batch(cell_batch(cell, parameters, Family.XC7))
     assert [[getattr(area, key) for key in RESULTS] for area in areas] == [
         [row[key] for key in RESULTS] for row in rows
     ]
-    assert len(rows) == 6
+    assert len(rows) == {"flow_skid": 1, "flow_fifo": 3}[cell]
+
+
+def test_what_two_wires_take_is_taken_off_every_case(monkeypatch):
+    batch = cell_batch("flow_skid", [{"Width": 1}, {"Width": 2}], Family.ICE40)
+    heard = []
+
+    def whole(modules, family, sources):
+        heard.append((list(modules), family, sources))
+        areas = (Area(9, 8, 7, 6.5, 5, 4), Area(2, 8, 7, 6.0, 5, 4), Area(2, 1, 1, 0.5, 1, 1))
+        return SimpleNamespace(module_areas=dict(zip(modules, areas, strict=True)))
+
+    monkeypatch.setattr("flow.estimation.characterise.synthesise_whole", whole)
+    assert measure_batch(batch) == [Area(7, 7, 6, 6.0, 4, 3), Area(0, 7, 6, 5.5, 4, 3)]
+    assert heard == [(["case_0", "case_1", "case_identity"], Family.ICE40, batch.sources)]
 
 
 def test_a_case_with_a_parameter_that_the_cell_lacks_is_refused():
     with pytest.raises(ToolError) as caught:
-        measure_cases([Case("flow_skid", {"Breadth": 3})], Family.XCUP)
+        cell_batch("flow_skid", [{"Breadth": 3}], Family.XCUP)
     assert str(caught.value) == "Cell 'flow_skid' does not have all the parameters {'Breadth': 3}; see its header."
 
 

@@ -1,8 +1,22 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import flow
 from flow.estimation import estimate, load_board
-from tests.estimation.held_out import CYCLES, RESOURCES, errors, estimated, measured, read_table, simulated
+from tests.estimation.held_out import (
+    CYCLES,
+    GROUPS,
+    RESOURCES,
+    digest,
+    errors,
+    estimated,
+    measured,
+    read_table,
+    simulated,
+    summaries,
+)
 from tests.estimation.held_out_designs import BOARDS, COUNT, KINDS, LOGIC, design, kind_of
 
 TABLE = read_table()
@@ -10,6 +24,8 @@ SMALL = (2, 44)  # two small ones
 SIMULATED = (1, 62)
 FIRST, LATER = KINDS[:4], KINDS[4:]
 STREAM = tuple(kind for kind in FIRST if kind.startswith("stream"))
+AGAIN = "run: python -m tests.estimation.held_out"
+README = Path(flow.__file__).parents[1] / "README.md"
 
 
 def test_the_table_has_as_many_designs_of_every_kind_on_both_boards():
@@ -20,6 +36,21 @@ def test_the_table_has_as_many_designs_of_every_kind_on_both_boards():
             of_kind = [number for number in numbers if kind_of(number) == kind]
             assert len(of_kind) == size
             assert {design(number)[2] for number in of_kind} == set(BOARDS)
+
+
+def test_the_designs_are_still_those_that_were_measured():
+    stale = [number for number in range(COUNT) if TABLE["measured"][str(number)]["digest"] != digest(number)]
+    assert not stale, f"these designs have another text now; {AGAIN}"
+
+
+def test_the_stored_errors_are_those_of_these_estimates_and_the_readme_has_them():
+    assert sorted(kind for kinds in GROUPS.values() for kind in kinds) == sorted(KINDS)
+    assert summaries(TABLE) == TABLE["errors"], AGAIN
+    told = README.read_text()
+    for name, lut in TABLE["errors"]["lut"].items():
+        ff = TABLE["errors"]["ff"][name]
+        texts = [" / ".join(f"{found[key]:.1f}" for key in ("median", "p90", "max")) for found in (lut, ff)]
+        assert f" | {texts[0]} % | {texts[1]} % |" in told, name
 
 
 @pytest.mark.parametrize(("kinds", "median", "most"), [(FIRST, 5, 12), (STREAM, 2, 6), (("spatial conv",), 8, 12)])

@@ -36,10 +36,11 @@ def _chained(width: int, a: str, b: str, shift: int) -> str:
     """`a + (b << shift)` on a carry chain of its own.
 
     A sum that reads another one as it stands becomes a tree of compressors in Yosys, two LUTs a place instead of one.
-    Inverted twice it is no such sum to Yosys, which then costs nothing, and the same sum to Verilator.
+    Inverted twice it is no such sum to Yosys, which then costs nothing, and the same sum to Verilator. In Verilog no
+    sign stands before another without parentheses.
     """
     moved = f"({width}'({b}) <<< {shift})" if shift else f"{width}'({b})"
-    return f"~~({width}'({a}) + {moved})"
+    return f"~(~({width}'({a}) + {moved}))"
 
 
 def _minus(word: Word, op: Op, names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from functools import lru_cache
 
 from flow.exporters.verilog.spatial.dsp import Shared
 from flow.formats import FixedPoint
@@ -36,7 +37,13 @@ class Word:
     @property
     def form(self) -> FixedPoint:
         """The narrowest word that holds it."""
-        return FixedPoint.holding(self.low, self.high, 0)
+        return _holding(self.low, self.high)
+
+
+@lru_cache(maxsize=1 << 14)
+def _holding(low: int, high: int) -> FixedPoint:
+    """Few ranges, asked for thousands of times in a design."""
+    return FixedPoint.holding(low, high, 0)
 
 
 @dataclass(frozen=True, slots=True)
