@@ -112,7 +112,8 @@ def test_one_module_a_file_with_a_header(name):
     ],
 )
 def test_illegal_parameters_are_named(name, parameter, said, tmp_path):
-    bench = f"module bench (input logic clk_i); {name} #({parameter}) u_cell (); endmodule\n"
+    instance = f"{name} #({parameter}) u_cell ();"
+    bench = f"module bench (input logic clk_i); {instance} always @(posedge clk_i) $finish; endmodule\n"
     job = ProgramJob({**SOURCES, "bench.sv": bench}, "bench", args=("--no-timing", "-Wno-fatal"))
     with pytest.raises(ToolError, match=re.escape(said)):
         run_program(job, tmp_path)
@@ -133,6 +134,43 @@ REFUSED = [
     ("flow_minifloat_dot_encode", ".Simd(0)", "flow_minifloat_dot_encode: Simd must be at least 1"),
     ("flow_mx_dot", ".AExponent(0), .BExponent(0), .AMantissa(0)", "flow_mx_dot: integers have at least two bits"),
     ("flow_table_stream", ".InWidth(13)", "flow_table_stream: all sizes must be at least 1, and InWidth at most 12"),
+    ("flow_axis_in", ".Beats(0)", "flow_axis_in: Width and Beats must be at least 1"),
+    ("flow_axis_out", ".Beats(0)", "flow_axis_out: Width and Beats must be at least 1"),
+    ("flow_delay", ".Cycles(0)", "flow_delay: Width and Cycles must be at least 1"),
+    ("flow_depthwise", ".Taps(0)", "flow_depthwise: Lanes, Groups and Taps must be at least 1"),
+    ("flow_depthwise", ".ProductShift(-1)", "flow_depthwise: AccWidth must be at least 1 and ProductShift at least 0"),
+    ("flow_dot", ".Simd(0)", "flow_dot: Simd and all widths must be at least 1"),
+    ("flow_fork", ".Ways(1)", "flow_fork: Ways must be at least 2"),
+    ("flow_lmul", ".Mantissa(0)", "flow_lmul: Exponent and Mantissa must be at least 1"),
+    ("flow_minifloat_add", ".Exponent(6)", "flow_minifloat_add: Exponent must lie in 1..5 and Mantissa be at least 0"),
+    ("flow_minifloat_add", ".Rounding(5)", "flow_minifloat_encode: Rounding must lie in 0..4"),
+    (
+        "flow_minifloat_decode",
+        ".Mantissa(-1)",
+        "flow_minifloat_decode: Exponent must lie in 1..5 and Mantissa be at least 0",
+    ),
+    ("flow_minifloat_dot", ".Simd(0)", "flow_minifloat_dot: Simd must be at least 1"),
+    ("flow_minifloat_mul", ".BExponent(6)", "flow_minifloat_mul: exponents must lie in 1..5 bits"),
+    ("flow_minifloat_mul", ".AMantissa(-1)", "flow_minifloat_mul: mantissas must be >= 0"),
+    (
+        "flow_minifloat_unpack",
+        ".Mantissa(-1)",
+        "flow_minifloat_unpack: Exponent must be at least 1 and Mantissa at least 0",
+    ),
+    ("flow_mul", ".AWidth(0)", "flow_mul: widths must be at least 1"),
+    ("flow_mul_dsp", ".AWidth(0), .ASigned(0)", "flow_mul_dsp: widths must be at least 1"),
+    ("flow_mul_khot", ".Digits(0)", "flow_mul_khot: widths and Digits must be at least 1"),
+    ("flow_mul_row", ".OutWidth(11)", "flow_mul_row: Width must be at least 2 and OutWidth in 2..Width+2"),
+    ("flow_quantize_stream", ".Lanes(0)", "flow_quantize_stream: Lanes must be at least 1"),
+    ("flow_register", ".Width(0)", "flow_register: Width must be at least 1"),
+    ("flow_relu", ".Lanes(0)", "flow_relu: Lanes, InWidth and OutWidth must be at least 1"),
+    ("flow_requantize", ".Overflow(4), .OutSigned(0)", "flow_requantize: WRAP_SM exists for signed formats only"),
+    (
+        "flow_scale_shift",
+        ".Beats(0)",
+        "flow_scale_shift: Lanes and Beats must be at least 1 and ProductShift at least 0",
+    ),
+    ("flow_skid", ".Width(0)", "flow_skid: Width must be at least 1"),
     ("flow_uart_bridge", ".Divider(3)", "flow_uart_bridge: Divider must be at least 4, Depth 2 and both widths 1"),
     ("flow_uart_rx", ".Divider(3)", "flow_uart_rx: Divider must be at least 4"),
     ("flow_uart_tx", ".Divider(0)", "flow_uart_tx: Divider must be at least 1"),
@@ -143,6 +181,28 @@ REFUSED = [
 @pytest.mark.parametrize(("name", "parameter", "said"), REFUSED)
 def test_more_illegal_parameters_are_named(name, parameter, said, tmp_path):
     test_illegal_parameters_are_named(name, parameter, said, tmp_path)
+
+
+# What follows from these has no bits, which Verilator refuses before the cell can say which parameter it is.
+REFUSED_BY_VERILATOR = [
+    ("flow_adder_tree", ".Terms(0)", "flow_adder_tree.sv"),
+    ("flow_dot_pair", ".AWidth(0)", "flow_dot_pair.sv"),
+    ("flow_select", ".Ways(-1)", "flow_select.sv"),
+    ("flow_width", ".InLanes(0)", "flow_width.sv"),
+    ("flow_width", ".OutLanes(0)", "flow_width.sv"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameter", "place"), REFUSED_BY_VERILATOR)
+def test_illegal_parameters_that_verilator_refuses(name, parameter, place, tmp_path):
+    test_illegal_parameters_are_named(name, parameter, f"%Error: {place}:", tmp_path)
+
+
+def test_every_cell_has_an_illegal_parameter_to_refuse():
+    """But the one whose check is of its own constant, which no instance can reach."""
+    [mark] = test_illegal_parameters_are_named.pytestmark
+    named = {name for name, *_ in [*mark.args[1], *REFUSED, *REFUSED_BY_VERILATOR]}
+    assert set(CELLS) - named == {"flow_axi_control"}
 
 
 def test_mode_constants_are_the_order_of_flow_formats():

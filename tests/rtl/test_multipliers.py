@@ -16,7 +16,7 @@ from tests.rtl.bench.proof import proved
 
 SIGNS = list(itertools.product((1, 0), repeat=2))
 FOLDER = resources.folder("rtl")
-PARTS = ("flow_mul", "flow_mul_row", "flow_mul_table", "flow_mul_array", "flow_mul_dsp", "flow_mul_khot")
+PARTS = ("flow_mul_row", "flow_mul_table", "flow_mul_array", "flow_mul_dsp", "flow_mul_khot")
 SOURCES = {f"{name}.sv": (FOLDER / f"{name}.sv").read_text() for name in PARTS}
 
 
@@ -57,28 +57,37 @@ KHOTS = ((4, 4, 1, 1, 2), (4, 4, 0, 1, 2), (4, 4, 1, 0, 2), (4, 3, 0, 0, 3), (8,
 def test_all_pairs_of_every_form(tmp_path):
     cases = [product("array", *widths, *signs) for widths in WIDTHS for signs in SIGNS]
     cases += [product("table", *widths, *signs) for widths in ((2, 3), (4, 4), (1, 5)) for signs in SIGNS]
+    cases += [product("table", 7, 5, 1, 0)]  # as wide as there is; the other signs and widths below
     cases += [product("dsp", *widths, *signs) for widths in ((8, 8), (3, 5)) for signs in SIGNS]
     cases += [khot(*given) for given in KHOTS]
     assert checked(cases, tmp_path) == {
         "flow_mul_array": 316_688,
-        "flow_mul_table": 1_408,
+        "flow_mul_table": 5_504,
         "flow_mul_dsp": 263_168,
         "flow_mul_khot": 26_624,
     }
 
 
+def test_all_pairs_of_two_digits(tmp_path):
+    assert checked([khot(8, 8, *signs, 2) for signs in SIGNS], tmp_path) == {"flow_mul_khot": 2 * (2**18 + 2**16)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signs", SIGNS)
 def test_all_pairs_of_all_widths(signs, tmp_path):
-    cases = [product("array", a, b, *signs) for a in range(1, 9) for b in range(1, 9)]
-    cases += [product("table", a, b, *signs) for a in range(1, 9) for b in range(1, 9) if a + b <= 10]
-    assert checked(cases, tmp_path)["flow_mul_array"] == (2 + 4 + 8 + 16 + 32 + 64 + 128 + 256) ** 2
+    cases = [product(form, a, b, *signs) for form in ("array", "dsp") for a in range(1, 9) for b in range(1, 9)]
+    cases += [product("table", a, b, *signs) for a in range(1, 12) for b in range(1, 12) if a + b <= 12]
+    assert checked(cases, tmp_path) == {
+        "flow_mul_array": (2 + 4 + 8 + 16 + 32 + 64 + 128 + 256) ** 2,
+        "flow_mul_dsp": (2 + 4 + 8 + 16 + 32 + 64 + 128 + 256) ** 2,
+        "flow_mul_table": sum((bits - 1) << bits for bits in range(2, 13)),
+    }
 
 
 def test_equal_to_the_product_by_proof(tmp_path):
     cases = [product(form, 5, 4, 1, 0) for form in ("array", "table", "dsp")]
-    cases += [product("array", 4, 4, 1, 1), khot(4, 3, 1, 1, 1)]
-    assert proved(cases, tmp_path) == len(cases) == 5
+    cases += [product("array", 4, 4, 1, 1), khot(4, 3, 1, 1, 1), khot(4, 3, 1, 1, 2), khot(3, 2, 0, 0, 2)]
+    assert proved(cases, tmp_path) == len(cases) == 7
     cell, values = cases[-1]
     with pytest.raises(ToolError, match="proof did fail"):
         proved([(cell, values + (np.arange(len(values)) == 77))], tmp_path / "wrong")

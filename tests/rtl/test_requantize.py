@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from flow import resources
 from flow.formats import FixedPoint, Overflow, Rounding, cast
@@ -28,11 +30,15 @@ SHAPES = [
     ("s4.2", "s3.-4"), ("u4.2", "s3.-3"), ("s4.0", "s2.0"), ("s3.0", "s7.2"), ("s3.1", "u2.2"), ("s1.0", "s1.0"),
     ("u1.1", "s1.0"), ("s7.4", "s1.2"), ("s7.5", "s4.1"), ("u7.5", "u4.0"),
 ]  # fmt: skip
+# Eight bits: dropped are 3, 4, 5, none, -2 and, with the sign too, 9.
+EIGHT = [("s8.4", "s4.1"), ("u8.7", "u4.3"), ("u8.4", "s4.-1"), ("s8.5", "u5.5"), ("s8.2", "s8.4"), ("s8.1", "s3.-8")]
+# From three bits more than the result has to two more than the input has.
+SHIFTS = [(f"{x}8.4", f"{y}5.{4 - shift}") for x in "su" for y in "su" for shift in range(-3, 11)]
 
 
-def casts() -> list[Cast]:
+def casts(shapes: list[tuple[str, str]]) -> list[Cast]:
     found = []
-    for (source, target), rounding, overflow in itertools.product(SHAPES, Rounding, Overflow):
+    for (source, target), rounding, overflow in itertools.product(shapes, Rounding, Overflow):
         x, y = FixedPoint.parse(source), FixedPoint.parse(target)
         if overflow is not Overflow.WRAP_SM or y.signed:
             found.append(Cast(x, y, rounding, overflow))
@@ -64,14 +70,14 @@ def bench(cases: list[Cast]) -> str:
     )
 
 
-def test_every_code_in_every_mode(tmp_path):
-    cases = casts()
+def compared(cases: list[Cast], scratch: Path) -> int:
+    """How many codes the cell casts as `flow.formats.cast` does, all of every case, in every mode."""
     folder = resources.folder("rtl")
     sources = {name: (folder / name).read_text() for name in ("flow_pkg.sv", "flow_requantize.sv")}
     job = ProgramJob({**sources, "bench.sv": bench(cases)}, "bench", args=("--no-timing",))
-    text = (run_program(job, tmp_path) / "codes.txt").read_text()
+    text = (run_program(job, scratch) / "codes.txt").read_text()
     table = np.array([line.split() for line in text.splitlines()], dtype=np.int64)
-    compared = 0
+    count = 0
     for number, case in enumerate(cases):
         x, y = case.source, case.target
         raw = np.arange(1 << x.width)
@@ -79,6 +85,20 @@ def test_every_code_in_every_mode(tmp_path):
         got = table[: 1 << x.width, number]
         actual = np.where(got > y.high, got - (1 << y.width), got)
         np.testing.assert_array_equal(actual, cast(codes, x.frac, y, case.rounding, case.overflow), err_msg=str(case))
-        compared += len(codes)
+        count += len(codes)
     assert {(c.rounding, c.overflow) for c in cases} == set(itertools.product(Rounding, Overflow))
-    assert compared == sum(1 << case.source.width for case in cases) == 22_932
+    return count
+
+
+def test_every_code_in_every_mode(tmp_path):
+    cases = casts(SHAPES)
+    assert compared(cases, tmp_path) == sum(1 << case.source.width for case in cases) == 22_932
+
+
+def test_every_code_of_eight_bits(tmp_path):
+    assert compared(casts(EIGHT), tmp_path) == 256 * 7 * (4 * 5 + 2 * 4)
+
+
+@pytest.mark.slow
+def test_every_code_of_eight_bits_for_every_shift(tmp_path):
+    assert compared(casts(SHIFTS), tmp_path) == 256 * 7 * 14 * 2 * (5 + 4)

@@ -117,15 +117,16 @@ def test_integers(tmp_path):
 
 def test_blocks_and_minifloats(tmp_path):
     cases = [blocks("e2m1", 32), blocks("s8.6", 32), blocks("e3m2", 5), blocks("s4.2", 3)]
+    cases += [blocks("e4m3", 4), blocks("e5m2", 4)]  # MXFP8: the codes of its NaNs and infinities are numbers here
     cases += [rounded("e3m2", 4, "e3m2", FloatRounding.NEAREST_EVEN), rounded("e4m3", 3, "e5m2", FloatRounding.DOWN)]
-    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 6
+    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 8
 
 
 @pytest.mark.slow
 def test_more_blocks_and_every_rounding(tmp_path):
-    cases = [blocks(text, 32) for text in ("e2m3", "e3m2", "s4.2", "e1m2")]
+    cases = [blocks(text, 32) for text in ("e2m3", "e3m2", "s4.2", "e1m2", "e4m3", "e5m2")]
     cases += [rounded("e2m1", 8, "e4m3fn", rounding) for rounding in FloatRounding]
-    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 9
+    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 11
 
 
 def test_a_wrong_value_is_seen(tmp_path):

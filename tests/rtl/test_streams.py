@@ -10,6 +10,7 @@ import pytest
 from flow import resources
 from flow.errors import ToolError
 from flow.simulation.rtl_verilator import CocotbJob, run_cocotb
+from tests.rtl import test_control
 from tests.rtl.bench import cells, moves
 
 REPOSITORY = Path(__file__).parents[2]
@@ -81,7 +82,32 @@ BROKEN = [
     ("flow_select", "assign valid = |(turn_i & valid_i);", "assign valid = |valid_i;"),
     ("flow_minifloat_stream", ".Rounding(Rounding)", ".Rounding(2)"),
     ("flow_dense", "first_fold ? data_i : vector_q[in_fold_q];", "data_i;"),
+    ("flow_depthwise", "assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;", "assign stall = 1'b0;"),
+    ("flow_depthwise", "(group_q == LAST_GROUP) ? '0 : group_q + 1'b1;", "group_q + 1'b1;"),
+    ("flow_depthwise", ":AccWidth] << ProductShift)", ":AccWidth])"),
+    ("flow_scale_shift", "assign ready_o = ready_i | ~valid_o;", "assign ready_o = 1'b1;"),
+    ("flow_scale_shift", "else if (valid_i && ready_o) begin", "else if (ready_o) begin"),
+    ("flow_axis_in", "frame_error_o | (s_axis_tlast_i != last)", "s_axis_tlast_i != last"),
+    ("flow_axis_in", "(s_axis_tlast_i != last)", "(s_axis_tlast_i & ~last)"),
+    ("flow_axis_in", "(s_axis_tlast_i != last)", "(~s_axis_tlast_i & last)"),
+    ("flow_axis_in", "end else if (accept) begin", "end else if (s_axis_tvalid_i) begin"),
+    ("flow_axis_out", "if (m_axis_tvalid_o && m_axis_tready_i)", "if (m_axis_tvalid_o)"),
+    ("flow_axis_out", "if (!rst_ni) beat_q <= '0;\n    else if", "if"),
+    ("flow_delay", "if (advance_i) line_q <= {", "line_q <= {"),
+    ("flow_delay", "if (advance_i) line_q <= data_i;", "line_q <= data_i;"),
 ]
+
+
+def test_every_cell_with_a_clock_has_a_case_and_is_broken():
+    """Here, or on a line or a bus in `test_control`."""
+    sources = harness_sources()
+    cells_text = {Path(path).stem: text for path, text in sources.items() if path.startswith("cells/")}
+    clocked = {name for name, text in cells_text.items() if re.search(r"\bclk_i\b", text)}
+    control = set(test_control.CELLS)
+    driven = "\n".join(text for path, text in sources.items() if not path.startswith("cells/"))
+    assert set(re.findall(r"\b(flow_\w+) +(?:#\(|u_)", driven)) & clocked == clocked - control
+    assert {cell for cell, _, _ in BROKEN} & clocked == clocked - control
+    assert {cell for cell, _, _ in test_control.BROKEN} == control
 
 
 @pytest.mark.slow

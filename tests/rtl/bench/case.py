@@ -22,6 +22,7 @@ class Case:
         beats: beats that the cell takes as a whole.
         model: expected beats out for beats in, a multiple of `beats`.
         vectors: how many times `beats` are sent.
+        sent: what is sent in place of random beats, made from them.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Case:
     beats: int
     model: Model
     vectors: int = 12
+    sent: Model = list
 
 
 STREAM = (

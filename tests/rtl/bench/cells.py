@@ -114,6 +114,72 @@ def _fork(width: int) -> Case:
     return Case("fork", body, width, 2 * width, 1, lambda beats: [beat | beat << width for beat in beats])
 
 
+def _axis_in(width: int, beats: int, wrong: int | None) -> Case:
+    """TLAST above TDATA to the data, and above it the frame error as it stands when the beat has been taken.
+
+    Args:
+        width: bits of a beat.
+        beats: of a sample.
+        wrong: the first beat whose TLAST is not right; later ones have any. None for no such beat.
+    """
+    tdata, name = 8 * -(-width // 8), f"axis_in{width}x{beats}" + ("" if wrong is None else f"_{wrong}")
+    body = (
+        "logic {p}_error, {p}_taken_q, {p}_room, {p}_told, {p}_there;\n"
+        "  always_ff @(posedge clk_i) {p}_taken_q <= rst_ni & {p}_valid_i & {p}_ready_o;\n"
+        f"  flow_axis_in #(.Width({width}), .Beats({beats})) u_{{p}} (.clk_i, .rst_ni, "
+        f".s_axis_tdata_i({{p}}_data_i[{tdata}-1:0]), .s_axis_tvalid_i({{p}}_valid_i), "
+        ".s_axis_tready_o({p}_ready_o), "
+        f".s_axis_tlast_i({{p}}_data_i[{tdata}]), .frame_error_o({{p}}_error), .data_o({{p}}_data_o[{width}-1:0]), "
+        ".valid_o({p}_there), .ready_i({p}_ready_i & {p}_told));\n"
+        "  flow_fifo #(.Width(1), .Depth(4)) u_{p}_errors (.clk_i, .rst_ni, .data_i({p}_error), .valid_i({p}_taken_q), "
+        f".ready_o({{p}}_room), .data_o({{p}}_data_o[{width}]), .valid_o({{p}}_told), "
+        ".ready_i({p}_ready_i & {p}_there));\n"
+        "  assign {p}_valid_o = {p}_there & {p}_told;"
+    )
+
+    def sent(taken: list[int]) -> list[int]:
+        last = [place % beats == beats - 1 for place in range(len(taken))]
+        first = len(taken) if wrong is None else wrong
+        framed = [beat & ((1 << tdata) - 1) | end << tdata for beat, end in zip(taken, last, strict=True)]
+        return [*framed[:first], *(beat ^ (1 << tdata) for beat in framed[first : first + 1]), *taken[first + 1 :]]
+
+    def model(taken: list[int]) -> list[int]:
+        errors = [beat >> tdata != (place % beats == beats - 1) for place, beat in enumerate(taken)]
+        seen = np.logical_or.accumulate(errors).tolist()
+        return [beat & ((1 << width) - 1) | error << width for beat, error in zip(taken, seen, strict=True)]
+
+    return Case(name, body, tdata + 1, width + 1, beats, model, sent=sent)
+
+
+def _axis_out(width: int, beats: int) -> Case:
+    """TLAST above TDATA."""
+    tdata = 8 * -(-width // 8)
+    body = (
+        f"flow_axis_out #(.Width({width}), .Beats({beats})) u_{{p}} (.clk_i, .rst_ni, .data_i({{p}}_data_i), "
+        f".valid_i({{p}}_valid_i), .ready_o({{p}}_ready_o), .m_axis_tdata_o({{p}}_data_o[{tdata}-1:0]), "
+        f".m_axis_tvalid_o({{p}}_valid_o), .m_axis_tready_i({{p}}_ready_i), .m_axis_tlast_o({{p}}_data_o[{tdata}]));"
+    )
+
+    def model(taken: list[int]) -> list[int]:
+        return [beat | (place % beats == beats - 1) << tdata for place, beat in enumerate(taken)]
+
+    return Case(f"axis_out{width}x{beats}", body, width, tdata + 1, beats, model)
+
+
+def _delay(width: int, cycles: int) -> Case:
+    """Beside as many registers of valid, all of which stand still while the last one waits."""
+    shift = f"{{{{p}}_valid_q[{cycles - 1}:1], {{p}}_valid_i}}" if cycles > 1 else "{p}_valid_i"
+    body = (
+        f"logic [{cycles}:1] {{p}}_valid_q;\n"
+        "  always_ff @(posedge clk_i) begin\n    if (!rst_ni) {p}_valid_q <= '0;\n"
+        f"    else if ({{p}}_ready_o) {{p}}_valid_q <= {shift};\n  end\n"
+        f"  assign {{p}}_valid_o = {{p}}_valid_q[{cycles}];\n  assign {{p}}_ready_o = {{p}}_ready_i | ~{{p}}_valid_o;\n"
+        f"  flow_delay #(.Width({width}), .Cycles({cycles})) u_{{p}} (.clk_i, .advance_i({{p}}_ready_o), "
+        ".data_i({p}_data_i), .data_o({p}_data_o));"
+    )
+    return Case(f"delay{width}x{cycles}", body, width, width, 1, _same)
+
+
 def dense_graph(name: str, inputs: int, outputs: int, source: str, weight: str, bias: str | None, seed: int) -> Graph:
     """One Dense with random constants, its first row all lowest codes and its last all highest."""
     rng, w = np.random.default_rng(seed), FixedPoint.parse(weight)
@@ -180,6 +246,9 @@ CASES: tuple[Case, ...] = (
     _argmax(4, 4, "s4.0"),
     _argmax(1, 1, "u4.0"),
     _fork(5),
+    *(_axis_in(*shape) for shape in ((8, 1, None), (5, 3, None), (11, 1, 7), (3, 4, 14), (16, 4, 15))),
+    *(_axis_out(*shape) for shape in ((5, 1), (8, 3), (11, 4))),
+    *(_delay(*shape) for shape in ((1, 1), (7, 2), (3, 5))),
     *(_dense(name) for name in DENSE),
     *SPATIAL,
     *MOVES,

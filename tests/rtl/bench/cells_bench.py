@@ -37,11 +37,11 @@ async def watch(dut, checkers) -> None:
 
 
 def stimulus(case, generator: random.Random) -> list[int]:
-    """Random beats, whole vectors; the first vector all zeros, the second all ones."""
+    """Random beats, whole vectors, the first vector all zeros, the second all ones; or what the case makes of them."""
     count, top = case.vectors * case.beats, (1 << case.in_width) - 1
     beats = [generator.getrandbits(case.in_width) for _ in range(count)]
     beats[: 2 * case.beats] = [0] * case.beats + [top] * case.beats
-    return beats
+    return case.sent(beats)
 
 
 @cocotb.test()

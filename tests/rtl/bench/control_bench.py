@@ -1,6 +1,7 @@
-"""cocotb: the AXI4-Lite slave against a model of its registers, the UART bridge against a serial line."""
+"""cocotb: the AXI4-Lite slave against a model of its registers, UART bridges against serial lines."""
 
 import random
+from dataclasses import dataclass
 
 import cocotb
 from cocotb.clock import Clock
@@ -9,7 +10,6 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from tests.rtl.bench.parts import chances
 
-DIVIDER = 8
 VERSION = 0x0102_0304
 LIMIT_US = 2000  # 200,000 cycles; the longest test takes a tenth
 CONTROL, STATUS, COUNT, CYCLES, IDENTITY, BEYOND = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14
@@ -17,14 +17,54 @@ CONTROL, STATUS, COUNT, CYCLES, IDENTITY, BEYOND = 0x00, 0x04, 0x08, 0x0C, 0x10,
 
 async def start(dut) -> None:
     Clock(dut.clk_i, 10, unit="ns").start()
-    for name in ("busy_i", "done_i", "error_i", "beat_valid_i", "beat_ready_i"):
+    for name in ("busy_i", "done_i", "error_i"):
         getattr(dut, name).value = 0
-    dut.rx_i.value = 1
+    for ports in (Ports(dut, number) for number in range(len(BRIDGES))):
+        ports.rx_i.value, ports.valid_i.value, ports.ready_i.value = 1, 0, 0
     dut.rst_ni.value = 0
     await ClockCycles(dut.clk_i, 3)
     await FallingEdge(dut.clk_i)
     dut.rst_ni.value = 1
     await FallingEdge(dut.clk_i)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Parameters of a flow_uart_bridge, whose ports in the harness start with its place in `BRIDGES`."""
+
+    divider: int
+    in_width: int
+    out_width: int
+    depth: int
+
+    @property
+    def in_bytes(self) -> int:
+        return -(-self.in_width // 8)
+
+    @property
+    def out_bytes(self) -> int:
+        return -(-self.out_width // 8)
+
+    def beats(self, values: list[int]) -> list[int]:
+        """What whole beats of bytes are."""
+        whole = zip(*[iter(values)] * self.in_bytes, strict=True)
+        return [int.from_bytes(bytes(beat), "little") & ((1 << self.in_width) - 1) for beat in whole]
+
+
+# Two bytes either way; the least divider, FIFO and beat; an odd divider, three bytes, a FIFO of no power of two.
+BRIDGES = (Bridge(8, 11, 13, 4), Bridge(4, 8, 1, 2), Bridge(13, 17, 24, 3))
+
+
+class Ports:
+    """The ports of one bridge of the harness, and the clock."""
+
+    def __init__(self, dut, number: int):
+        self.clk_i, self.bridge = dut.clk_i, BRIDGES[number]
+        for name in PORTS:
+            setattr(self, name, getattr(dut, f"u{number}_{name}"))
+
+
+PORTS = ("rx_i", "tx_o", "error_o", "data_o", "valid_o", "ready_i", "data_i", "valid_i", "ready_o")
 
 
 def pauses(seed: int, share: float):
@@ -139,107 +179,126 @@ async def the_strobe_of_the_lowest_byte_counts(dut):
 class Line:
     """A serial line, 8N1: sends on `rx_i` with random gaps, and reads `tx_o` in the middle of its bits."""
 
-    def __init__(self, dut):
-        self.dut, self.bytes = dut, []
+    def __init__(self, ports):
+        self.ports, self.divider, self.bytes = ports, ports.bridge.divider, []
         self.random = random.Random(9)  # noqa: S311  # stimulus, not a secret
+
+    async def bits(self, count: int) -> None:
+        await ClockCycles(self.ports.clk_i, count * self.divider)
 
     async def send(self, value: int, stop: int = 1) -> None:
         for bit in (0, *((value >> i) & 1 for i in range(8)), stop):
-            self.dut.rx_i.value = bit
-            await ClockCycles(self.dut.clk_i, DIVIDER)
-        self.dut.rx_i.value = 1
-        await ClockCycles(self.dut.clk_i, self.random.randrange(2 * DIVIDER) if stop else 2 * DIVIDER)
+            self.ports.rx_i.value = bit
+            await self.bits(1)
+        self.ports.rx_i.value = 1
+        gap = self.random.randrange(2 * self.divider) if stop else 2 * self.divider
+        await ClockCycles(self.ports.clk_i, gap)
 
     async def receive(self) -> None:
         while True:
-            await FallingEdge(self.dut.tx_o)
-            await ClockCycles(self.dut.clk_i, DIVIDER // 2)
-            assert not self.dut.tx_o.value, "a start bit shorter than half a bit"
+            await FallingEdge(self.ports.tx_o)
+            await ClockCycles(self.ports.clk_i, self.divider // 2)
+            assert not self.ports.tx_o.value, "a start bit shorter than half a bit"
             found = 0
             for i in range(8):
-                await ClockCycles(self.dut.clk_i, DIVIDER)
-                found |= int(self.dut.tx_o.value) << i
-            await ClockCycles(self.dut.clk_i, DIVIDER)
-            assert self.dut.tx_o.value, "no stop bit"
+                await self.bits(1)
+                found |= int(self.ports.tx_o.value) << i
+            await self.bits(1)
+            assert self.ports.tx_o.value, "no stop bit"
             self.bytes.append(found)
 
 
-async def taken(dut, beats: list[int], share: float) -> None:
+async def taken(ports, beats: list[int], share: float) -> None:
     """Takes the beats that the bridge made, ready up and down."""
     held = chances(3, share)
     while True:
-        dut.beat_ready_i.value = int(not next(held))
-        await RisingEdge(dut.clk_i)
-        if dut.beat_valid_o.value and dut.beat_ready_i.value:
-            beats.append(dut.beat_data_o.value.to_unsigned())
-        await FallingEdge(dut.clk_i)
+        ports.ready_i.value = int(not next(held))
+        await RisingEdge(ports.clk_i)
+        if ports.valid_o.value and ports.ready_i.value:
+            beats.append(ports.data_o.value.to_unsigned())
+        await FallingEdge(ports.clk_i)
 
 
-async def offered(dut, beats: list[int]) -> None:
+async def offered(ports, beats: list[int]) -> None:
     """Offers beats to the bridge with random idle cycles."""
     idle = chances(4, 0.7)
     for beat in beats:
         while next(idle):
-            dut.beat_valid_i.value = 0
-            await FallingEdge(dut.clk_i)
-        dut.beat_valid_i.value, dut.beat_data_i.value = 1, beat
+            ports.valid_i.value = 0
+            await FallingEdge(ports.clk_i)
+        ports.valid_i.value, ports.data_i.value = 1, beat
         moved = False
         while not moved:
-            await RisingEdge(dut.clk_i)
-            moved = bool(dut.beat_ready_o.value)
-            await FallingEdge(dut.clk_i)
-    dut.beat_valid_i.value = 0
+            await RisingEdge(ports.clk_i)
+            moved = bool(ports.ready_o.value)
+            await FallingEdge(ports.clk_i)
+    ports.valid_i.value = 0
+
+
+EVERY_BRIDGE = range(len(BRIDGES))
 
 
 @cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
-@cocotb.parametrize(share=[0.0, 0.9])
-async def bridged(dut, share):
-    """Eleven bits a beat in, as two bytes; thirteen bits out; both directions at once."""
+@cocotb.parametrize(number=EVERY_BRIDGE, share=[0.0, 0.9])
+async def bridged(dut, number, share):
+    """Both directions at once."""
     await start(dut)
-    line, beats = Line(dut), []
+    ports, bridge = Ports(dut, number), BRIDGES[number]
+    line, beats = Line(ports), []
     cocotb.start_soon(line.receive())
-    cocotb.start_soon(taken(dut, beats, share))
-    sent = [line.random.randrange(1 << 8) for _ in range(40)]
-    out = [line.random.randrange(1 << 13) for _ in range(20)]
-    cocotb.start_soon(offered(dut, out))
+    cocotb.start_soon(taken(ports, beats, share))
+    sent = [line.random.randrange(1 << 8) for _ in range(10 * bridge.in_bytes)]
+    out = [line.random.randrange(1 << bridge.out_width) for _ in range(10)]
+    cocotb.start_soon(offered(ports, out))
     for value in sent:
         await line.send(value)
-    await ClockCycles(dut.clk_i, 20 * 2 * 11 * DIVIDER)
-    assert beats == [(low | high << 8) & 0x7FF for low, high in zip(sent[::2], sent[1::2], strict=True)]
-    assert line.bytes == [byte for beat in out for byte in (beat & 0xFF, beat >> 8)]
-    assert not dut.uart_error_o.value
+    await line.bits(10 * bridge.out_bytes * 11)
+    assert beats == bridge.beats(sent) and len(beats) == 10
+    assert line.bytes == [byte for beat in out for byte in beat.to_bytes(bridge.out_bytes, "little")]
+    assert not ports.error_o.value
 
 
 @cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
-async def a_byte_without_stop_bit_is_dropped(dut):
+@cocotb.parametrize(number=EVERY_BRIDGE)
+async def a_byte_without_stop_bit_is_dropped(dut, number):
     """And a low too short for a start bit is no byte at all."""
     await start(dut)
-    line, beats = Line(dut), []
-    cocotb.start_soon(taken(dut, beats, 0.0))
-    dut.rx_i.value = 0
-    await ClockCycles(dut.clk_i, DIVIDER // 2 - 2)
-    dut.rx_i.value = 1
-    await ClockCycles(dut.clk_i, 3 * DIVIDER)
-    await line.send(0x12)
-    assert not dut.uart_error_o.value
+    ports, bridge = Ports(dut, number), BRIDGES[number]
+    line, beats = Line(ports), []
+    cocotb.start_soon(taken(ports, beats, 0.0))
+    ports.rx_i.value = 0
+    await ClockCycles(dut.clk_i, max(1, bridge.divider // 2 - 2))
+    ports.rx_i.value = 1
+    await line.bits(3)
+    good = list(range(0x12, 0x12 + bridge.in_bytes))
+    for value in good[:-1]:
+        await line.send(value)
+    assert not ports.error_o.value
     await line.send(0x55, stop=0)
-    assert dut.uart_error_o.value
-    await line.send(0x03)
+    assert ports.error_o.value
+    await line.send(good[-1])
     await ClockCycles(dut.clk_i, 20)
-    assert beats == [0x312]
+    assert beats == bridge.beats(good) and len(beats) == 1
 
 
 @cocotb.test(timeout_time=LIMIT_US, timeout_unit="us")
-async def a_byte_too_many_is_lost_and_told(dut):
-    """Nobody takes a beat: two bytes wait in the beat, four in the FIFO, one in the receiver."""
+@cocotb.parametrize(number=EVERY_BRIDGE)
+async def a_byte_too_many_is_lost_and_told(dut, number):
+    """Nobody takes a beat: its bytes wait in the beat, others in the FIFO, one in the receiver."""
     await start(dut)
-    line, beats = Line(dut), []
-    for value in range(1, 8):
+    ports, bridge = Ports(dut, number), BRIDGES[number]
+    line, beats = Line(ports), []
+    kept = list(range(1, bridge.in_bytes + bridge.depth + 2))
+    for value in kept:
         await line.send(value)
-    assert not dut.uart_error_o.value
-    await line.send(8)
-    assert dut.uart_error_o.value
-    cocotb.start_soon(taken(dut, beats, 0.0))
-    await line.send(9)
+    await line.bits(1)  # until the last byte is told of
+    assert not ports.error_o.value
+    await line.send(0xFF)
+    await line.bits(1)
+    assert ports.error_o.value
+    cocotb.start_soon(taken(ports, beats, 0.0))
+    rest = [0xA0 + place for place in range(-len(kept) % bridge.in_bytes or bridge.in_bytes)]
+    for value in rest:
+        await line.send(value)
     await ClockCycles(dut.clk_i, 20)
-    assert beats == [0x201, 0x403, 0x605, (0x07 | 9 << 8) & 0x7FF]
+    assert beats == bridge.beats(kept + rest)

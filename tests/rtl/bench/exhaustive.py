@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,9 @@ class Cell:
         return sum(self.inputs.values())
 
 
-# A cell, and its output for all its inputs, int64[2**bits]; of which only the bits of the output count.
-Case = tuple[Cell, NDArray[np.int64]]
+# A cell, and its output for all its inputs, int64[2**bits], or Python's integers where those are too narrow; of which
+# only the bits of the output count.
+Case = tuple[Cell, NDArray[Any]]
 
 
 def _ports(cell: Cell) -> str:
@@ -78,31 +80,35 @@ def _bench(cells: Sequence[Cell]) -> str:
     )
 
 
-def _outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.int64]]:
-    """The output of each cell for all its inputs, int64[2**bits] each, as unsigned numbers."""
+def _outputs(cells: Sequence[Cell], scratch: Path) -> list[NDArray[np.uint32]]:
+    """The output of each cell for all its inputs, [2**bits, words] each, the lowest word first."""
     sources = rtl_sources() | {"bench.sv": _bench(cells)}
     place = run_program(ProgramJob(sources, "bench", args=("--no-timing",)), scratch)
-    table = np.fromfile(place / "words.bin", dtype="<u4").astype(np.int64)
-    table = table.reshape(1 << max(cell.bits for cell in cells), -1)
+    table = np.fromfile(place / "words.bin", dtype="<u4").reshape(1 << max(cell.bits for cell in cells), -1)
     found, column = [], 0
     for cell in cells:
-        rows = table[: 1 << cell.bits, column : column + _words(cell)]
-        found.append(rows @ (1 << (WORD * np.arange(_words(cell), dtype=np.int64))))
+        found.append(table[: 1 << cell.bits, column : column + _words(cell)])
         column += _words(cell)
     return found
+
+
+def _in_words(cell: Cell, values: NDArray[Any]) -> NDArray[np.uint32]:
+    """What the cell should give, as `_outputs` has it."""
+    low = range(0, cell.output[1], WORD)
+    words = [wrapped(values >> place, min(WORD, cell.output[1] - place), False) for place in low]
+    return np.stack(words, axis=1).astype(np.uint32)
 
 
 def checked(cases: Sequence[Case], scratch: Path) -> Counter[str]:
     """How many values of each module were compared with what they should be, all equal."""
     compared: Counter[str] = Counter()
     for (cell, values), found in zip(cases, _outputs([cell for cell, _ in cases], scratch), strict=True):
-        want = wrapped(values, cell.output[1], False)
-        np.testing.assert_array_equal(found, want, err_msg=str(cell))
+        np.testing.assert_array_equal(found, _in_words(cell, values), err_msg=str(cell))
         compared[cell.module] += len(found)
     return compared
 
 
-def wrapped(values: NDArray[np.int64], width: int, signed: bool) -> NDArray[np.int64]:
+def wrapped(values: NDArray[Any], width: int, signed: bool) -> NDArray[Any]:
     """The lowest `width` bits of each value as a number.
 
     >>> wrapped(np.array([7, 8]), 4, True)

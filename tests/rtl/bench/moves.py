@@ -1,4 +1,4 @@
-"""Cases of the cells that move codes, join parts, and cast to minifloats or place by place, as an export makes them."""
+"""Cases of the cells that move codes, join parts, scale, sum tap by tap, and cast, as an export makes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from flow.exporters.verilog import Order, export_verilog, make_plan
+from flow.exporters.verilog import Order, Plan, export_verilog, make_plan
 from flow.exporters.verilog.handshakes import Instance
 from flow.exporters.verilog.instances import instances
 from flow.formats import FloatRounding, Minifloat, Overflow, Rounding
 from flow.ir import (
     ArgMax,
+    Conv2d,
+    Dense,
     Flatten,
     Graph,
     Input,
@@ -20,6 +22,7 @@ from flow.ir import (
     Pad,
     RequantizeEach,
     RequantizeMinifloat,
+    ScaleShift,
     Slice,
     Softmax,
     Tensor,
@@ -46,6 +49,25 @@ def _each() -> Node:
     )  # fmt: skip
 
 
+def _deep(channels: int, kernel: tuple[int, int], weight: str, bias: str | None, seed: int) -> Node:
+    rng = np.random.default_rng(seed)
+    codes = random_tensor(rng, (channels, 1, *kernel), weight)
+    added = None if bias is None else random_tensor(rng, (channels,), bias)
+    return Conv2d(name="y", inputs=("x",), weight=codes, bias=added, groups=channels)
+
+
+def _scaled(channels: int, scale: str, shift: str, seed: int) -> Node:
+    rng = np.random.default_rng(seed)
+    scales, shifts = random_tensor(rng, (channels,), scale), random_tensor(rng, (channels,), shift)
+    return ScaleShift(name="y", inputs=("x",), scale=scales, shift=shifts)
+
+
+def _reader(*shape: int) -> Node:
+    """A layer that reads `y`: its SIMD is how many lanes that has."""
+    kind = Conv2d if len(shape) == 4 else Dense
+    return kind(name="read", inputs=("y",), weight=random_tensor(np.random.default_rng(8), shape, "s3.0"))
+
+
 _PLACES = {"before": (1, 0), "after": (0, 2), "interior": (0, 1)}
 # One operator each. A slice leaves beats unread at the end, an upsampling gives back row by row, a transposition waits
 # for all of a sample.
@@ -69,13 +91,34 @@ GRAPHS = {
     "shares": _graph("shares", (2, 5), "s7.3", Softmax(name="y", inputs=("x",), axis=1, mantissa=7)),
     "whole": _graph("whole", (3,), "u4.0", Softmax(name="y", inputs=("x",), axis=0, mantissa=3)),
     "coarse": _graph("coarse", (4, 1), "s4.-1", Softmax(name="y", inputs=("x",), axis=1, mantissa=5)),
+    "scaled_lane": _graph("scaled_lane", (5,), "s4.2", _scaled(5, "s3.1", "s5.5", 0)),
+    "scaled_vector": _graph("scaled_vector", (6,), "u5.0", _scaled(6, "u3.2", "s9.1", 1), _reader(2, 6)),
+    "scaled_image": _graph("scaled_image", (4, 2, 3), "s9.1", _scaled(4, "s10.0", "u4.1", 2), _reader(2, 4, 1, 1)),
+    "scaled_once": _graph("scaled_once", (3, 2, 2), "s3.0", _scaled(3, "s4.1", "s4.3", 3), _reader(2, 3, 1, 1)),
 }  # fmt: skip
+# Images as large as the kernel, of one window each.
+DEEP = {
+    "deep_one": _graph("deep_one", (2, 3, 2), "s4.2", _deep(2, (3, 2), "s4.3", "s5.7", 4)),
+    "deep_groups": _graph("deep_groups", (6, 2, 2), "u3.0", _deep(6, (2, 2), "u3.0", None, 5)),
+    "deep_tap": _graph("deep_tap", (3, 1, 1), "s5.0", _deep(3, (1, 1), "s3.1", "s4.1", 6)),
+    "deep_wide": _graph("deep_wide", (4, 1, 3), "u9.0", _deep(4, (1, 3), "s9.8", "s9.4", 7)),
+}
+# Of those with layers: PE and SIMD, by the name of the graph.
+FOLDING = {
+    "scaled_vector": {"read": (1, 3)}, "scaled_image": {"read": (2, 2)}, "scaled_once": {"read": (1, 3)},
+    "deep_one": {"y": (2, 1)}, "deep_groups": {"y": (2, 1)}, "deep_tap": {"y": (1, 1)}, "deep_wide": {"y": (1, 1)},
+}  # fmt: skip
+DSP = ("scaled_image", "deep_wide")
 _ROWS = random_tensor(np.random.default_rng(4), (8, 3), "s4.1")
 LOOKUP = _graph("rows", (4,), "u3.0", Lookup(name="y", inputs=("x",), rows=_ROWS))
 
 
+def _plan(graph: Graph) -> Plan:
+    return make_plan(graph, FOLDING.get(graph.name))
+
+
 def _type(graph: Graph, name: str) -> StreamType:
-    stream = make_plan(graph).streams[name]
+    stream = _plan(graph).streams[name]
     form = stream.value.format
     return StreamType(
         name, stream.name, stream.value.shape, stream.order, stream.lanes, form.width, form.signed, stream.beats
@@ -88,7 +131,7 @@ def _body(found: Instance) -> str:
 
 
 def _one(graph: Graph, part: str) -> Instance:
-    (found,) = [each for each in instances(make_plan(graph)) if each.name == part]
+    (found,) = [each for each in instances(_plan(graph)) if each.name == part]
     return found
 
 
@@ -109,6 +152,18 @@ def _case(name: str, graph: Graph, part: str, shown: str, order: Order | None = 
         return made.to_beats(trace(graph, source.from_beats(beats))[shown])
 
     return Case(name, _body(_one(graph, part)), source.bits, made.bits, source.beats, model, SAMPLES)
+
+
+def _depthwise(name: str) -> Case:
+    """The cell without its window, which gives all taps of a group of channels one after the other."""
+    graph, node = DEEP[name], DEEP[name]["y"]
+    source, result, taps = _type(graph, "x"), _type(graph, "y"), node.weight.codes[0].size
+
+    def model(beats: list[int]) -> list[int]:
+        by_pixel = np.array(beats).reshape(SAMPLES, -1, taps).transpose(0, 2, 1).reshape(-1)
+        return result.to_beats(trace(graph, source.from_beats(by_pixel.tolist()))["y"])
+
+    return Case(name, _body(_one(graph, "u_y")), source.bits, result.bits, source.beats, model, SAMPLES)
 
 
 def _select() -> Case:
@@ -145,8 +200,9 @@ def _lookup() -> Case:
 def sources() -> dict[str, str]:
     """The generated files of every case, the tops left out."""
     found = {}
-    for graph in (*GRAPHS.values(), LOOKUP):
-        files = {path: str(text) for path, text in export_verilog(graph).items() if path.endswith(".sv")}
+    for graph in (*GRAPHS.values(), *DEEP.values(), LOOKUP):
+        exported = export_verilog(graph, FOLDING.get(graph.name), dsp=graph.name in DSP)
+        files = {path: str(text) for path, text in exported.items() if path.endswith(".sv")}
         found.update({path: text for path, text in files.items() if "_top" not in path and "cells/" not in path})
     return found
 
@@ -156,6 +212,8 @@ MOVES: tuple[Case, ...] = (
     _case("move_turned", GRAPHS["turned"], "u_move__y", "f", Order.row_major((12,))),
     *(_case(f"cast_{name}", GRAPHS[name], "u_y", "y") for name in ("each", "small", "uniform")),
     *(_case(f"softmax_{name}", GRAPHS[name], "u_y", "y") for name in ("shares", "whole", "coarse")),
+    *(_case(name, GRAPHS[name], "u_y", "y") for name in GRAPHS if name.startswith("scaled")),
+    *(_depthwise(name) for name in DEEP),
     _select(),
     _lookup(),
 )
