@@ -16,7 +16,8 @@ from flow.doctor import Finding
 from flow.project import Project
 from flow.studies import Outcome
 
-if TYPE_CHECKING:  # it brings torch along
+if TYPE_CHECKING:  # the last brings torch along
+    from flow.estimation.vendor import Count, Ours, Published
     from flow.stages.check import Checked
 
 __all__ = [
@@ -148,22 +149,44 @@ def cost(console: Console, content: dict[str, Any]) -> None:
 
 
 def vendor(console: Console, content: dict[str, Any]) -> None:
-    """Published Vivado figures beside ours, and what they say about the estimate: stated apart, with the basis."""
-    from flow.estimation.vendor import published
+    """Published Vivado figures, ours beside them, and what they say about the estimate, with the basis."""
+    from flow.estimation import vendor as figures
 
-    table = Table(title="published results of Vivado, and another count of the same design")
-    for heading in ("design", "Vivado LUT", "other LUT", "ratio", "the other count"):
-        table.add_column(heading, justify="right" if heading.endswith("LUT") or heading == "ratio" else "left")
-    for entry in published():
-        counts = (f"{entry.published_lut:,}", f"{entry.other_lut:,}", f"{entry.ratio:.2f}")
-        table.add_row(escape(entry.design), *counts, escape(entry.other))
-    console.print(table)
+    console.print(_published(figures.published(), figures.ours(), figures.calibrated_with()))
+    console.print(_counted(figures.counts()))
     found = content["vendor"]
     if found is None:
         console.print(f"{content['board']} is no Xilinx board: nothing published applies.", highlight=False)
         return
     span = f"{found['lut']:,} LUT ({found['lowest']:,} to {found['highest']:,})"
     console.print(f"Vivado might report {span}: {found['basis']}.", highlight=False, soft_wrap=True)
+
+
+def _published(figures: Sequence[Published], ours: Sequence[Ours], tool: str) -> Table:
+    """A line for every stand-in, or one where there is none."""
+    caption = f"ours: flow's estimate, in LUTs of {tool}, of the same shapes and widths with random weights"
+    table = Table(title="published results of Vivado, and flow's estimate of a stand-in", caption=caption)
+    for heading in ("design", "Vivado LUT", "DSP", "our LUT", "DSP", "ratio", "basis, or why there is none of ours"):
+        table.add_column(heading, justify="right" if heading.endswith(("LUT", "DSP", "ratio")) else "left")
+    for entry in figures:
+        counts = (escape(entry.design), f"{entry.lut:,}", "" if entry.dsp is None else f"{entry.dsp:,}")
+        lines = [one for one in ours if one.published == entry]
+        for one in lines:
+            words = escape(f"{one.words}; {entry.basis}")
+            table.add_row(*counts, f"{one.lut:,}", f"{one.dsp:,}", f"{one.ratio:.2f}", words)
+        if not lines:
+            table.add_row(*counts, "", "", "", escape(entry.basis))
+    return table
+
+
+def _counted(counts: Sequence[Count]) -> Table:
+    table = Table(title="what others than flow counted of the same designs")
+    for heading in ("design", "Vivado LUT", "other LUT", "ratio", "the other count"):
+        table.add_column(heading, justify="right" if heading.endswith(("LUT", "ratio")) else "left")
+    for count in counts:
+        numbers = (f"{count.published.lut:,}", f"{count.lut:,}", f"{count.ratio:.2f}")
+        table.add_row(escape(count.published.design), *numbers, escape(count.by))
+    return table
 
 
 def study(console: Console, outcome: Outcome, machine: str) -> None:

@@ -32,7 +32,8 @@ def estimate_stage(project: Project, board: str, measured: bool = False, report:
         report(f"measure: {board}", 0, 1)
         cost = cost.beside(measure(graph, project.path("rtl"), target))
         report(f"measure: {board}", 1, 1)
-    content = {**cost.to_json(), "vendor": predicted(cost.total.lut) if target.is_xilinx else None}
+    told = predicted(cost.total.lut, target.family, cost.architecture) if target.is_xilinx else None
+    content = {**cost.to_json(), "vendor": told}
     for name in (f"estimate.{board}.json", "estimate.json"):
         project.write_json(name, content)
     return content
