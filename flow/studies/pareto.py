@@ -1,8 +1,8 @@
 """Accuracy against LUTs: nets trained to budgets beside nets of one word length for everything.
 
 A cell is a training: to a budget, or with weights, activations and input of `bits` bits, biases of two more and learned
-binary points, casts rounding as they do under a budget. Its LUTs are Yosys', ports and registers included. Any number
-of workers share the cells.
+binary points, casts rounding as they do under a budget. Its LUTs are Yosys', ports and registers included; those that
+training to a budget has estimated of the same design are kept beside them. Any number of workers share the cells.
 """
 
 from __future__ import annotations
@@ -65,8 +65,10 @@ def _figures(base: Recipe, cell: Cell, folder: Path, source: str) -> dict[str, f
     recipe = cell_recipe(base, cell)
     project = train_stage(recipe, source, folder, silent)
     found = project.read_json("train.json", "train")
-    lut = found["budget"]["measured"] if cell["budget"] else _measured(recipe, project)
-    return {"accuracy": found["accuracy"], "lut": float(lut)}
+    if not cell["budget"]:
+        return {"accuracy": found["accuracy"], "lut": float(_measured(recipe, project))}
+    luts = {"lut": float(found["budget"]["measured"]), "estimated": float(found["budget"]["estimated"])}
+    return {"accuracy": found["accuracy"], **luts}
 
 
 def run(choice: Choice, folder: Path, report: Report) -> Outcome:

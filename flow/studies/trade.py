@@ -15,7 +15,7 @@ from flow.studies.rows import SpreadRow
 __all__ = ["Point", "dominated", "drawn", "outcome", "points_of", "stored_points", "verdicts"]
 
 _LEARNED, _UNIFORM = "flow, to a budget", "flow, one width"
-_LUT, _PERCENT = "LUT", "%"
+_LUT, _ESTIMATED, _PERCENT = "LUT", "LUT, estimated", "%"
 _PACKAGES = ("torch", "alkaid", "pyosys", "optuna")
 
 
@@ -28,12 +28,15 @@ class Point:
         learned: whether trained to a budget.
         luts: as Yosys has them, of each seed.
         percents: of the test samples that are right, of the same seeds.
+        estimated: LUTs as training to the budget has estimated them, of the same seeds; empty without a budget, and
+            where a seed was stored before they were kept.
     """
 
     name: str
     learned: bool
     luts: tuple[float, ...]
     percents: tuple[float, ...]
+    estimated: tuple[float, ...] = ()
 
     @property
     def lut(self) -> float:
@@ -62,6 +65,7 @@ def points_of(found: Iterable[Mapping[str, float]]) -> list[Point]:
             budget > 0,
             tuple(entry["lut"] for entry in group),
             tuple(100 * entry["accuracy"] for entry in group),
+            tuple(entry["estimated"] for entry in group) if all("estimated" in entry for entry in group) else (),
         )
         for (budget, bits), group in groups.items()
     ]
@@ -73,7 +77,10 @@ def stored_points(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     values: dict[tuple[str, bool], dict[str, tuple[float, ...]]] = {}
     for row in rows:
         values.setdefault((row["case"], row["who"] == _LEARNED), {})[row["unit"]] = tuple(row["values"])
-    return [Point(name, learned, held[_LUT], held[_PERCENT]) for (name, learned), held in values.items()]
+    return [
+        Point(name, learned, held[_LUT], held[_PERCENT], held.get(_ESTIMATED, ()))
+        for (name, learned), held in values.items()
+    ]
 
 
 def dominated(point: Point, points: Sequence[Point]) -> bool:
@@ -133,7 +140,8 @@ def _rows(point: Point) -> tuple[SpreadRow, ...]:
     who = _LEARNED if point.learned else _UNIFORM
     return tuple(
         SpreadRow(point.name, who, statistics.mean(each), unit, None, _deviation(each), len(each), each)
-        for each, unit in ((point.luts, _LUT), (point.percents, _PERCENT))
+        for each, unit in ((point.luts, _LUT), (point.estimated, _ESTIMATED), (point.percents, _PERCENT))
+        if each
     )
 
 

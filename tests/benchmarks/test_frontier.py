@@ -54,6 +54,9 @@ def test_a_point_of_flow_is_shown_with_its_ports_and_without():
         {"who": "flow", "lut": 991, **same},
         {"who": "flow, without ports", "lut": 833, **same},
     ]
+    luts = {"asked": "lut<=1000", "estimated": 1003, "measured": 991}
+    told = shown("flow", 1000, {**held, "budget": {**luts, "met": True, "rounds": []}})
+    assert [entry.get("budget") for entry in told] == [luts, None]
 
 
 def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import numpy as np
@@ -187,6 +189,32 @@ def test_the_file_has_the_promised_keys(measured):
     assert all(wanted <= row.keys() for row in found["rows"])
     assert {row["accuracy"] for row in found["rows"] if row["format"] == "s3"} == {0.5}
     assert {row["accuracy"] for row in found["rows"] if row["format"] == "sm3"} == {None}
+
+
+def test_the_file_has_the_date_of_the_last_measurement_and_not_that_of_the_writing(measured, tmp_path):
+    folder, _ = measured
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for path in points(tmp_path):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "date": "2026-01-02"}))
+    rows = area_rows(Areas(Project(tmp_path), silent), SWEEP)
+    assert {row["date"] for row in rows} == {"2026-01-02"}
+    share = {"net": "n", "format": "s3", "scope": "both", "method": "qat", "accuracy": 0.5}
+    shares = [{**share, "date": date} for date in (None, "2026-01-01", "2026-01-03")]
+    assert [content(rows, shares[:count], SWEEP)["date"] for count in range(4)] == ["2026-01-02"] * 3 + ["2026-01-03"]
+    assert content([], [], SWEEP)["date"] == datetime.now(UTC).date().isoformat()
+
+
+def test_an_accuracy_has_the_date_of_its_last_seed_where_seeds_have_dates(tmp_path):
+    held, wanted = Trials(TINY, Project(tmp_path)), [Trial("digits_mlp", seed) for seed in range(2)]
+    for trial in wanted:
+        held.accuracy(trial)
+    assert [held.date(trial) for trial in wanted] == [datetime.now(UTC).date().isoformat()] * 2
+    for trial, date in zip(wanted, ("2026-01-03", None), strict=True):
+        path = tmp_path / "accuracies" / "digits_mlp" / f"{trial}.json"
+        stored = {key: value for key, value in json.loads(path.read_text()).items() if key != "date"}
+        path.write_text(json.dumps(stored | ({"date": date} if date else {})))
+    assert [row["date"] for row in accuracy_rows(held, wanted)] == ["2026-01-03"]
+    assert [row["date"] for row in accuracy_rows(held, wanted[1:])] == [None]
 
 
 def test_choices():

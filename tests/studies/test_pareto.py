@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,7 @@ import flow
 from flow.errors import RecipeError
 from flow.progress import silent
 from flow.recipe import load_recipe
-from flow.studies import Choice, run_study
+from flow.studies import Choice, pareto, run_study
 from flow.studies.pareto import cell_recipe, cells
 from flow.studies.queue import Queue
 from flow.studies.rows import write_rows
@@ -75,6 +77,27 @@ def test_the_table_has_means_and_the_verdicts_count(tmp_path):
     assert made.drawing.startswith("<svg") and "lut&lt;=1000" in made.drawing
     write_rows(tmp_path / "rows.json", made.rows, made.packages)
     assert stored_points(json.loads((tmp_path / "rows.json").read_text())["rows"]) == points_of(FOUND)
+
+
+def test_estimates_of_trainings_to_a_budget_are_kept_beside_what_yosys_measures(tmp_path, monkeypatch):
+    told = {"accuracy": 0.9, "budget": {"asked": "lut<=1000", "estimated": 1012, "measured": 990}}
+    project = SimpleNamespace(read_json=lambda *_: told)
+    monkeypatch.setattr(pareto, "train_stage", lambda *_: project)
+    monkeypatch.setattr(pareto, "_measured", lambda *_: 8000)
+    first, second = cells(Choice(bits=(4,), seeds=1, budgets=(1000,)))
+    found = [{**cell, **pareto._figures(load_recipe("digits_budget"), cell, tmp_path, "")} for cell in (first, second)]
+    assert found == [
+        {**first, "accuracy": 0.9, "lut": 990.0, "estimated": 1012.0}, {**second, "accuracy": 0.9, "lut": 8000.0},
+    ]  # fmt: skip
+    rows = [asdict(row) for row in outcome("digits", points_of(found)).rows]
+    assert [(row["case"], row["unit"], row["value"]) for row in rows] == [
+        ("lut<=1000", "LUT", 990.0), ("lut<=1000", "LUT, estimated", 1012.0), ("lut<=1000", "%", 90.0),
+        ("4 bits everywhere", "LUT", 8000.0), ("4 bits everywhere", "%", 90.0),
+    ]  # fmt: skip
+    assert stored_points(rows) == points_of(found)
+    older = {**found[0], "seed": 1}
+    del older["estimated"]
+    assert [point.estimated for point in points_of([*found, older])] == [(), ()]
 
 
 def _worker(folder, counts):

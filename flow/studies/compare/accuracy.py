@@ -11,6 +11,7 @@ import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +43,7 @@ _SCOPES_OF = {Kind.LMUL: ("both",), Kind.KHOT: ("both", "weights")}
 _WIDE = "s16"
 _ALWAYS = {"biases": _WIDE, "sums": _WIDE, "batchnorm": "folded"}
 _PIPELINE = ("equalise", "smooth", "gptq", "learned_rounding", "bias_correction")
-# Weights of few digits or in blocks, and those of 16 bits, have no neighbours to choose between.
+# Codes are chosen neither for weights of few digits or in blocks, which `ptq/grids.py` refuses, nor for 16 bits.
 _WITHOUT_CHOICE = ("equalise", "smooth", "bias_correction")
 _METHODS = ("ptq", "qat")
 
@@ -160,9 +161,18 @@ class Trials:
 
     def stored(self, trial: Trial) -> float | None:
         """Share of the test samples that are right, None where the trial is not finished."""
+        content = self._content(trial)
+        return content and content["accuracy"]
+
+    def date(self, trial: Trial) -> str | None:
+        """The day when it was finished; None where it is not, or was stored before days were."""
+        content = self._content(trial)
+        return content and content.get("date")
+
+    def _content(self, trial: Trial) -> dict[str, Any] | None:
         content = self.project.find_json(self._file(trial.alike, "json"))
         fresh = content is not None and content["digest"] == self._digest(trial.alike)
-        return content["accuracy"] if content is not None and fresh else None
+        return content if fresh else None
 
     def accuracy(self, trial: Trial) -> float:
         """As `stored`, computed and stored where it is not."""
@@ -202,7 +212,7 @@ class Trials:
             model = self._trained(self._started(trial, trial.entry), trial)
         share = accuracy(model, self.data.test)
         content = {"digest": self._digest(trial), "net": self.net.name, "trial": str(trial), "accuracy": share, **notes}
-        content["seconds"] = round(time.perf_counter() - began, 1)
+        content |= {"date": datetime.now(UTC).date().isoformat(), "seconds": round(time.perf_counter() - began, 1)}
         self.project.write_json(self._file(trial, "json"), content)
         return share
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -20,7 +21,6 @@ from flow.synthesis import Area, Family, recipe, synthesise, tool
 __all__ = ["Areas", "Point", "Target", "sites"]
 
 _BATCH = 12  # forms in one run of Yosys: enough that its start does not count, few enough that little is lost
-_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Areas:
     def __init__(self, project: Project, report: Report) -> None:
         self.project, self.report = project, report
         self.sources = rtl_sources()
-        self._known: dict[tuple[object, ...], Area] = {}
+        self._known: dict[tuple[object, ...], tuple[Area, str]] = {}
 
     def digest(self, point: Point) -> str:
         """Of everything that the area depends on: text, the cells it uses, recipe and tool."""
@@ -86,11 +86,20 @@ class Areas:
 
     def find(self, point: Point) -> Area | None:
         """The stored area, None where it is not measured."""
+        found = self._dated(point)
+        return found and found[0]
+
+    def date(self, point: Point) -> str | None:
+        """The day when it was measured, None where it is not."""
+        found = self._dated(point)
+        return found and found[1]
+
+    def _dated(self, point: Point) -> tuple[Area, str] | None:
         if point.key not in self._known:
             content = self.project.find_json(f"points/{self.digest(point)}.json")
             if content is None:
                 return None
-            self._known[point.key] = Area(**content["area"])
+            self._known[point.key] = Area(**content["area"]), content["date"]
         return self._known[point.key]
 
     def measure(self, points: Sequence[Point], task: str) -> None:
@@ -98,7 +107,7 @@ class Areas:
         missing = [point for point in points if self.find(point) is None]
         batches, done = _batches(missing), len(points) - len(missing)
         self.report(task, done, len(points))
-        pool = ThreadPoolExecutor(_WORKERS)
+        pool = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             running: set[Future[int]] = {pool.submit(self._batch, batch) for batch in batches}
             while running:
@@ -130,6 +139,7 @@ class Areas:
         return len(points)
 
     def _store(self, point: Point, area: Area) -> None:
+        today = datetime.now(UTC).date().isoformat()
         content: dict[str, Any] = {
             "format": point.entry.name,
             "unit": point.unit.value,
@@ -137,11 +147,11 @@ class Areas:
             "family": point.target.family.value,
             "with_dsp": point.target.dsp,
             "tool": tool(),
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": today,
             "area": asdict(area),
         }
         self.project.write_json(f"points/{self.digest(point)}.json", content)
-        self._known[point.key] = area
+        self._known[point.key] = area, today
 
 
 def _batches(points: Iterable[Point]) -> list[list[Point]]:

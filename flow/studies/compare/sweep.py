@@ -60,10 +60,11 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The smallest form of a unit, and the LUT places of all that were measured."""
+    """The smallest form of a unit, the day when it was measured, and the LUT places of all that were measured."""
 
     form: str
     area: Area
+    date: str
     forms: dict[str, int]
 
 
@@ -153,7 +154,7 @@ def best(areas: Areas, entry: Entry, unit: Unit, target: Target) -> Best | None:
     plain = _ranked(areas, entry, unit, Target(target.family, False)) if target.dsp else ranked
     ranked |= plain
     form = min(ranked, key=lambda name: ranked[name][0])
-    area = areas.find(ranked[form][1])
-    if area is None or not (area.dsp or plain):
+    area, date = areas.find(ranked[form][1]), areas.date(ranked[form][1])
+    if area is None or date is None or not (area.dsp or plain):
         return None
-    return Best(form, area, {name: rank[0] for name, (rank, _) in ranked.items()})
+    return Best(form, area, date, {name: rank[0] for name, (rank, _) in ranked.items()})

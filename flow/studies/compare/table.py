@@ -34,33 +34,37 @@ def area_rows(areas: Areas, sweep: Sweep) -> list[Row]:
                     "kind": entry.kind.value, "bits": entry.bits, "memory_bits": entry.memory_bits,
                     "lut": area.lut, "ff": area.ff, "dsp": area.dsp, "carry": area.carry,
                     "sites": sites(area, target.family), "form": found.form, "forms": found.forms,
+                    "date": found.date,
                 })  # fmt: skip
     return rows
 
 
 def accuracy_rows(held: Trials, wanted: Sequence[Trial]) -> list[Row]:
-    """Means over the seeds that are finished, one row a format, scope and method."""
-    found: dict[tuple[Any, ...], list[float]] = {}
+    """Means over the seeds that are finished, one row a format, scope and method; its date is that of the last."""
+    found: dict[tuple[Any, ...], list[tuple[float, str]]] = {}
     for trial in wanted:
         share = held.stored(trial)
         if share is not None:
-            found.setdefault((trial.entry, trial.scope, trial.method), []).append(share)
+            dated = share, held.date(trial) or ""
+            found.setdefault((trial.entry, trial.scope, trial.method), []).append(dated)
     rows, samples = [], len(held.data.test_y) if found else 0
-    for (entry, scope, method), shares in found.items():
+    for (entry, scope, method), finished in found.items():
+        shares, date = [share for share, _ in finished], max(date for _, date in finished) or None
         row = {"net": held.net.name, "dataset": held.net.dataset, "format": "float", "kind": "float", "bits": 32}
         if entry is not None:
             row |= {"format": entry.name, "kind": entry.kind.value, "bits": entry.bits}
         spread = statistics.stdev(shares) if len(shares) > 1 else None
         memory = 32.0 if entry is None else entry.memory_bits
         row |= {"memory_bits": memory, "scope": scope, "method": method, "seeds": len(shares), "samples": samples}
-        rows.append({**row, "accuracy": statistics.fmean(shares), "spread": spread})
+        rows.append({**row, "accuracy": statistics.fmean(shares), "spread": spread, "date": date})
     return rows
 
 
 def content(rows: Sequence[Row], accuracies: Sequence[Row], sweep: Sweep) -> dict[str, Any]:
     """`compare.json` (DESIGN.md section 6), with the accuracies beside the rows.
 
-    The `accuracy` of a row is that of the first net after training with weights and activations in the format.
+    The `accuracy` of a row is that of the first net after training with weights and activations in the format. The
+    date is that of the last measurement; today where none of them has one.
     """
     nets = list(dict.fromkeys(row["net"] for row in accuracies))
     reached: Mapping[str, float] = {
@@ -68,9 +72,10 @@ def content(rows: Sequence[Row], accuracies: Sequence[Row], sweep: Sweep) -> dic
         for row in accuracies
         if row["net"] == nets[0] and (row["scope"], row["method"]) == _JUDGED
     }
+    dates = [row["date"] for row in (*rows, *accuracies) if row.get("date")]
     return {
         "tool": tool(),
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": max(dates, default=datetime.now(UTC).date().isoformat()),
         "recipe": {str(target): list(recipe(target.family, dsp=target.dsp)) for target in sweep.targets},
         "accuracy_of": {"net": nets[0], "scope": _JUDGED[0], "method": _JUDGED[1]} if nets else None,
         "rows": [{**row, "accuracy": reached.get(row["format"])} for row in rows],

@@ -1,4 +1,8 @@
-"""The grid a weight may lie on, fixed point or minifloat: its neighbours below, above and nearest."""
+"""The grid a weight may lie on, fixed point or minifloat: its neighbours below, above and nearest.
+
+Blocks (MX, NVFP4) have neighbours too, but no grid that stands still: the scale of a block follows from its values, so
+that a neighbour of one element may move all others. Choosing among those is not implemented.
+"""
 
 from __future__ import annotations
 
