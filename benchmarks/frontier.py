@@ -17,7 +17,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ BARE = "{}, without ports"
 PEER = "HGQ2, alkaid"
 TOLD = ("asked", "estimated", "measured")  # of a training to a budget
 Point = dict[str, Any]
+Curve = list[tuple[str, float, float]]
+Middle = Callable[[list[float]], float]
 
 
 def flow_recipe(seed: int, budget: int) -> Recipe:
@@ -181,17 +183,15 @@ def merged(place: Path, points: list[Point]) -> list[Point]:
     return [found[key] for key in sorted(found)]
 
 
-def curve(points: list[Point]) -> list[tuple[str, float, float]]:
-    """(price, LUTs, percent) of each price, means over its seeds, by LUTs."""
+def curve(points: list[Point], middle: Middle = statistics.mean) -> Curve:
+    """(price, LUTs, percent) of each price, means or medians over its seeds, by LUTs."""
     prices = dict.fromkeys(point["price"] for point in points)
     groups = {price: [point for point in points if point["price"] == price] for price in prices}
-    means = (
-        (price, *(statistics.mean(p[k] for p in held) for k in ("lut", "accuracy"))) for price, held in groups.items()
-    )
+    means = ((price, *(middle([p[k] for p in held]) for k in ("lut", "accuracy"))) for price, held in groups.items())
     return sorted(((price, luts, 100 * share) for price, luts, share in means), key=lambda entry: entry[1])
 
 
-def luts_at(line: list[tuple[str, float, float]], accuracy: float) -> float | None:
+def luts_at(line: Curve, accuracy: float) -> float | None:
     """LUTs at which a curve reaches an accuracy, straight lines between its points; None beyond its ends."""
     best: list[tuple[float, float]] = []
     for _, luts, percent in line:  # what more LUTs do worse is left out
@@ -202,10 +202,18 @@ def luts_at(line: list[tuple[str, float, float]], accuracy: float) -> float | No
     return float(np.interp(accuracy, [percent for _, percent in best], [luts for luts, _ in best]))
 
 
-def lines_of(points: list[Point]) -> dict[str, list[tuple[str, float, float]]]:
+def lines_of(points: list[Point], middle: Middle = statistics.mean) -> dict[str, Curve]:
     """The curve of everyone."""
     names = dict.fromkeys(point["who"] for point in points)
-    return {who: curve([point for point in points if point["who"] == who]) for who in names}
+    return {who: curve([point for point in points if point["who"] == who], middle) for who in names}
+
+
+def over_peer(lines: dict[str, Curve], words: str) -> Iterator[Row]:
+    """LUTs of flow's points over those that the peer takes at the same accuracy."""
+    for who, line in lines.items():
+        for price, luts, percent in line if who.startswith("flow") else ():
+            if theirs := luts_at(lines.get(PEER, []), percent):
+                yield Row(f"{price}: over {PEER} at {percent:.2f} %, {words}", who, luts / theirs, "x")
 
 
 def rows(points: list[Point]) -> list[Row]:
@@ -215,9 +223,8 @@ def rows(points: list[Point]) -> list[Row]:
         for price, luts, percent in line:
             equal = luts_at(lines.get("flow", []), percent)
             found.append(Row(f"{price}: {percent:.2f} % accurate", who, luts, "LUT", luts / equal if equal else None))
-            theirs = luts_at(lines.get(PEER, []), percent) if who.startswith("flow") else None
-            if theirs:
-                found.append(Row(f"{price}: over {PEER} at {percent:.2f} %", who, luts / theirs, "x"))
+    # A seed in which a net fell apart moves a mean, not a median.
+    found += [*over_peer(lines, "means"), *over_peer(lines_of(points, statistics.median), "medians")]
     for who in lines:
         held = [point for point in points if point["who"] == who]
         seeds = len({point["seed"] for point in held})

@@ -44,7 +44,20 @@ def test_a_row_is_compared_where_flow_is_as_accurate():
 
 def test_a_point_of_flow_is_set_over_the_peer_where_that_is_as_accurate():
     found = {row.case: row.value for row in rows([*OWN, *OTHER]) if row.unit == "x"}
-    assert found == {"lut<=1000: over HGQ2, alkaid at 91.00 %": pytest.approx(950 / (300 + 2600 * 41 / 43))}
+    ratio = pytest.approx(950 / (300 + 2600 * 41 / 43))
+    assert found == {f"lut<=1000: over HGQ2, alkaid at 91.00 %, {words}": ratio for words in ("means", "medians")}
+
+
+def test_a_seed_in_which_a_net_fell_apart_moves_the_ratio_of_means_alone():
+    fallen = [point("HGQ2, alkaid", "beta 0.001", seed, 800, 0.90) for seed in (1, 2)]
+    found = {row.case: row.value for row in rows([*OWN, *OTHER, *fallen]) if row.unit == "x"}
+    low, mean = 1900 / 3, 230 / 3
+    assert found == {
+        "lut<=1000: over HGQ2, alkaid at 91.00 %, means": pytest.approx(
+            950 / (low + (2900 - low) * (91 - mean) / (93 - mean))
+        ),
+        "lut<=1000: over HGQ2, alkaid at 91.00 %, medians": pytest.approx(950 / (800 + 2100 / 3)),
+    }
 
 
 def test_a_point_of_flow_is_shown_with_its_ports_and_without():
@@ -85,4 +98,4 @@ def test_stored_points_are_drawn_without_computing_anything(tmp_path: Path):
     run([sys.executable, SCRIPT, *options, "--json", tmp_path / "rows.json"])
     drawing = (tmp_path / "f.svg").read_text()
     assert drawing.startswith("<svg") and all(name in drawing for name in ("lut&lt;=1000", "beta 0.0001"))
-    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 7
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
