@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,19 @@ def plusargs(pauses: Pauses, seed: int) -> tuple[str, ...]:
     return pauses.value, f"+pauses={seed}"
 
 
-def _render(name: str, context: Mapping[str, Any]) -> str:
-    environment = Environment(
+@cache
+def _templates() -> Environment:
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701  # SystemVerilog, not HTML; all names are identifiers
     )
-    return environment.get_template(name).render(context)
+
+
+def _render(name: str, context: Mapping[str, Any]) -> str:
+    return _templates().get_template(name).render(context)
 
 
 def _bench(project: Project) -> str:

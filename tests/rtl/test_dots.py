@@ -157,6 +157,7 @@ def test_every_input_by_either_adder(tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adder", [COMPRESSOR, CHAINS])
 def test_many_terms_by_either_adder(adder, tmp_path):
     """5 to 32 terms: levels that take six words, two, and what neither divides."""
@@ -169,6 +170,7 @@ def test_many_terms_by_either_adder(adder, tmp_path):
     assert sampled(cases, tmp_path) == wide.COUNT * len(cases) == wide.COUNT * 14
 
 
+@pytest.mark.slow
 def test_either_adder_by_proof(tmp_path):
     cases = added([dot(5, 1, 1, 0, 1), dot(3, 2, 2, 1, 1), minifloats.dot("ue1m1", "ue1m1", 2)])
     assert proved(cases, tmp_path) == len(cases) == 6
@@ -187,6 +189,7 @@ def test_there_is_no_other_adder(name, tmp_path):
         run_program(job, tmp_path)
 
 
+@pytest.mark.slow
 def test_luts_of_every_adder():
     """16 products of 4 bits, LUT4s with those inside the carry cells."""
     shapes = [

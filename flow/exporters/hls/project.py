@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -24,6 +25,7 @@ from flow.resources import folder
 __all__ = ["export_hls"]
 
 
+@cache
 def _templates() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder("hls_templates")), undefined=jinja2.StrictUndefined,

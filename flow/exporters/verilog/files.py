@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -22,8 +23,9 @@ def printable(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
 
 
+@cache
 def templates(package: str) -> Environment:
-    """The templates of a package, which may use the filter `printable`."""
+    """The templates of a package, which may use the filter `printable`; compiled once in a process."""
     environment = Environment(
         loader=PackageLoader(package),
         undefined=StrictUndefined,
