@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from flow.studies.rows import Row, machine, versions, write_rows
 
-__all__ = ["Row", "arguments", "machine", "publish", "versions"]
+__all__ = ["Row", "arguments", "children", "machine", "publish", "versions"]
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -30,3 +31,9 @@ def publish(title: str, rows: list[Row], packages: Iterable[str], target: Path |
     Console().print(table)
     if target is not None:
         write_rows(target, rows, packages)
+
+
+def children() -> float:
+    """Seconds that finished child processes have computed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -8,14 +8,13 @@ found precompiled, as from a user's second compilation on; the first takes a sec
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from common import Row, arguments, publish
+from common import Row, arguments, children, publish
 from emulated import CONVOLUTIONS, MLPS
 
 from flow.exporters.hls import export_hls
@@ -48,8 +47,7 @@ WAYS: Mapping[str, tuple[Callable[[Graph], Files], Callable[[Path], None]]] = {
 
 def _spent() -> tuple[float, float]:
     """CPU seconds of all child processes so far, and the clock."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime, time.perf_counter()
+    return children(), time.perf_counter()
 
 
 def measured(graph: Graph, who: str) -> tuple[float, float]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import tempfile
 import time
 from argparse import Namespace
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Row, arguments, publish
+from common import Row, arguments, children, publish
 from emulated import MLPS
 from emulation import HERE
 
@@ -38,12 +37,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {"spatial": {"depth": 4}, "stream": {
 def packed(beats: Sequence[int], stream: StreamType) -> bytes:
     """Beats as the port has them, each in whole bytes, lowest first."""
     return b"".join(beat.to_bytes(stream.beat_bytes, "little") for beat in beats)
-
-
-def children() -> float:
-    """Seconds that finished child processes have computed."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def with_samples(graph: Graph, folder: Path) -> Project:

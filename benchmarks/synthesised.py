@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common import children
+
 from flow.exporters.writer import write_file
 from flow.synthesis import Area, Family, recipe, synthesise, tool
 
-__all__ = ["TIMEOUT", "Design", "Figures", "children", "measured"]
+__all__ = ["TIMEOUT", "Design", "Figures", "measured"]
 
 TIMEOUT = 7200.0  # seconds of wall clock: the peers' flat files are large
 
@@ -31,12 +32,6 @@ class Figures:
 
     area: Area
     seconds: float
-
-
-def children() -> float:
-    """Seconds that finished child processes have computed."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measured(design: Design, family: Family, flatten: bool, kept: Path | None) -> Figures:

@@ -2,8 +2,8 @@
 //
 // Legal parameters: Simd, XWidth, WWidth, OutWidth >= 1; either side signed or unsigned.
 // UseDsp: 0 products in logic, 1 as DSPs where they have the nine bits that Yosys asks for.
-// Adder: how the pairs are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree
-// (flow_compressor), 2 by a tree of carry chains (flow_adder_tree).
+// Adder: how the pairs are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree, 2 by a
+// tree of carry chains (flow_dot_sum).
 // Latency: 0 cycles, combinational.
 //
 // In logic two products share their rows (flow_dot_pair), which saves the adder between them; only
@@ -54,40 +54,21 @@ module flow_dot #(
   localparam int Tables = (Simd == 2 && PWidth <= 6 && XWidth > 1 && WWidth > 2) ? 1 : 0;
   localparam int Pairs = (Dsps != 0 || Tables != 0) ? 0 : Simd / 2;
   localparam int Terms = Simd - Pairs;
-  localparam int TermWide = (Pairs > 0) ? PWidth + 1 : PWidth;
-  localparam int TermWidth = (TermWide < OutWidth) ? TermWide : OutWidth;
+  localparam int TermWidth = (Pairs > 0) ? PWidth + 1 : PWidth;
 
   logic [Terms*OutWidth-1:0] terms;
 
   if (Adder != 0) begin : gen_adder
-    logic [Terms*TermWidth-1:0] narrow;
-    for (genvar i = 0; i < Terms; i++) begin : gen_narrow
-      assign narrow[i*TermWidth+:TermWidth] = terms[i*OutWidth+:TermWidth];
-    end
-    logic unused;  // the signs above a term
-    assign unused = ^terms;
-
-    if (Adder == 1) begin : gen_compressor
-      flow_compressor #(
-          .Terms   (Terms),
-          .Width   (TermWidth),
-          .Signed  (PSigned),
-          .OutWidth(OutWidth)
-      ) u_sum (
-          .x_i(narrow),
-          .y_o(y_o)
-      );
-    end else begin : gen_tree
-      flow_adder_tree #(
-          .Terms   (Terms),
-          .Width   (TermWidth),
-          .Signed  (PSigned),
-          .OutWidth(OutWidth)
-      ) u_sum (
-          .x_i(narrow),
-          .y_o(y_o)
-      );
-    end
+    flow_dot_sum #(
+        .Adder   (Adder),
+        .Terms   (Terms),
+        .Width   (TermWidth),
+        .Signed  (PSigned),
+        .OutWidth(OutWidth)
+    ) u_sum (
+        .x_i(terms),
+        .y_o(y_o)
+    );
   end else begin : gen_sum
     always_comb begin
       y_o = '0;
@@ -143,11 +124,8 @@ module flow_dot #(
     end
   end
 
-  initial begin
-    if (Simd < 1 || XWidth < 1 || WWidth < 1 || OutWidth < 1) begin
-      $fatal(1, "flow_dot: Simd and all widths must be at least 1");
-    end
-    if (Adder < 0 || Adder > 2) $fatal(1, "flow_dot: Adder must be 0, 1 or 2");
+  initial if (Simd < 1 || XWidth < 1 || WWidth < 1 || OutWidth < 1) begin
+    $fatal(1, "flow_dot: Simd and all widths must be at least 1");
   end
 
 endmodule

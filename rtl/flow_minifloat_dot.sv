@@ -31,34 +31,16 @@ module flow_minifloat_dot #(
   logic [Simd*OutWidth-1:0] products;
 
   if (Adder != 0) begin : gen_adder
-    logic [Simd*PWidth-1:0] narrow;
-    for (genvar i = 0; i < Simd; i++) begin : gen_narrow
-      assign narrow[i*PWidth+:PWidth] = products[i*OutWidth+:PWidth];
-    end
-    logic unused;  // the signs above a term
-    assign unused = ^products;
-
-    if (Adder == 1) begin : gen_compressor
-      flow_compressor #(
-          .Terms   (Simd),
-          .Width   (PWidth),
-          .Signed  (PSigned),
-          .OutWidth(OutWidth)
-      ) u_sum (
-          .x_i(narrow),
-          .y_o(y_o)
-      );
-    end else begin : gen_tree
-      flow_adder_tree #(
-          .Terms   (Simd),
-          .Width   (PWidth),
-          .Signed  (PSigned),
-          .OutWidth(OutWidth)
-      ) u_sum (
-          .x_i(narrow),
-          .y_o(y_o)
-      );
-    end
+    flow_dot_sum #(
+        .Adder   (Adder),
+        .Terms   (Simd),
+        .Width   (PWidth),
+        .Signed  (PSigned),
+        .OutWidth(OutWidth)
+    ) u_sum (
+        .x_i(products),
+        .y_o(y_o)
+    );
   end else begin : gen_sum
     always_comb begin
       y_o = '0;
@@ -89,9 +71,6 @@ module flow_minifloat_dot #(
     end
   end
 
-  initial begin
-    if (Simd < 1) $fatal(1, "flow_minifloat_dot: Simd must be at least 1");
-    if (Adder < 0 || Adder > 2) $fatal(1, "flow_minifloat_dot: Adder must be 0, 1 or 2");
-  end
+  initial if (Simd < 1) $fatal(1, "flow_minifloat_dot: Simd must be at least 1");
 
 endmodule

@@ -9,8 +9,8 @@ from flow.errors import ExportError
 from flow.estimation.boards import Board
 from flow.estimation.cost import Cost
 from flow.estimation.estimate import estimate
-from flow.estimation.prices import Prices, folding_prices
-from flow.exporters.verilog import Space, alive, choose_folding, folding_range, has_rtl
+from flow.estimation.prices import folding_price
+from flow.exporters.verilog import Price, Space, alive, choose_folding, folding_range, has_rtl
 from flow.exporters.verilog.products import Dsp
 from flow.ir import Graph
 
@@ -27,7 +27,7 @@ class Search:
     board: Board
     dsp: Dsp
     found: dict[int, tuple[Chosen, Cost]] = field(default_factory=dict)
-    prices: Prices | None = None
+    price: Price | None = None
 
     def at(self, target: int) -> tuple[Chosen, Cost]:
         """The folding that takes the least of the board and at most `target` cycles, and its cost.
@@ -36,9 +36,9 @@ class Search:
         """
         if target not in self.found:
             live = alive(self.graph)
-            if self.prices is None and has_rtl(live):
-                self.prices = folding_prices(live, self.board, self.dsp)
-            chosen = choose_folding(live, target, self.prices and self._price)
+            if self.price is None and has_rtl(live):
+                self.price = folding_price(live, self.board, self.dsp)
+            chosen = choose_folding(live, target, self.price)
             folding = {name: (fold.pe, fold.simd) for name, fold in chosen.items()}
             self.found[target] = folding, estimate(self.graph, self.board, folding=folding, dsp=self.dsp)
         return self.found[target]
@@ -46,9 +46,6 @@ class Search:
     def paces(self) -> list[int]:
         """All targets that may differ in what is found, from the fastest on."""
         return Space.of(alive(self.graph)).paces()
-
-    def _price(self, name: str, lanes: tuple[int, ...]) -> float:
-        return (self.prices or {})[name, lanes]
 
     def fastest(self) -> tuple[Chosen, Cost] | None:
         """The fastest that fits, by halving: a slower design is a smaller one; None where not even the slowest does."""

@@ -13,16 +13,14 @@ from collections.abc import Mapping
 from flow.estimation.boards import Board
 from flow.estimation.cost import board_share
 from flow.estimation.stream import node_usages
-from flow.exporters.verilog import Space, draft_plan
+from flow.exporters.verilog import Price, Space, draft_plan
 from flow.exporters.verilog.products import Dsp
 from flow.ir import Graph
 
-__all__ = ["Prices", "folding_prices"]
-
-Prices = dict[tuple[str, tuple[int, ...]], float]
+__all__ = ["folding_price"]
 
 
-def folding_prices(graph: Graph, board: Board, dsp: Dsp = False) -> Prices:
+def folding_price(graph: Graph, board: Board, dsp: Dsp = False) -> Price:
     """The share of a board that each node takes, LUTs, DSPs and block RAM added up, by its name and lanes.
 
     Args:
@@ -30,7 +28,7 @@ def folding_prices(graph: Graph, board: Board, dsp: Dsp = False) -> Prices:
         board: whose resources count.
         dsp: as in `export_verilog`.
     """
-    space, found = Space.of(graph), Prices()
+    space, found = Space.of(graph), dict[tuple[str, tuple[int, ...]], float]()
     wanted = {(factor.name, lanes): factor.groups for factor, lanes in space.choices()}
     groups = {factor.name: factor.groups for factor in space.factors}
     while wanted:
@@ -41,7 +39,7 @@ def folding_prices(graph: Graph, board: Board, dsp: Dsp = False) -> Prices:
             place = name, tuple(lanes[group] for group in read)
             found[place] = board_share(usages[name], board)
             wanted.pop(place, None)
-    return found
+    return lambda name, lanes: found[name, lanes]
 
 
 def _next(

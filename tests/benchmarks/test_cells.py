@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PARTS = {
     "flow_pkg",
     "flow_dot_pair",
+    "flow_dot_sum",
     "flow_mul",
     "flow_mul_row",
     "flow_minifloat_unpack",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from flow.errors import DataError, ExportError, SimulationError, ToolError, ToolMissingError
-from flow.exporters.verilog import export_verilog, make_plan, predict, timing
+from flow.errors import DataError, SimulationError, ToolError, ToolMissingError
+from flow.exporters.verilog import export_verilog, make_plan, predict
 from flow.exporters.writer import write_tree
 from flow.formats import Overflow, Rounding
 from flow.ir import (
@@ -22,7 +20,6 @@ from flow.ir import (
     Graph,
     Input,
     Mul,
-    Node,
     Requantize,
     Reshape,
     ScaleShift,
@@ -32,7 +29,7 @@ from flow.ir import (
 )
 from flow.simulation.rtl import _frames, run_streams, simulate_rtl, tool
 from flow.simulation.rtl_beats import read_project
-from flow.simulation.rtl_program import Pauses, stream_program
+from flow.simulation.rtl_program import stream_program
 from tests.exporters.test_verilog import forked_graph
 from tests.graphs import fmt, mixed_graph, mlp_graph, random_codes, random_graph, random_tensor, resnet_graph
 from tests.simulation.test_netlist import PACKED, packed_graph
@@ -194,97 +191,6 @@ def test_moves_and_joined_parts_with_pauses_and_to_the_cycle(tmp_path):
     assert_predicted(graph, project, None, 6, tmp_path / "b")
 
 
-def test_joined_parts_and_two_outputs_stop_under_no_pattern_of_stalls(tmp_path):
-    """Both outputs stall most of the time, each at its own; parts of a join come rows before others of it."""
-    graph = mixed_graph()
-    project, codes = read_project(graph, exported(graph, tmp_path)), random_codes(graph, 12)
-    expected = trace(graph, codes)
-    for seed in range(40):
-        pauses = Pauses.LONG if seed % 2 else Pauses.SOME
-        run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
-        assert all((run.codes[name] == expected[name]).all() for name in graph.outputs), seed
-
-
-def assert_stops_never(graph: Graph, folder, seeds: range) -> None:
-    """Every stream is exact with pauses on both sides; most of the time in every other run."""
-    project, codes = read_project(graph, exported(graph, folder)), random_codes(graph, 4)
-    for seed in seeds:
-        pauses = Pauses.LONG if seed % 2 else Pauses.SOME
-        run = stream_program(project, codes, seed, folder / "b", pauses=pauses, runs_long=False)
-        assert_exact(graph, run.codes, codes)
-
-
-def test_a_residual_join_stops_under_no_pattern_of_stalls(tmp_path):
-    """One way of the fork has a window, a layer and casts; the other is the join's FIFO."""
-    assert_stops_never(resnet_graph(size=4, channels=4), tmp_path, range(6))
-
-
-@pytest.mark.slow
-def test_residual_joins_stop_under_no_pattern_of_stalls(tmp_path):
-    for size, channels in ((4, 4), (6, 2)):
-        assert_stops_never(resnet_graph(size=size, channels=channels), tmp_path / f"{size}", range(40))
-
-
-def uneven_graph(pixels: int, chain: int) -> tuple[Graph, dict[str, tuple[int, int]]]:
-    """A chain of layers of a beat a pixel and a slow one, beside a window that waits for a row and a pixel."""
-    rng, wide, folding = np.random.default_rng(0), 16, {}
-    nodes: list[Node] = [Input(name="x", shape=(1, 4, pixels), format=fmt("s4.0"))]
-
-    def layer(name: str, source: str, channels: int, side: int = 1) -> None:
-        weight = random_tensor(rng, (channels, 1, side, side), "s3.1")
-        nodes.append(Conv2d(name=name, inputs=(source,), weight=weight, padding=(side // 2, side // 2)))
-        folding[name] = (1, 1)
-        if channels == 1:
-            nodes.append(Requantize(name=f"{name}.out", inputs=(name,), format=fmt("s4.0")))
-
-    for place in range(chain):
-        layer(f"a{place}", nodes[-1].name, 1)
-    layer("slow", nodes[-1].name, wide)
-    layer("near", "x", 1, 3)
-    layer("wide", "near.out", wide)
-    return Graph("uneven", (*nodes, Add(name="add", inputs=("slow", "wide"))), ("add",)), folding
-
-
-@pytest.mark.slow
-def test_a_chain_of_layers_beside_a_window_stops_under_no_pattern_of_stalls(tmp_path):
-    """With the 20 beats that suffice without pauses, it stops whenever the input pauses most of the time."""
-    graph, folding = uneven_graph(pixels=70, chain=12)
-    project, codes = read_project(graph, exported(graph, tmp_path, folding=folding)), random_codes(graph, 2)
-    for seed, pauses in itertools.product(range(3), (Pauses.NONE, Pauses.SOME, Pauses.LONG)):
-        run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
-        assert_exact(graph, run.codes, codes)
-
-
-def test_fifos_count_on_no_register_that_a_pause_leaves_empty(monkeypatch):
-    graph, folding = uneven_graph(pixels=8, chain=1)
-    plan, goes_on = make_plan(graph, folding), timing._goes_on
-    monkeypatch.setattr(timing, "_goes_on", lambda plan: True)
-    paced = make_plan(graph, folding)
-    assert (paced.fifos["add", 0], plan.fifos["add", 0]) == (43, 50)
-    assert {**paced.fifos, ("add", 0): 50} == plan.fifos
-    assert not goes_on(paced) and goes_on(plan)
-
-
-def test_a_residual_join_stops_with_a_fifo_too_short(tmp_path):
-    """The testbench sees a stop, which the test above would pass over otherwise."""
-    graph = resnet_graph(size=4, channels=4)
-    depth = make_plan(graph).fifos["add", 1]
-    project = exported(graph, tmp_path)
-    top = project / "resnet_top.sv"
-    (whole,) = re.findall(rf"flow_fifo #\(\s+\.Width\(\d+\),\s+\.Depth\({depth}\)\s+\) u_fifo_b__add ", top.read_text())
-    top.write_text(top.read_text().replace(whole, whole.replace(f"Depth({depth})", "Depth(2)")))
-    with pytest.raises(ToolError, match="a stream is stuck"):
-        stream_program(read_project(graph, project), random_codes(graph, 1), 0, tmp_path / "b", runs_long=False)
-
-
-@pytest.mark.parametrize("place", [("rows", 1), ("rows", 2), ("both", 1)])
-def test_a_part_whose_fifo_is_too_short_would_stop(place):
-    plan = make_plan(mixed_graph())
-    assert plan.fifos[place] > 2
-    with pytest.raises(ExportError, match=r"^Design 'mixed' would stop for lack of buffers; plan it with make_plan\.$"):
-        predict(replace(plan, fifos={**plan.fifos, place: 2}))
-
-
 def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
     graph = mlp_graph(sizes=(4, 3))
     project, codes = exported(graph, tmp_path), random_codes(graph, 2)
@@ -294,17 +200,6 @@ def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
         match=r"^Tool 'g\+\+' is not on PATH; install a C\+\+17 compiler \(Debian: apt-get install g\+\+\)\.$",
     ):
         simulate_rtl(graph, project, codes)
-
-
-def test_a_join_whose_fifo_is_too_short_would_stop():
-    plan = make_plan(resnet_graph(size=4, channels=4))
-    depth = plan.fifos["add", 1]
-    assert depth > 2
-    with pytest.raises(
-        ExportError, match=r"^Design 'resnet' would stop for lack of buffers; plan it with make_plan\.$"
-    ):
-        predict(replace(plan, fifos={**plan.fifos, ("add", 1): 2}))
-    assert predict(plan).ii_cycles == max(predict(plan).stages.values())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from flow.exporters.verilog.architectures import ARCHITECTURES, PACE_OPTIONS, ch
 from flow.exporters.verilog.buffers import make_plan, timed_plan
 from flow.exporters.verilog.check import has_rtl
 from flow.exporters.verilog.files import alive
-from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, Space, choose_folding, folding_range
+from flow.exporters.verilog.folding import DEFAULT_TARGET_CYCLES, Folding, Price, Space, choose_folding, folding_range
 from flow.exporters.verilog.order import Order
 from flow.exporters.verilog.plan import Plan, Stream, draft_plan
 from flow.exporters.verilog.timing import Timing, predict
@@ -18,6 +18,7 @@ __all__ = [
     "Folding",
     "Order",
     "Plan",
+    "Price",
     "Space",
     "Stream",
     "Timing",

@@ -3,7 +3,8 @@
 Every time is the latest of some earlier ones plus a few cycles, so that the times of all beats are the one solution of
 such equations (F. Baccelli et al., Synchronization and Linearity, 1992), in whatever order they are settled. Each
 process settles all beats of a design at once and is asked again when a neighbour has moved one of them. Bounded buffers
-are equations too: a design that comes to its end here comes to it under every pattern of idle cycles and stalls.
+are equations too: a design that comes to its end here comes to it under every pattern of idle cycles and stalls, where
+no cell holds more beats in one pattern than in another; a dense layer does, see `matrix_process.matrix`.
 
 All times count clock edges. A channel is offered from some edge on and moves at the one at which both sides are ready.
 """
