@@ -179,7 +179,7 @@ ARITHMETIC = (
     minifloat("flow_lmul", 4, 3, {"a_i": 8, "b_i": 8, "code_o": 8}),
     Cell("flow_minifloat_dot", {"Simd": 4}, {"a_i": 16, "b_i": 16}, {"y_o": 11}),
     minifloat("flow_minifloat_dot_encode", 2, 1, {"a_i": 16, "b_i": 16, "code_o": 4}, Simd=4),
-    mx(2, 1), mx(2, 1, Adder=2), mx(0, 7),
+    mx(2, 1), mx(2, 1, Adder=0), mx(0, 7),
 )  # fmt: skip
 STREAMS = (
     stream("flow_skid", Width=8), stream("flow_register", Width=8), stream("flow_fifo", Width=8, Depth=32),

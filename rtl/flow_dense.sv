@@ -18,7 +18,8 @@
 //
 // The vector arrives during the first neuron fold, is used on the fly and kept for the other folds,
 // so one copy of it suffices; a FIFO in front keeps the producer running meanwhile. The pipeline
-// stops only when a finished beat has nowhere to go, not whenever the output is occupied.
+// stops only when a finished beat has nowhere to go, not whenever the output is occupied, and then
+// its first stage still takes a step: what a layer holds does not depend on when its beats came.
 
 module flow_dense #(
     parameter int Inputs = 16,
@@ -67,7 +68,7 @@ module flow_dense #(
   logic [  BiasAddrWidth-1:0] out_fold_q;
   logic [    InFoldWidth-1:0] in_fold_q;
   logic first_step, last_step, first_fold;
-  logic stall, step;
+  logic hold, stall, step;
   logic [Simd*XWidth-1:0] operand;
 
   assign first_step = in_fold_q == '0;
@@ -110,7 +111,8 @@ module flow_dense #(
   logic valid_q2, first_q2, last_q2;
 
   assign bias_addr_o = out_fold_q1;
-  assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;
+  assign hold = valid_q2 & last_q2 & valid_o & ~ready_i;
+  assign stall = hold & valid_q1;
 
   if (Packed > 1) begin : gen_packed
     // The last group has the lanes that are left.
@@ -173,13 +175,13 @@ module flow_dense #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      valid_q1 <= 1'b0;
-      valid_q2 <= 1'b0;
-    end else if (!stall) begin
-      valid_q1 <= step;
-      valid_q2 <= valid_q1;
-    end
+    if (!rst_ni) valid_q1 <= 1'b0;
+    else if (!stall) valid_q1 <= step;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q2 <= 1'b0;
+    else if (!hold) valid_q2 <= valid_q1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -188,6 +190,11 @@ module flow_dense #(
       out_fold_q1 <= out_fold_q;
       first_q1 <= first_step;
       last_q1 <= last_step;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!hold) begin
       dot_q <= dot;
       bias_q2 <= bias_i;
       first_q2 <= first_q1;

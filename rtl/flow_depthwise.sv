@@ -47,7 +47,7 @@ module flow_depthwise #(
   logic [WeightAddrWidth-1:0] line_q;
   logic [  BiasAddrWidth-1:0] group_q;
   logic [       TapWidth-1:0] tap_q;
-  logic last_tap, stall, step;
+  logic last_tap, hold, stall, step;
 
   assign last_tap = tap_q == LAST_TAP;
   assign ready_o = ~stall;
@@ -76,7 +76,8 @@ module flow_depthwise #(
   logic valid_q2, first_q2, last_q2;
 
   assign bias_addr_o = group_q1;
-  assign stall = valid_q2 & last_q2 & valid_o & ~ready_i;
+  assign hold = valid_q2 & last_q2 & valid_o & ~ready_i;
+  assign stall = hold & valid_q1;
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lanes
     logic [AccWidth-1:0] start;
@@ -100,13 +101,13 @@ module flow_depthwise #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      valid_q1 <= 1'b0;
-      valid_q2 <= 1'b0;
-    end else if (!stall) begin
-      valid_q1 <= step;
-      valid_q2 <= valid_q1;
-    end
+    if (!rst_ni) valid_q1 <= 1'b0;
+    else if (!stall) valid_q1 <= step;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q2 <= 1'b0;
+    else if (!hold) valid_q2 <= valid_q1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -115,6 +116,11 @@ module flow_depthwise #(
       group_q1 <= group_q;
       first_q1 <= tap_q == '0;
       last_q1 <= last_tap;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!hold) begin
       product_q <= product;
       bias_q2 <= bias_i;
       first_q2 <= first_q1;

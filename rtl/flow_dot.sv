@@ -2,8 +2,8 @@
 //
 // Legal parameters: Simd, XWidth, WWidth, OutWidth >= 1; either side signed or unsigned.
 // UseDsp: 0 products in logic, 1 as DSPs where they have the nine bits that Yosys asks for.
-// Adder: how the pairs are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree, 2 by a
-// tree of carry chains (flow_dot_sum).
+// Adder: how the terms are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree, 2 by a
+// tree of carry chains (flow_dot_sum), -1 by what is smallest.
 // Latency: 0 cycles, combinational.
 //
 // In logic two products share their rows (flow_dot_pair), which saves the adder between them; only
@@ -18,8 +18,9 @@
 //   single arrays and a sum    72   134   207
 //   pairs and a sum            57   111   181
 //
-// Up to four products there is one addition and the Adder makes no difference; beyond, no sum is
-// smaller than the chains. LUTs on xc7, and on ECP5 with the two in every carry cell:
+// Of three terms and more no sum is smaller than the chains by more than a LUT, and on ECP5 they
+// are smaller by up to a quarter; but single bits are better off with `+`, and so are DSPs, which
+// add by themselves. LUTs on xc7, and on ECP5 with the two in every carry cell:
 //
 //   products, widths     +  compressor  chains        +  compressor  chains (ECP5)
 //          8   4x4       126         124     124      299         303     276
@@ -40,7 +41,7 @@ module flow_dot #(
     parameter int WSigned = 1,
     parameter int OutWidth = 20,
     parameter int UseDsp = 0,
-    parameter int Adder = 0
+    parameter int Adder = -1
 ) (
     input  logic [Simd*XWidth-1:0] x_i,
     input  logic [Simd*WWidth-1:0] w_i,
@@ -56,11 +57,14 @@ module flow_dot #(
   localparam int Terms = Simd - Pairs;
   localparam int TermWidth = (Pairs > 0) ? PWidth + 1 : PWidth;
 
+  localparam int Smallest = (Terms > 2 && Dsps == 0 && PWidth > 2) ? 2 : 0;
+  localparam int Sum = (Adder == -1) ? Smallest : Adder;
+
   logic [Terms*OutWidth-1:0] terms;
 
-  if (Adder != 0) begin : gen_adder
+  if (Sum != 0) begin : gen_adder
     flow_dot_sum #(
-        .Adder   (Adder),
+        .Adder   (Sum),
         .Terms   (Terms),
         .Width   (TermWidth),
         .Signed  (PSigned),

@@ -51,7 +51,7 @@ module flow_dot_sum #(
       $fatal(1, "flow_dot_sum: Terms and both widths must be at least 1");
     end
     if (Adder < 1 || Adder > 2) begin
-      $fatal(1, "flow_dot_sum: Adder must be 1 or 2, or 0 in a dot product");
+      $fatal(1, "flow_dot_sum: Adder must be 1 or 2, or in a dot product 0 or -1");
     end
   end
 

@@ -15,7 +15,7 @@ module flow_minifloat_dot #(
     parameter int BExponent = 2,
     parameter int BMantissa = 1,
     parameter int BSigned = 1,
-    parameter int Adder = 0,
+    parameter int Adder = -1,
     localparam int AWidth = AExponent + AMantissa + ((ASigned != 0) ? 1 : 0),
     localparam int BWidth = BExponent + BMantissa + ((BSigned != 0) ? 1 : 0),
     localparam int PSigned = (ASigned != 0 || BSigned != 0) ? 1 : 0,
@@ -28,11 +28,15 @@ module flow_minifloat_dot #(
     output logic [   OutWidth-1:0] y_o
 );
 
+  // Up to four products some of either sum are smaller; beyond, chains are.
+  localparam int Smallest = (Simd > 4) ? 2 : 0;
+  localparam int Sum = (Adder == -1) ? Smallest : Adder;
+
   logic [Simd*OutWidth-1:0] products;
 
-  if (Adder != 0) begin : gen_adder
+  if (Sum != 0) begin : gen_adder
     flow_dot_sum #(
-        .Adder   (Adder),
+        .Adder   (Sum),
         .Terms   (Simd),
         .Width   (PWidth),
         .Signed  (PSigned),

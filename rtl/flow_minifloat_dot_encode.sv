@@ -22,7 +22,7 @@ module flow_minifloat_dot_encode #(
     parameter int Signed = 1,
     parameter int Rounding = 0,
     parameter int Highest = (1 << (Exponent + Mantissa)) - 1,
-    parameter int Adder = 0,
+    parameter int Adder = -1,
     localparam int AWidth = AExponent + AMantissa + ((ASigned != 0) ? 1 : 0),
     localparam int BWidth = BExponent + BMantissa + ((BSigned != 0) ? 1 : 0),
     localparam int PSigned = (ASigned != 0 || BSigned != 0) ? 1 : 0,

@@ -19,7 +19,7 @@ module flow_mx_dot #(
     parameter int AMantissa = 1,
     parameter int BExponent = 2,
     parameter int BMantissa = 1,
-    parameter int Adder = 0,
+    parameter int Adder = -1,
     localparam int Integers = (AExponent == 0 && BExponent == 0) ? 1 : 0,
     localparam int AWidth = AExponent + AMantissa + 1,
     localparam int BWidth = BExponent + BMantissa + 1,

@@ -9,7 +9,6 @@ given as what it is, a clock on an ECP5.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from flow.estimation.fit import cross_validated, non_negative_least_squares
+from flow.estimation.forms import TABLE_BITS, shared_rows
 from flow.estimation.points import DATA
 from flow.exporters.verilog import Plan
 from flow.exporters.verilog.spatial import Spatial
@@ -54,9 +54,11 @@ class Stage:
 
 
 def _product_levels(simd: int, x: int, w: int) -> int:
-    """Rows of an array multiplier, two products sharing theirs, and the tree over what they give."""
-    rows = (min(x, w) + 2) // 2
-    return rows * min(simd, 2) + math.ceil(math.log2(max(-(-simd // 2), 1)))
+    """Rows of an array multiplier, or a table, two products sharing their rows, and the tree over what they give."""
+    rows, pairs = (min(x, w) + 2) // 2, shared_rows({"Simd": simd, "XWidth": x, "WWidth": w})
+    single = simd - 2 * pairs
+    alone = min(single, 1) * (1 if x + w <= TABLE_BITS else rows)
+    return max(2 * rows * min(pairs, 1), alone) + bits_above(pairs + single)
 
 
 def _linear(plan: Plan, node: Node) -> Iterator[Stage]:
@@ -121,7 +123,7 @@ def spatial_stage(plan: Spatial) -> Stage:
     for block in plan.blocks:
         words = block.unit.reachable(block.words)
         levels = max((word.level for word in words), default=0)
-        cut = -(-levels // block.body.cycles)
+        cut = min(levels, plan.depth) if plan.depth else levels
         found.append(Stage(cut, max((word.form.width for word in words), default=1), block.nodes[-1].name))
     return max(found, key=lambda stage: stage._rank)
 

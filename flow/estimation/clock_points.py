@@ -23,7 +23,8 @@ __all__ = ["clock_designs", "clock_digest", "measure_clocks"]
 Report = Callable[[str, int, int], None]
 Design = tuple[str, Graph, dict[str, Any], Stage]
 Point = dict[str, Any]
-_STREAM_SEEDS, _SPATIAL = (0, 1, 2, 3, 4, 5, 8), ((0, 1), (1, 2), (3, 3), (7, 4), (5, 6), (0, 8))
+_STREAM_SEEDS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+_SPATIAL = ((0, 1), (1, 2), (3, 3), (7, 4), (5, 6), (0, 8), (9, 1), (9, 4), (10, 2), (11, 6))  # seeds, and depths
 
 
 def clock_designs() -> Iterator[Design]:

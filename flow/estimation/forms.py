@@ -6,7 +6,6 @@ A form says the features; their coefficients stand in `data/fits.json`, fitted t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flow.estimation.fit import non_negative_least_squares
-from flow.estimation.forms_parts import bits_of, columns_of_rom, lines_of_ram, odd, ram_luts, wraps
+from flow.estimation.forms_parts import bits_of, columns_of_rom, lines_of_ram, odd, ram_luts, tree_bits, wraps
 from flow.estimation.memory import Place, block_rows, goes_to_block_ram, place_of_ram
 from flow.estimation.points import read_points
 from flow.estimation.sweeps import measured_on
@@ -24,6 +23,7 @@ from flow.synthesis import Family
 
 __all__ = [
     "STREAM_FORMS",
+    "TABLE_BITS",
     "Form",
     "buffer_luts",
     "cell_rows",
@@ -40,7 +40,7 @@ Parameters = Mapping[str, int]
 Features = dict[str, float]
 
 _LUT_INPUTS = 5  # inputs that one more LUT in a wide gate brings
-_TABLE_BITS = 6  # operands of a product that is one LUT a bit
+TABLE_BITS = 6  # operands of a product that is one LUT a bit
 _DIGIT_BITS = 2  # bits of a factor with a single digit
 _SATURATING = (1, 2, 3)
 _LOOKS_AT_REST = (1, 3, 4, 5, 6)
@@ -99,17 +99,17 @@ def _pair_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, i
 def shared_rows(p: Parameters) -> int:
     """How many pairs of products of a flow_dot share their rows: all, but for two that are tables."""
     x, w, simd = p["XWidth"], p["WWidth"], p["Simd"]
-    return 0 if simd == 2 and x + w <= _TABLE_BITS and x > 1 and w > _DIGIT_BITS else simd // 2
+    return 0 if simd == 2 and x + w <= TABLE_BITS and x > 1 and w > _DIGIT_BITS else simd // 2
 
 
 def _product(p: Parameters, family: Family) -> Features:
     """Products of `XWidth` by signed `WWidth` bits, two sharing their rows, and the tree that adds what is left.
 
-    A row takes a LUT6 a bit but the lowest; a product of up to six bits is a table. The tree's additions are as wide
-    as its terms.
+    A row takes a LUT6 a bit but the lowest; a product of up to six bits is a table. The tree takes one a bit of its
+    sums.
     """
     simd, x, w, unsigned = p["Simd"], p["XWidth"], p["WWidth"], 1 - p["XSigned"]
-    tables, pairs = x + w <= _TABLE_BITS, shared_rows(p)
+    tables, pairs = x + w <= TABLE_BITS, shared_rows(p)
     single = simd - 2 * pairs
     pair_bits, pair_rows = _pair_rows(x, w, unsigned, 0)
     one_bits, one_rows = (0, 0) if tables else _array_rows(x, w, unsigned, 0)
@@ -118,8 +118,7 @@ def _product(p: Parameters, family: Family) -> Features:
         "rows": pairs * (pair_bits - pair_rows) + single * (one_bits - one_rows),
         "signs": pairs * pair_rows + single * one_rows,
         "tables": single * (x + w) if tables else 0,
-        "tree": (terms - 1) * (x + w + 1),
-        "tree's ends": math.ceil(math.log2(terms)) * terms / 2,
+        "tree": tree_bits(terms, x + w + (pairs > 0)),
     }
 
 

@@ -9,18 +9,24 @@ from flow.estimation.forms import Form, buffer_luts, dense_features, measured_do
 from flow.estimation.forms_images import depthwise_features, scale_shift_features
 from flow.synthesis import Family
 
-__all__ = ["DSP_FORMS", "Lanes", "lanes_of", "uses_dsps"]
+__all__ = ["DSP_FORMS", "Lanes", "lanes_of", "too_narrow", "uses_dsps"]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
 
-_DSP_PRODUCT = 9  # bits of the narrowest product that synth_xilinx maps to a DSP
+_DSP_PRODUCT = 9  # bits of the narrowest product that flow_dot leaves to DSPs, as synth_xilinx and synth_lattice do
+_ICE40_PRODUCT = 11  # the same of synth_ice40
 _NARROW_PORT = 17  # bits of an unsigned code in the other port
 
 
 def uses_dsps(p: Parameters) -> bool:
-    """Whether a product of `XWidth` by `WWidth` bits becomes a DSP: it may, and is as wide as Yosys asks for."""
+    """Whether a product of `XWidth` by `WWidth` bits is one operator, since it may be a DSP and is wide enough."""
     return bool(p["UseDsp"]) and p["XWidth"] + p["WWidth"] >= _DSP_PRODUCT
+
+
+def too_narrow(p: Parameters, family: Family) -> bool:
+    """Whether Yosys makes logic of such an operator all the same."""
+    return family is Family.ICE40 and uses_dsps(p) and p["XWidth"] + p["WWidth"] < _ICE40_PRODUCT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,23 @@ def _dense(p: Parameters, family: Family) -> Features:
         "offsets": (lanes.shared - lanes.groups) * (p["AccWidth"] - w + 1),
         "weight sums": p["XSigned"] * lanes.shared * (simd * w + p["AccWidth"] - x),
         "missing bits": lanes.misses * lanes.groups * simd * (x + w),
+        **_in_logic(p, lanes.single * simd, family),
     }
+
+
+def _in_logic(p: Parameters, count: int, family: Family) -> Features:
+    """Bits of operators that are no DSPs; only where the family has such."""
+    if family is not Family.ICE40:
+        return {}
+    return {"operators": count * p["XWidth"] * p["WWidth"] if too_narrow(p, family) else 0}
+
+
+def _depthwise(p: Parameters, family: Family) -> Features:
+    return {**depthwise_features(p, family), **_in_logic(p, p["Lanes"], family)}
+
+
+def _scale_shift(p: Parameters, family: Family) -> Features:
+    return {**scale_shift_features(p, family), **_in_logic({**p, "WWidth": p["SWidth"]}, p["Lanes"], family)}
 
 
 def _dense_known(p: Parameters, family: Family, resource: str) -> float:
@@ -88,6 +110,6 @@ def _dense_known(p: Parameters, family: Family, resource: str) -> float:
 
 DSP_FORMS: Mapping[str, Form] = {
     "flow_dense, dsp": Form("flow_dense+dsp", _dense, _dense_known, bound=15.0),
-    "flow_depthwise, dsp": Form("flow_depthwise+dsp", depthwise_features, bound=25.0),
-    "flow_scale_shift, dsp": Form("flow_scale_shift+dsp", scale_shift_features, floor=16.0, bound=25.0),
+    "flow_depthwise, dsp": Form("flow_depthwise+dsp", _depthwise, bound=25.0),
+    "flow_scale_shift, dsp": Form("flow_scale_shift+dsp", _scale_shift, floor=16.0, bound=25.0),
 }

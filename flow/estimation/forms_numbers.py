@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flow.estimation.forms import Form
+from flow.estimation.forms_parts import tree_bits
 from flow.synthesis import Family
 
 __all__ = ["NUMBER_FORMS"]
@@ -52,7 +53,7 @@ def _minifloat_dot(p: Parameters, family: Family) -> Features:
     """As many products, and a tree of sums as wide as they are."""
     one = _minifloat_mul(p, family)
     simd, width = p["Simd"], one["places"] + 2 * p["AMantissa"] + 3
-    return {**{name: simd * size for name, size in one.items()}, "tree": (simd - 1) * width}
+    return {**{name: simd * size for name, size in one.items()}, "tree": tree_bits(simd, width)}
 
 
 def _fixed(p: Parameters) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "ram_blocks",
     "ram_choice",
     "ram_luts",
+    "tree_bits",
     "wraps",
 ]
 
@@ -47,6 +48,15 @@ def wraps(*counts: int) -> int:
     4
     """
     return sum(bits_of(count) for count in counts if odd(count))
+
+
+def tree_bits(terms: int, width: int) -> int:
+    """Bits of all sums of a flow_adder_tree; one of two terms is a bit wider than they are.
+
+    >>> [tree_bits(terms, 8) for terms in (1, 2, 4)]
+    [0, 9, 28]
+    """
+    return sum(width + bits_of(terms) + 1 - node.bit_length() for node in range(1, terms))
 
 
 def ram_luts(width: int, depth: int, family: Family, resource: str = "lut") -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from flow.estimation.forms import folds, shared_rows
 from flow.estimation.forms_dsp import lanes_of, uses_dsps
+from flow.estimation.forms_parts import bits_of
 from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import RomShape
 from flow.synthesis import Family
@@ -15,18 +16,14 @@ __all__ = ["argmax", "axis_in", "axis_out", "dense", "depthwise", "fifo", "fork"
 Parameters = Mapping[str, int]
 
 
-def _bits(count: int) -> int:
-    return (count - 1).bit_length()
-
-
 def axis_in(p: Parameters, family: Family) -> int:
     """Two beats with their valid bits, the frame error, the beat counter."""
-    return 2 * p["Width"] + 3 + _bits(p["Beats"]) + _lone(p, family)
+    return 2 * p["Width"] + 3 + bits_of(p["Beats"]) + _lone(p, family)
 
 
 def axis_out(p: Parameters, family: Family) -> int:
     """Two beats with their valid bits, the beat counter."""
-    return 2 * p["Width"] + 2 + _bits(p["Beats"]) + _lone(p, family)
+    return 2 * p["Width"] + 2 + bits_of(p["Beats"]) + _lone(p, family)
 
 
 def _lone(p: Parameters, family: Family) -> int:
@@ -38,9 +35,9 @@ def fifo(p: Parameters, family: Family) -> int:
     """The count and both addresses; the beats, or the read address once more beside LUT memory, or beside block RAM a
     fresh beat and whether it is one.
     """
-    width, address = p["Width"], _bits(p["Depth"])
+    width, address = p["Width"], bits_of(p["Depth"])
     kept = {Place.REGISTERS: width * p["Depth"] + address, Place.LUTS: address, Place.BLOCKS: width + 1}
-    return _bits(p["Depth"] + 1) + 2 * address + kept[place_of_ram(width, p["Depth"], family)]
+    return bits_of(p["Depth"] + 1) + 2 * address + kept[place_of_ram(width, p["Depth"], family)]
 
 
 def fork(p: Parameters, family: Family) -> int:
@@ -56,12 +53,12 @@ def quantize(p: Parameters, family: Family) -> int:
 
 def argmax(p: Parameters, family: Family) -> int:
     """The best code; its index, the base and the result; the beat counter; valid."""
-    return p["Width"] + 3 * p["IndexWidth"] + _bits(p["Count"] // p["Lanes"]) + 1
+    return p["Width"] + 3 * p["IndexWidth"] + bits_of(p["Count"] // p["Lanes"]) + 1
 
 
 def depthwise(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     """Operands, weights and biases, products, results, accumulators, counters, control."""
-    lines = _bits(p["Groups"] * p["Taps"]) + 2 * _bits(p["Groups"]) + _bits(p["Taps"])
+    lines = bits_of(p["Groups"] * p["Taps"]) + 2 * bits_of(p["Groups"]) + bits_of(p["Taps"])
     product = p["XWidth"] + min(p["AccWidth"], p["XWidth"] + p["WWidth"])
     if family is Family.XC7 and uses_dsps(p):
         product = 0  # registers of the DSP48E1, as in `dense`
@@ -79,24 +76,27 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     in_folds, out_folds = folds(p)
     operands, sums = p["Simd"] * p["XWidth"], p["Pe"] * p["AccWidth"]
     products = _products(p)
-    counters = _bits(in_folds * out_folds) + _bits(in_folds) + _bits(out_folds)
+    counters = bits_of(in_folds * out_folds) + bits_of(in_folds) + bits_of(out_folds)
     buffered = out_folds > 1
     held = in_folds == 1 or place_of_ram(operands, in_folds, family) is Place.REGISTERS
     kept = in_folds * operands if buffered and held else 0
-    read_address = _bits(in_folds) if buffered else 0
+    read_address = bits_of(in_folds) if buffered else 0
     accumulated = sums if in_folds > 1 else 0
     control = 7 if in_folds > 1 else 3
-    memories = weights.columns + biases.columns + _bits(out_folds)
+    memories = weights.columns + biases.columns + bits_of(out_folds)
     if family is Family.XC7 and lanes_of(p).single == p["Pe"]:
         operands = products = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
     return operands + memories + products + sums + accumulated + counters + read_address + kept + control
 
 
 def _products(p: Parameters) -> int:
-    """Bits of all dot products: a bit more for each term; of lanes that share a DSP, what taking off offsets adds."""
+    """Bits of all dot products: of sums by carry chains just what they need, of others a bit more for each term; of
+    lanes that share a DSP, what taking off offsets adds.
+    """
     lanes, simd = lanes_of(p), p["Simd"]
     pairs = shared_rows(p) if lanes.logic else 0
-    own = p["XWidth"] + p["WWidth"] + min(pairs, 1) + simd - pairs - 1
+    more = bits_of(simd - pairs) if lanes.logic else simd - 1
+    own = p["XWidth"] + p["WWidth"] + min(pairs, 1) + more
     lower, top = (2, 2) if p["XSigned"] else (1, int(lanes.misses))
     sizes = {own: p["Pe"] - lanes.shared, own + lower: lanes.shared - lanes.groups}
     sizes[own + top] = sizes.get(own + top, 0) + lanes.groups

@@ -10,7 +10,7 @@ from flow.estimation import moves, registers
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts
-from flow.estimation.forms_dsp import lanes_of, uses_dsps
+from flow.estimation.forms_dsp import lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_parts import ram_blocks
 from flow.estimation.images import IMAGES, product, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
@@ -38,7 +38,7 @@ Found = tuple[Parts, Usage]  # LUTs by part; the other resources
 _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Rounding)} | {
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
-_TREE = ("tree", "tree's ends")
+_OPERATORS = "operators"  # that might have been DSPs
 _SUMS = ("adders", "code sums", "offsets", "weight sums", "missing bits")
 _FACTORS = ("XWidth", "XSigned", "WWidth")
 
@@ -78,14 +78,15 @@ def dense_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Family) -
         family: what it is mapped to.
     """
     lanes = lanes_of(shape)
-    dsps = lanes.dsps(shape["Simd"])
-    around = "flow_dense, dsp" if dsps else "flow_dense"
+    dsps = 0 if too_narrow(shape, family) else lanes.dsps(shape["Simd"])
+    around = "flow_dense" if lanes.logic == shape["Pe"] else "flow_dense, dsp"
     rest = luts(around, shape, family)
     dot = luts(form_for_dot(shape), shape, family) if lanes.logic else {}
     roms_luts, blocks = _constants(roms, family)
     parts = {
-        "products": lanes.logic * sum(value for part, value in dot.items() if part not in _TREE),
-        "adders": lanes.logic * sum(dot.get(part, 0.0) for part in _TREE) + sum(rest.get(part, 0.0) for part in _SUMS),
+        "products": lanes.logic * sum(value for part, value in dot.items() if part != "tree")
+        + rest.get(_OPERATORS, 0.0),
+        "adders": lanes.logic * dot.get("tree", 0.0) + sum(rest.get(part, 0.0) for part in _SUMS),
         "accumulators": rest["accumulators"],
         "input buffer": rest["input buffer"] + rest["choice"] + rest["primitives"] + buffer_luts(shape, family),
         "roms": roms_luts,
@@ -105,20 +106,20 @@ def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Famil
         roms: of the weights and of the biases.
         family: what it is mapped to.
     """
-    dsps = uses_dsps(shape)
-    around = "flow_depthwise, dsp" if dsps else "flow_depthwise"
+    operators, dsps = uses_dsps(shape), 0 if too_narrow(shape, family) else shape["Lanes"]
+    around = "flow_depthwise, dsp" if operators else "flow_depthwise"
     rest = luts(around, shape, family)
-    one, chains = (0.0, 0.0) if dsps else product({key: shape[key] for key in _FACTORS}, family)
+    one, chains = (0.0, 0.0) if operators else product({key: shape[key] for key in _FACTORS}, family)
     roms_luts, blocks = _constants(roms, family)
     parts = {
-        "products": shape["Lanes"] * one,
+        "products": shape["Lanes"] * one + rest.get(_OPERATORS, 0.0),
         "accumulators": rest["accumulators"],
         "roms": roms_luts,
         "control": rest["counters"] + rest["wraps"] + rest["control"],
     }
     held = registers.depthwise(shape, roms, family)
     carry = carries(around, shape, family) + shape["Lanes"] * chains
-    return parts, blocks + Usage(ff=held, dsp=shape["Lanes"] if dsps else 0, carry=carry)
+    return parts, blocks + Usage(ff=held, dsp=dsps if operators else 0, carry=carry)
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:

@@ -31,13 +31,15 @@ def _dot(simd: int, x: int, w: int, signed: int = 0, extra: int = 0) -> Paramete
 def _dots(family: Family) -> Iterator[Parameters]:
     """Single products over all widths, sums over the diagonal and some unequal widths, signed and unsigned codes.
 
-    With LUTs of four inputs, only sums of up to four products of equal widths.
+    With LUTs of four inputs, only sums of products of equal widths.
     """
     for x, w in itertools.product(_WIDTHS, _WIDTHS[1:]):
         yield _dot(1, x, w)
-    for simd in (2, 3, 4, 8) if family in _XILINX else (2, 3, 4):
+    for simd in (2, 3, 4, 8):
         for width in _WIDTHS[1:]:
             yield _dot(simd, width, width)
+    for simd, width in itertools.product((5, 6, 12, 16), (2, 4, 6)):
+        yield _dot(simd, width, width)
     if family not in _XILINX:
         yield from (_dot(simd, width, width, signed=1) for simd in (1, 4) for width in (4, 6))
         return
@@ -106,7 +108,10 @@ def _dense(family: Family) -> Iterator[Parameters]:
               (15, 5, 1, 1, 4), (45, 3, 1, 1, 4), (147, 5, 1, 1, 4), (27, 3, 1, 1, 3), (9, 4, 1, 1, 5), (6, 3, 1, 1, 8),
               (18, 7, 1, 2, 6), (12, 10, 2, 2, 5), (21, 6, 2, 3, 4), (196, 2, 1, 1, 2), (36, 5, 1, 4, 5),
               (20, 12, 1, 1, 6), (30, 1, 1, 1, 4),
-              (3, 5, 1, 1, 4), (4, 6, 1, 1, 3), (6, 7, 1, 1, 2), (4, 9, 3, 2, 4))  # fmt: skip
+              (3, 5, 1, 1, 4), (4, 6, 1, 1, 3), (6, 7, 1, 1, 2), (4, 9, 3, 2, 4),
+              (32, 8, 1, 16, 4), (32, 30, 1, 16, 6), (24, 10, 1, 12, 4), (12, 5, 1, 12, 6), (48, 6, 1, 8, 5),
+              (16, 16, 16, 1, 6), (32, 32, 8, 1, 4), (20, 12, 12, 1, 5), (29, 10, 5, 1, 8), (8, 8, 4, 8, 3),
+              )  # fmt: skip
     for inputs, outputs, pe, simd, width in shapes:
         yield _layer(inputs, outputs, pe, simd, width)
 

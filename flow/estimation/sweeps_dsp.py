@@ -27,6 +27,8 @@ def _dense(family: Family) -> Iterator[Parameters]:
     for pe, simd, width in ((1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)):
         yield _layer(8, pe, simd, width, width)
     if family not in WIDE_PORT:
+        for pe, simd, width in ((4, 1, 5), (1, 2, 5), (1, 8, 5), (4, 2, 7), (2, 1, 8), (1, 8, 7)):
+            yield _layer(8, pe, simd, width, width)
         return
     for pe, simd, x, w, signed in ((4, 8, 5, 4, 0), (2, 16, 6, 5, 1), (8, 1, 7, 6, 1), (4, 3, 4, 8, 0)):
         yield _layer(8, pe, simd, x, w, signed)
@@ -39,14 +41,19 @@ def _dense(family: Family) -> Iterator[Parameters]:
 
 
 def _depthwise(family: Family) -> Iterator[Parameters]:
-    for lanes, groups, taps, width in ((1, 8, 9, 8), (2, 4, 9, 6), (4, 1, 9, 5), (1, 3, 4, 6), (3, 2, 9, 7)):
+    shapes = [(1, 8, 9, 8), (2, 4, 9, 6), (4, 1, 9, 5), (1, 3, 4, 6), (3, 2, 9, 7)]
+    if family not in WIDE_PORT:
+        shapes += [(1, 4, 9, 5), (2, 2, 4, 5)]
+    for lanes, groups, taps, width in shapes:
         acc = 2 * width + taps.bit_length() + 1
         yield {"Lanes": lanes, "Groups": groups, "Taps": taps, "XWidth": width, "XSigned": 0, "WWidth": width,
                "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 1}  # fmt: skip
 
 
 def _scale_shift(family: Family) -> Iterator[Parameters]:
-    shapes = ((1, 1, 6, 6, 1), (1, 8, 12, 6, 1), (2, 4, 8, 5, 0), (4, 2, 6, 7, 1), (3, 5, 9, 8, 0))
+    shapes = [(1, 1, 6, 6, 1), (1, 8, 12, 6, 1), (2, 4, 8, 5, 0), (4, 2, 6, 7, 1), (3, 5, 9, 8, 0)]
+    if family not in WIDE_PORT:
+        shapes += [(1, 4, 5, 5, 1), (2, 2, 5, 5, 0), (4, 3, 5, 5, 1)]
     for lanes, beats, x, s, signed in shapes:
         yield {"Lanes": lanes, "Beats": beats, "XWidth": x, "XSigned": signed, "SWidth": s, "SSigned": 1,
                "OutWidth": x + s + 2, "ProductShift": 0, "UseDsp": 1}  # fmt: skip

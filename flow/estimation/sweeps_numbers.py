@@ -54,7 +54,7 @@ def _pair(exponent: int, mantissa: int) -> Parameters:
 
 
 def _dot(family: Family) -> Iterator[Parameters]:
-    for simd, (exponent, mantissa) in itertools.product((2, 4), ((2, 1), (2, 2), (3, 1), (2, 3), (3, 2))):
+    for simd, (exponent, mantissa) in itertools.product((2, 4, 8), ((2, 1), (2, 2), (3, 1), (2, 3), (3, 2))):
         yield {"Simd": simd, **_pair(exponent, mantissa)}
 
 

@@ -1,4 +1,5 @@
-"""Random whole designs that no fit may see: 60 of both architectures, and 20 streaming ones with DSPs and block RAMs.
+"""Random whole designs that no fit may see: 60 of both architectures, 20 streaming ones with DSPs and block RAMs, and
+24 of both architectures for LUTs of four inputs.
 
 The numbers and the code that draw them are not those of calibration.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,20 +35,57 @@ from flow.ir import (
 from flow.ir.interpret import interpret
 from tests.graphs import random_codes
 
-__all__ = ["BOARDS", "COUNT", "KINDS", "LOGIC", "design", "kind_of"]
+__all__ = ["BOARDS", "COUNT", "KINDS", "LOGIC", "PARTS", "Part", "design", "kind_of", "part_of"]
 
-LOGIC = 60  # the first ones multiply in logic and have no block RAM
-COUNT = 80
-SEED = 314159  # chosen before any of these designs was drawn
-BLOCKS_SEED = 271828  # of those from LOGIC on, likewise
 Pair = tuple[int, int]
-BOARDS = ("pynq_z2", "ultra96_v2")
 KINDS = ("stream mlp", "spatial mlp", "stream conv", "spatial conv", "dsp mlp", "block mlp", "dsp conv", "block conv")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Designs drawn in the same way.
+
+    Attributes:
+        first: number of the first of them.
+        seed: chosen before any of them was drawn.
+        kinds: in turn.
+        boards: in turn, each for all kinds.
+        prefix: of the name of a kind.
+    """
+
+    first: int
+    seed: int
+    kinds: tuple[str, ...]
+    boards: tuple[str, ...]
+    prefix: str = ""
+
+    def board(self, number: int) -> str:
+        """The board of a design."""
+        return self.boards[number // len(self.kinds) % len(self.boards)]
+
+
+PARTS = (
+    Part(0, 314159, KINDS[:4], ("pynq_z2", "ultra96_v2")),  # in logic, without block RAM
+    Part(60, 271828, KINDS[4:], ("pynq_z2", "ultra96_v2")),
+    Part(80, 161803, KINDS[:4], ("ulx3s_85f", "ice40_hx8k"), "lut4 "),  # in logic; LUTs have four inputs
+)
+LOGIC, COUNT = PARTS[1].first, 104
+BOARDS = ("pynq_z2", "ultra96_v2", "ulx3s_85f", "ice40_hx8k")
+
+
+def part_of(number: int) -> Part:
+    """The part that a design is of."""
+    return next(part for part in reversed(PARTS) if number >= part.first)
+
+
+def _drawn_as(number: int) -> str:
+    kinds = part_of(number).kinds
+    return kinds[number % len(kinds)]
+
+
 def kind_of(number: int) -> str:
-    """What a design is drawn as: of the first ones, four kinds in turn, of the rest the other four."""
-    return KINDS[number % 4] if number < LOGIC else KINDS[4 + number % 4]
+    """What a design is drawn as, and for LUT4s."""
+    return part_of(number).prefix + _drawn_as(number)
 
 
 def _tensor(rng: np.random.Generator, shape: tuple[int, ...], width: int, zeros: float = 0.0) -> Tensor:
@@ -178,11 +217,12 @@ def _stream_options(rng: np.random.Generator, graph: Graph, kind: str, board: st
 
 def design(number: int) -> tuple[Graph, dict[str, Any], str]:
     """Graph, options of the exporter with its architecture, and board of a design."""
-    kind, board = kind_of(number), BOARDS[number // 4 % 2]
-    rng = np.random.default_rng([number, SEED if number < LOGIC else BLOCKS_SEED])
+    kind, part = _drawn_as(number), part_of(number)
+    board = part.board(number)
+    rng = np.random.default_rng([number, part.seed])
     graph = _DRAW[kind](rng, f"held_{number}")
     while not _alive(graph):
         graph = _DRAW[kind](rng, f"held_{number}")
-    if number < LOGIC:
+    if part.kinds == KINDS[:4]:
         return graph, {"architecture": kind.split()[0]}, board
     return graph, _stream_options(rng, graph, kind, board), board

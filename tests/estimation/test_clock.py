@@ -26,14 +26,14 @@ def test_every_design_has_been_placed_as_it_is_now():
         for name, graph, options, stage in clock_designs()
     }
     assert points == present, AGAIN
-    assert Counter(name.split("-")[0] for name in points) == {"stream": 7, "spatial": 6}
+    assert Counter(name.split("-")[0] for name in points) == {"stream": 12, "spatial": 10}
 
 
 def test_the_clock_of_a_design_left_out_is_roughly_known():
     size = np.abs(clock_errors())
-    assert len(size) >= 12
+    assert len(size) == 22
     assert np.median(size) < 15
-    assert size.max() < 60
+    assert size.max() < 40
 
 
 def test_more_depth_is_a_lower_clock():
@@ -59,8 +59,8 @@ def test_the_slowest_layer_and_the_basis_are_told():
 def test_nextpnr_counts_the_luts_in_carry_cells():
     for point in json.loads(CLOCK.read_text())["points"]:
         sites = point["lut"] + CARRY_LUTS[Family.ECP5] * point["carry"]
-        # Beside those, nextpnr adds a cell where a chain starts or ends.
-        assert 0 <= point["comb"] - sites < 0.25 * point["comb"]
+        # Beside those, nextpnr adds a cell where a chain starts or ends; those of some designs are two cells long.
+        assert 0 <= point["comb"] - sites < min(1.6 * point["carry"], 0.26 * point["comb"])
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def placed(tmp_path, monkeypatch):
     monkeypatch.setattr(clock_points, "place_and_route", lambda netlist, device: found)
     path = tmp_path / "clock.json"
     assert measure_clocks(path) == 3
-    assert tops == [f"calibration_{seed}_top" for seed in (7, 5, 0)]
+    assert tops == [f"calibration_{seed}_top" for seed in (9, 10, 11)]
     tops.clear()
     return path, tops, designs
 
@@ -98,7 +98,7 @@ def test_a_design_of_another_text_is_placed_again_and_the_others_are_not(placed)
     name, graph, options, stage = designs[1]
     designs[1] = name, graph, {**options, "depth": 1}, stage
     assert measure_clocks(path) == 1
-    assert tops == ["calibration_5_top"]
+    assert tops == ["calibration_10_top"]
     was, now = (json.loads(text)["points"] for text in (before, path.read_text()))
     assert [old["digest"] == new["digest"] for old, new in zip(was, now, strict=True)] == [True, False, True]
     assert measure_clocks(path) == 0

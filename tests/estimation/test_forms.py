@@ -13,7 +13,7 @@ from flow.estimation.campaign import digests
 from flow.estimation.characterise import cell_batch, cell_digest, measure_batch, rtl_sources
 from flow.estimation.fit import cross_validated, non_negative_least_squares
 from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
-from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, uses_dsps
+from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_images import IMAGE_FORMS
 from flow.estimation.forms_moves import MOVE_FORMS
 from flow.estimation.generated import COUNTED as COUNTED_ROWS
@@ -195,7 +195,7 @@ def test_flip_flops_of_a_layer_are_exact():
     from_outside = [(RomShape(2, 0, 0), RomShape(2, 0, row["Pe"] * row["AccWidth"])) for row in rows]
     counted = [registers.dense(row, roms, family) for row, roms in zip(rows, from_outside, strict=True)]
     assert counted == [row["ff"] for row in rows]
-    assert len(rows) == 28 + 24
+    assert len(rows) == 38 + 24
 
 
 def test_flip_flops_of_a_depthwise_layer_are_exact():
@@ -214,6 +214,14 @@ def test_dsps_are_as_many_as_predicted(family):
     single = [*cell_rows("flow_depthwise+dsp", family), *cell_rows("flow_scale_shift+dsp", family)]
     assert [row["Lanes"] for row in single] == [row["dsp"] for row in single]
     assert (len(layers), len(single)) == (24, 10)
+
+
+@pytest.mark.parametrize("family", [Family.ECP5, Family.ICE40])
+def test_dsps_beside_luts_of_four_inputs_are_as_many_as_predicted(family):
+    layers = cell_rows("flow_dense+dsp", family)
+    counted = [0 if too_narrow(row, family) else lanes_of(row).dsps(row["Simd"]) for row in layers]
+    assert counted == [row["dsp"] for row in layers]
+    assert (len(layers), counted.count(0)) == (14, 5 * (family is Family.ICE40))
 
 
 def test_products_of_less_than_nine_bits_stay_in_logic():

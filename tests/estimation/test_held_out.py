@@ -17,25 +17,25 @@ from tests.estimation.held_out import (
     simulated,
     summaries,
 )
-from tests.estimation.held_out_designs import BOARDS, COUNT, KINDS, LOGIC, design, kind_of
+from tests.estimation.held_out_designs import COUNT, KINDS, LOGIC, PARTS, design, kind_of
 
 TABLE = read_table()
 SMALL = (2, 44)  # two small ones
 SIMULATED = (1, 62)
-FIRST, LATER = KINDS[:4], KINDS[4:]
+FIRST, ALL = KINDS[:4], [part.prefix + kind for part in PARTS for kind in part.kinds]
 STREAM = tuple(kind for kind in FIRST if kind.startswith("stream"))
 AGAIN = "run: python -m tests.estimation.held_out"
 README = Path(flow.__file__).parents[1] / "README.md"
 
 
-def test_the_table_has_as_many_designs_of_every_kind_on_both_boards():
+def test_the_table_has_as_many_designs_of_every_kind_on_all_boards():
     numbers = sorted(int(number) for number in TABLE["measured"])
     assert numbers == list(range(COUNT))
-    for kinds, size in ((FIRST, 15), (LATER, 5)):
-        for kind in kinds:
-            of_kind = [number for number in numbers if kind_of(number) == kind]
+    for part, size in zip(PARTS, (15, 5, 6), strict=True):
+        for kind in part.kinds:
+            of_kind = [number for number in numbers if kind_of(number) == part.prefix + kind]
             assert len(of_kind) == size
-            assert {design(number)[2] for number in of_kind} == set(BOARDS)
+            assert {design(number)[2] for number in of_kind} == set(part.boards)
 
 
 def test_the_designs_are_still_those_that_were_measured():
@@ -44,7 +44,7 @@ def test_the_designs_are_still_those_that_were_measured():
 
 
 def test_the_stored_errors_are_those_of_these_estimates_and_the_readme_has_them():
-    assert sorted(kind for kinds in GROUPS.values() for kind in kinds) == sorted(KINDS)
+    assert sorted(kind for kinds in GROUPS.values() for kind in kinds) == sorted(ALL)
     assert summaries(TABLE) == TABLE["errors"], AGAIN
     told = README.read_text()
     for name, lut in TABLE["errors"]["lut"].items():
@@ -61,7 +61,7 @@ def test_luts_of_designs_that_no_fit_has_seen(kinds, median, most):
     assert np.quantile(size, 0.9) <= most
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_flip_flops_of_those_designs(kind):
     assert np.median(np.abs(errors(TABLE, (kind,), "ff"))) <= 5
 
@@ -70,7 +70,7 @@ def test_dsps_and_block_rams_of_those_designs_are_exact():
     for number, area in TABLE["measured"].items():
         guess = estimated(int(number))
         assert (guess["dsp"], guess["bram"]) == (area["dsp"], area["bram"]), number
-    later = [TABLE["measured"][str(number)] for number in range(LOGIC, COUNT)]
+    later = [TABLE["measured"][str(number)] for number in range(LOGIC, PARTS[2].first)]
     assert sum(area["dsp"] > 0 for area in later) > 10
     assert sum(area["bram"] > 0 for area in later) > 8
 

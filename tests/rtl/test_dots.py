@@ -184,7 +184,7 @@ def test_either_adder_by_proof(tmp_path):
 def test_there_is_no_other_adder(name, tmp_path):
     bench = f"module bench (input logic clk_i); {name} #(.Adder(3)) u_cell (); endmodule\n"
     job = ProgramJob({**rtl_sources(), "bench.sv": bench}, "bench", args=("--no-timing", "-Wno-fatal"))
-    with pytest.raises(ToolError, match="flow_dot_sum: Adder must be 1 or 2, or 0 in a dot product"):
+    with pytest.raises(ToolError, match="flow_dot_sum: Adder must be 1 or 2, or in a dot product 0 or -1"):
         run_program(job, tmp_path)
 
 

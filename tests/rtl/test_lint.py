@@ -140,7 +140,7 @@ REFUSED = [
     ("flow_depthwise", ".Taps(0)", "flow_depthwise: Lanes, Groups and Taps must be at least 1"),
     ("flow_depthwise", ".ProductShift(-1)", "flow_depthwise: AccWidth must be at least 1 and ProductShift at least 0"),
     ("flow_dot", ".Simd(0)", "flow_dot: Simd and all widths must be at least 1"),
-    ("flow_dot_sum", ".Adder(0)", "flow_dot_sum: Adder must be 1 or 2, or 0 in a dot product"),
+    ("flow_dot_sum", ".Adder(0)", "flow_dot_sum: Adder must be 1 or 2, or in a dot product 0 or -1"),
     ("flow_fork", ".Ways(1)", "flow_fork: Ways must be at least 2"),
     ("flow_lmul", ".Mantissa(0)", "flow_lmul: Exponent and Mantissa must be at least 1"),
     ("flow_minifloat_add", ".Exponent(6)", "flow_minifloat_add: Exponent must lie in 1..5 and Mantissa be at least 0"),

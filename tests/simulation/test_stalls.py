@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flow.errors import ExportError, ToolError
-from flow.exporters.verilog import make_plan, predict, timing
+from flow.exporters.verilog import make_plan, predict
 from flow.ir import Add, Conv2d, Graph, Input, Node, Requantize, trace
 from flow.simulation.rtl_beats import read_project
 from flow.simulation.rtl_program import Pauses, stream_program
@@ -92,7 +92,6 @@ def drawn(seed: int) -> Uneven:
 
 @pytest.mark.slow
 def test_branches_of_any_layers_stop_under_no_pattern_of_stalls(tmp_path):
-    deeper = 0
     for seed in range(40):
         graph, folding = drawn(seed)
         project = read_project(graph, exported(graph, tmp_path / f"{seed}", folding=folding))
@@ -100,31 +99,16 @@ def test_branches_of_any_layers_stop_under_no_pattern_of_stalls(tmp_path):
         for number, pauses in enumerate((Pauses.NONE, Pauses.SOME, Pauses.LONG, Pauses.LONG)):
             run = stream_program(project, codes, number, tmp_path / "b", pauses=pauses, runs_long=False)
             assert_exact(graph, run.codes, codes)
-        plan = make_plan(graph, folding)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(timing, "_goes_on", lambda plan: True)
-            deeper += make_plan(graph, folding).fifos != plan.fifos
-    assert deeper >= 5
 
 
 @pytest.mark.slow
 def test_a_chain_of_layers_beside_a_window_stops_under_no_pattern_of_stalls(tmp_path):
-    """With the 20 beats that suffice without pauses, it stops whenever the input pauses most of the time."""
+    """A layer that a pause could leave a register short of would stop this one, whenever the input pauses a lot."""
     graph, folding = uneven_graph(pixels=70, chain=12)
     project, codes = read_project(graph, exported(graph, tmp_path, folding=folding)), random_codes(graph, 2)
     for seed, pauses in itertools.product(range(3), (Pauses.NONE, Pauses.SOME, Pauses.LONG)):
         run = stream_program(project, codes, seed, tmp_path / "b", pauses=pauses, runs_long=False)
         assert_exact(graph, run.codes, codes)
-
-
-def test_fifos_count_on_no_register_that_a_pause_leaves_empty(monkeypatch):
-    graph, folding = uneven_graph(pixels=8, chain=1)
-    plan, goes_on = make_plan(graph, folding), timing._goes_on
-    monkeypatch.setattr(timing, "_goes_on", lambda plan: True)
-    paced = make_plan(graph, folding)
-    assert (paced.fifos["add", 0], plan.fifos["add", 0]) == (43, 50)
-    assert {**paced.fifos, ("add", 0): 50} == plan.fifos
-    assert not goes_on(paced) and goes_on(plan)
 
 
 def test_a_residual_join_stops_with_a_fifo_too_short(tmp_path):

@@ -23,8 +23,8 @@ def timed_plan(graph: Graph, folding: Mapping[str, tuple[int, int]] | None = Non
     """Lay out the streams of a graph, size its buffers, and predict its timing.
 
     Windows keep only what they must where that is enough for the slowest stage to work without a pause; else whole rows
-    ahead. The FIFOs of joins are as deep as their branches differ, and so deep that no pattern of pauses, of the
-    host or of who takes the results, can stop the design.
+    ahead. The FIFOs of joins are as deep as their branches differ, so that no pattern of pauses, of the host or of who
+    takes the results, can stop the design.
 
     Args:
         graph: with one input.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
@@ -59,8 +59,6 @@ class Network:
     Attributes:
         plan: of the design.
         samples: that go through it.
-        counts_idle: as of `matrix`, for all layers.
-        sent: the channel of the host.
         made: the channel of every stream.
         ways: those of its readers.
         queues: both sides of every FIFO of a join.
@@ -70,8 +68,6 @@ class Network:
 
     plan: Plan
     samples: int
-    counts_idle: bool = True
-    sent: Channel = field(default_factory=partial(Channel, 0))
     made: dict[str, Channel] = field(default_factory=dict)
     ways: dict[str, list[Channel]] = field(default_factory=dict)
     queues: dict[tuple[str, int], tuple[Channel, Channel]] = field(default_factory=dict)
@@ -175,8 +171,7 @@ def _gather(network: Network, stream: Stream) -> None:
 def _matrix(network: Network, stream: Stream) -> None:
     name, plan = stream.node.name, network.plan
     source, out = network.windowed(name), network.made[name]
-    steps, folds = plan.vector_beats(name), plan.neuron_folds(name)
-    network.add(matrix(source, out, steps, folds, counts_idle=network.counts_idle))
+    network.add(matrix(source, out, plan.vector_beats(name), plan.neuron_folds(name)))
 
 
 def _softmax(network: Network, stream: Stream) -> None:
@@ -209,16 +204,9 @@ _CASES: dict[type[Node], Callable[[Network, Stream], None]] = {
 }
 
 
-def make_network(plan: Plan, samples: int, pause: int = 0, *, counts_idle: bool = True) -> Network:
-    """The processes of a plan, and what goes between them.
-
-    Args:
-        plan: of the design.
-        samples: that go through it.
-        pause: of the host behind every beat, in cycles.
-        counts_idle: as of `matrix`, for all layers.
-    """
-    network = Network(plan, samples, counts_idle)
+def make_network(plan: Plan, samples: int) -> Network:
+    """The processes of a plan, and what goes between them."""
+    network = Network(plan, samples)
     for name, stream in plan.streams.items():
         beats = samples * stream.beats
         network.made[name] = made = Channel(beats)
@@ -226,8 +214,8 @@ def make_network(plan: Plan, samples: int, pause: int = 0, *, counts_idle: bool 
             _CASES[type(stream.node)](network, stream)
             made = network.made[name]
         else:
-            network.sent = Channel(beats)
-            network.add(host(network.sent, pause), fifo(network.sent, made, _SKID_DEPTH))
+            sent = Channel(beats)
+            network.add(host(sent), fifo(sent, made, _SKID_DEPTH))
         network.ways[name] = ways = [made] if len(stream.readers) == 1 else [Channel(beats) for _ in stream.readers]
         if len(ways) > 1:
             network.add(fork(made, ways))

@@ -3,8 +3,8 @@
 Every time is the latest of some earlier ones plus a few cycles, so that the times of all beats are the one solution of
 such equations (F. Baccelli et al., Synchronization and Linearity, 1992), in whatever order they are settled. Each
 process settles all beats of a design at once and is asked again when a neighbour has moved one of them. Bounded buffers
-are equations too: a design that comes to its end here comes to it under every pattern of idle cycles and stalls, where
-no cell holds more beats in one pattern than in another; a dense layer does, see `matrix_process.matrix`.
+are equations too, of what must be there and what must have left, whenever that is: no cell holds more beats in one
+pattern of pauses than in another, so a design that comes to its end here comes to it under every one.
 
 All times count clock edges. A channel is offered from some edge on and moves at the one at which both sides are ready.
 """
@@ -106,16 +106,16 @@ def _behind(offered: Times, moved: Times, beats: int) -> Times:
     return floor
 
 
-def host(out: Channel, pause: int = 0) -> Process:
-    """A sender that has the next beat `pause` cycles after it could have; the first moves at 0."""
+def host(out: Channel) -> Process:
+    """A sender that always has the next beat; the first moves at 0."""
 
     def settle() -> None:
-        offered = out.moved + 1 + pause
+        offered = out.moved + 1
         offered[1:] = offered[:-1].copy()
         offered[:1] = 0
         out.offer(offered)
 
-    return Process(settle, (out,), pause * len(out.moved))
+    return Process(settle, (out,))
 
 
 def sink(source: Channel) -> Process:

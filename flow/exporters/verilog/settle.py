@@ -8,7 +8,7 @@ import numpy as np
 
 from flow.exporters.verilog.processes import Channel, Process, Times
 
-__all__ = ["go_on", "longest", "period_of", "run"]
+__all__ = ["go_on", "period_of", "run"]
 
 
 def run(processes: Sequence[Process]) -> bool:
@@ -24,7 +24,8 @@ def run(processes: Sequence[Process]) -> bool:
     for index, process in enumerate(processes):
         for channel in process.channels:
             users.setdefault(channel, []).append(index)
-    limit = longest(processes)
+    # As if nothing moved at the same time as anything else; no cell takes more than three cycles for a beat.
+    limit = 3 * sum(len(channel.moved) for channel in users) + sum(process.cycles for process in processes)
     stale = [True] * len(processes)
     while any(stale):
         for index in (*range(len(processes)), *range(len(processes) - 1, -1, -1)):
@@ -33,15 +34,6 @@ def run(processes: Sequence[Process]) -> bool:
         if any(channel.moved[-1] > limit for channel in users):
             return False
     return True
-
-
-def longest(processes: Sequence[Process]) -> int:
-    """Cycles in which every beat moves, or none ever will.
-
-    As if nothing moved at the same time as anything else; no cell takes more than three cycles for a beat.
-    """
-    channels = {channel for process in processes for channel in process.channels}
-    return 3 * sum(len(channel.moved) for channel in channels) + sum(process.cycles for process in processes)
 
 
 def _settle(process: Process, index: int, users: dict[Channel, list[int]], stale: list[bool]) -> None:

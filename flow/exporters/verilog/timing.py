@@ -6,7 +6,6 @@ that always has the next beat and always takes a result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,16 +15,13 @@ from flow.exporters.verilog.folding import layer_cycles, row_cycles
 from flow.exporters.verilog.network import Network, make_network
 from flow.exporters.verilog.plan import MEETING, Plan
 from flow.exporters.verilog.processes import Times
-from flow.exporters.verilog.settle import go_on, longest, period_of, run
+from flow.exporters.verilog.settle import go_on, period_of, run
 from flow.ir import Linear, Softmax
 
 __all__ = ["Timing", "balanced", "predict", "stage_cycles"]
 
 # Samples after which designs have settled into their interval, and after which most of them have.
 _SAMPLES, _FEW = 5, 3
-_SHARES = 16  # in which depths are sought
-
-Depths = dict[tuple[str, int], int]  # of the FIFO between a node and one of its operands
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,66 +54,12 @@ def balanced(plan: Plan) -> tuple[Plan, Timing]:
     timing.
 
     They are as deep as what a branch without bounds holds at most while the other branch fills, so that every beat
-    moves when it would without bounds; and deeper where pauses could stop the design otherwise.
+    moves when it would without bounds.
     """
     joins = [(node.name, n) for node in plan.graph if isinstance(node, MEETING) for n in range(len(node.inputs))]
-    unbounded = _deeper(plan, dict.fromkeys(joins, 0))
-    network = _settled(unbounded)
-    depths = {place: _least(*_moves(network, place)) for place in joins}
-    if joins and not _goes_on(_deeper(plan, depths)):
-        depths = _enough(plan, depths, _waiting(unbounded, joins))
-    return _deeper(plan, depths), _timing(network)
-
-
-def _deeper(plan: Plan, depths: Depths) -> Plan:
-    return replace(plan, fifos={**plan.fifos, **depths})
-
-
-def _goes_on(plan: Plan) -> bool:
-    """Whether no pattern of pauses stops a design.
-
-    A design stops where a beat waits for itself, by way of what must be there before it and of what must make room for
-    it. Neither depends on when beats come, but for flow_dense and flow_depthwise: they stand still as a whole, and a
-    pause just before that leaves a register empty. So these registers do not count here.
-    """
-    return run(make_network(plan, 2, counts_idle=False).processes)
-
-
-def _enough(plan: Plan, least: Depths, most: Depths) -> Depths:
-    """Depths between these, as near to `least` as a sixteenth, with which a design goes on; it does with `most`."""
-
-    def between(share: int) -> Depths:
-        return {p: d + -(-share * max(most[p] - d, 0) // _SHARES) for p, d in least.items()}
-
-    low, high = 0, _SHARES
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _goes_on(_deeper(plan, between(middle))) else (middle, high)
-    return between(high)
-
-
-def _moves(network: Network, place: tuple[str, int]) -> tuple[Times, Times]:
-    """When beats go into the FIFO of a join, and when they leave it."""
-    pushed, popped = (channel.moved for channel in network.queues[place])
-    return pushed, popped
-
-
-def _waiting(plan: Plan, joins: Sequence[tuple[str, int]]) -> Depths:
-    """What lies in the FIFO of every join, at most, while nothing moves before the host sends its next beat.
-
-    It is all that one branch makes of the beats so far, less what the other makes of them: with such depths a FIFO
-    never holds up its branch for good, even if the branch itself keeps nothing.
-    """
-    pause = longest(make_network(plan, 1).processes)
-    network = make_network(plan, 1, pause)
-    if not run(network.processes):
-        raise _stopped(plan)
-    next_beats = network.sent.moved[1:]
-    held = Depths()
-    for place in joins:
-        pushed, popped = (np.searchsorted(times, next_beats) for times in _moves(network, place))
-        held[place] = int((pushed - popped).max(initial=0))
-    return held
+    network = _settled(replace(plan, fifos={**plan.fifos, **dict.fromkeys(joins, 0)}))
+    depths = {place: _least(*(channel.moved for channel in network.queues[place])) for place in joins}
+    return replace(plan, fifos={**plan.fifos, **depths}), _timing(network)
 
 
 def stage_cycles(plan: Plan, name: str) -> int:
@@ -153,11 +95,7 @@ def _settled(plan: Plan) -> Network:
         go_on(network.processes, few.processes, _FEW, period)
         if run(network.processes):
             return network
-    raise _stopped(plan)
-
-
-def _stopped(plan: Plan) -> ExportError:
-    return ExportError(f"Design {plan.graph.name!r} would stop for lack of buffers; plan it with make_plan.")
+    raise ExportError(f"Design {plan.graph.name!r} would stop for lack of buffers; plan it with make_plan.")
 
 
 def _timing(network: Network) -> Timing:
