@@ -29,7 +29,8 @@ PAGE = """# The cells of `rtl/`
 of `flow/synthesis.py`, {placer} at speed grade 6. A cell stands between registers for every bit of its ports, which are
 not counted; LUTs hold inverters; LUT6 on xc7 and xcup, LUT4 on ecp5, where a carry cell is two more LUT4s. `star_dot`,
 `array_dot` and `plain_sum` are no cells of ours but what Yosys makes of `*`, of single arrays and of `+`. The Adder of
-a dot product: 0 what Yosys makes of `+`, 1 `flow_compressor`, 2 `flow_adder_tree`. Only {dsps} may use
+a dot product: 0 what Yosys makes of `+`, 1 `flow_compressor`, 2 `flow_adder_tree`, where nothing is said the smallest.
+Only {dsps} may use
 DSPs, and only they are measured on xcup, whose LUTs are those of xc7; `flow_dot_packed` fills the 27 bits of its
 DSP48E2.
 

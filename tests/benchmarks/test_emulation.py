@@ -17,6 +17,7 @@ from tests.graphs import mlp_graph, random_codes
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
+@pytest.mark.slow
 def test_it_runs_and_says_who_is_missing(tmp_path: Path) -> None:
     target = tmp_path / "rows.json"
     cases = ["jets, mixed formats", "digits_resnet"]

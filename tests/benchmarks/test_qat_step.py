@@ -6,11 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from flow.tools import run
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "qat_step.py"
 
 
+@pytest.mark.slow
 def test_it_runs_and_says_who_is_missing(tmp_path: Path) -> None:
     target = tmp_path / "rows.json"
     options = "--cases mlp --threads 1 --steps 1 --rounds 1 --batch 4 --elements 100 --no-peers".split()

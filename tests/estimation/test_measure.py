@@ -50,6 +50,7 @@ def small(tmp_path_factory):
     return graph, folder
 
 
+@pytest.mark.slow
 def test_the_smallest_design_measures_as_in_the_table_and_its_layers_add_up(small):
     graph, folder = small
     board = load_board("pynq_z2")

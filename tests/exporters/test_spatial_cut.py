@@ -79,7 +79,9 @@ def combinational_sources(cells: dict[str, Any], bits: Iterable[int]) -> set[int
     return found
 
 
-@pytest.mark.parametrize("graph", [mlp_graph(sizes=(6, 8, 4)), forked_graph()], ids=lambda graph: graph.name)
+@pytest.mark.parametrize(
+    "graph", [mlp_graph(sizes=(6, 8, 4)), pytest.param(forked_graph(), marks=pytest.mark.slow)], ids=["mlp", "forked"]
+)
 def test_no_output_follows_from_the_ready_of_another_port_within_a_cycle(graph: Graph):
     """As AXI asks; by the netlist. What it does reach are the clock enables behind the buffer."""
     plan = plan_spatial(graph)

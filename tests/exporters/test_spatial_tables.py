@@ -110,6 +110,7 @@ def test_signs_constants_and_all_codes():
         assert equal(graph, 0, 0, codes) == 4 * len(codes)
 
 
+@pytest.mark.slow
 def test_tables_take_the_luts_that_the_choice_says(monkeypatch: pytest.MonkeyPatch):
     graph = layer("u1.1", "s8.7", 24)
 

@@ -186,6 +186,7 @@ def test_torch_and_onnxruntime_show_every_code(name: str, made: dict[str, tuple[
     assert sum(len(np.unique(value)) for value in expected.values()) > 2 * len(graph)
 
 
+@pytest.mark.slow
 def test_the_c_simulation_shows_every_code(made: dict[str, tuple[Any, Graph]], tmp_path: Path):
     """All of them in one program."""
     graphs = [graph for _, graph in made.values()]

@@ -88,6 +88,7 @@ def packed_graph() -> Graph:
     return Graph("packed", nodes, ("b",))
 
 
+@pytest.mark.slow
 def test_several_products_in_a_dsp48e1(tmp_path):
     """25 bits hold three weights of four bits or two of eight; a fourth and a third product are alone."""
     graph = packed_graph()
@@ -104,6 +105,7 @@ def test_the_mapped_residual_net(tmp_path):
     assert_exact(graph, simulate_netlist(graph, exported(graph, tmp_path), codes), codes)
 
 
+@pytest.mark.slow
 def test_mutations_are_seen(tmp_path):
     graph = tiny_graph()
     project, codes = exported(graph, tmp_path), random_codes(graph, 64)
@@ -121,6 +123,7 @@ def test_mutations_are_seen(tmp_path):
     assert 0 < (wrong != expected).sum() < expected.size
 
 
+@pytest.mark.slow
 def test_memories_that_would_be_block_rams_are_in_the_netlist(tmp_path):
     rng = np.random.default_rng(0)
     layer = Dense(name="fc", inputs=("x",), weight=random_tensor(rng, (32, 64), "s8.0"))
@@ -131,6 +134,7 @@ def test_memories_that_would_be_block_rams_are_in_the_netlist(tmp_path):
     assert_exact(graph, simulate_netlist(graph, project, codes), codes)
 
 
+@pytest.mark.slow
 def test_the_mapped_net_of_every_kind_of_move(tmp_path):
     graph = mixed_graph()
     project, codes = exported(graph, tmp_path), random_codes(graph, 16)

@@ -94,7 +94,12 @@ def test_the_mlp_with_pauses_and_to_the_cycle(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "folding", [{"fc1": (2, 3), "fc2": (5, 2)}, {"fc1": (8, 6), "fc2": (10, 8)}, {"fc1": (1, 1), "fc2": (1, 1)}]
+    "folding",
+    [
+        {"fc1": (2, 3), "fc2": (5, 2)},
+        pytest.param({"fc1": (8, 6), "fc2": (10, 8)}, marks=pytest.mark.slow),
+        {"fc1": (1, 1), "fc2": (1, 1)},
+    ],
 )
 def test_every_folding_gives_the_same_codes_in_the_predicted_time(folding, tmp_path):
     graph = mlp_graph(seed=3, sizes=(6, 8, 10))

@@ -24,6 +24,7 @@ def run(folder: Path, value: int) -> str:
     return (folder / "sim" / "Vtop.mk").read_text()
 
 
+@pytest.mark.slow
 def test_what_a_build_makes_serves_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert "-include" not in run(tmp_path / "first", 1)

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from flow.exporters.hls import export_hls
 from flow.exporters.onnx import export_onnx
@@ -54,6 +55,7 @@ def test_every_row_of_a_small_format_on_every_rung(tmp_path: Path):
         np.testing.assert_array_equal(values["y"], expected, strict=True, err_msg=rung)
 
 
+@pytest.mark.slow
 def test_the_netlist_of_two_rows(tmp_path: Path):
     graph = alone("mapped", "s7.3", (2, 4), 6)
     codes = np.random.default_rng(0).integers(-64, 64, (32, 2, 4))

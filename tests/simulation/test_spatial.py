@@ -107,6 +107,7 @@ def test_the_netlist(tmp_path: Path):
         np.testing.assert_array_equal(values, expected[name], strict=True)
 
 
+@pytest.mark.slow
 def test_the_netlist_of_many_positions_keeps_its_hierarchy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """25 positions of a convolution are one module, mapped once."""
     rng = np.random.default_rng(1)

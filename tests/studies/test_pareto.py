@@ -116,6 +116,7 @@ def _dies(folder):
     os._exit(9)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_cells_and_what_a_dead_one_had_is_done_again(tmp_path):
     context = multiprocessing.get_context("fork")
     dead = context.Process(target=_dies, args=(tmp_path,))

@@ -1,5 +1,6 @@
 """Two processes that each see half of a batch train the same model as one that sees all of it."""
 
+import pytest
 import torch
 from torch import distributed, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
@@ -25,6 +26,7 @@ def train_rank(rank, folder):
     distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     multiprocessing.spawn(train_rank, (str(tmp_path),), nprocs=_RANKS)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(_RANKS))
