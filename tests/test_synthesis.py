@@ -44,6 +44,7 @@ def test_multipliers_cost_what_the_planning_measured(width, lut):
     assert "booth" in result.recipe.splitlines()
 
 
+@pytest.mark.slow
 def test_without_booth_the_same_multiplier_takes_134_luts(monkeypatch):
     steps = tuple(step for step in recipe(Family.XCUP, dsp=False) if step != "booth")
     monkeypatch.setattr("flow.synthesis.recipe", lambda family, **_: steps)

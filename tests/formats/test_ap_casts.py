@@ -90,6 +90,7 @@ def campaign(folder, seed: int, assignments: int, count: int) -> Counter:
     return compared
 
 
+@pytest.mark.slow
 def test_wide_formats_and_saturated_bits(tmp_path):
     compared = campaign(tmp_path / "program", seed=0, assignments=140, count=300)
     assert compared.total() == 140 * 300

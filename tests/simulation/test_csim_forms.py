@@ -31,7 +31,7 @@ from tests.simulation.more_operators import (
 from tests.simulation.test_csim import assert_exact, operators_graph
 
 MANY = (pairs_graph, places_graph, tables_graph, moves_graph, spread_graph, attention_graph, shares_graph)
-STREAMED = (tables_graph, moves_graph, attention_graph)  # in every run of the tests
+STREAMED = (tables_graph, moves_graph)  # in every run of the tests
 
 
 def windows_graph(seed: int) -> Graph:

@@ -73,6 +73,7 @@ def every_mode(casts: Callable[[Node], bool]) -> Graph:
     return Graph("operators", nodes, tuple(node.name for node in nodes if node.name not in read))
 
 
+@pytest.mark.slow
 def test_every_operator_and_every_mode(tmp_path: Path, flags: list[str]):
     """Tables, reductions, grouped convolution, casts per place and to minifloats, and all modes of casts."""
     graph = every_mode(lambda node: node.name in ("each.RND_CONV", "minifloat.nearest_even"))

@@ -88,6 +88,7 @@ def test_hls4mls_own_softmax_reads_ten_bits_of_wide_logits(tmp_path: Path, monke
     assert softmax.attributes["table_size"] == 1024
 
 
+@pytest.mark.slow
 def test_the_same_nets_through_our_door_are_exact(tmp_path: Path, flags: list[str]):
     graph = made(lambda logits: torch.tanh(logits / 64))
     ops = [type(node) for node in graph]

@@ -52,6 +52,7 @@ def tiny_graph() -> Graph:
     )
 
 
+@pytest.mark.slow
 def test_the_mapped_mlp(tmp_path):
     graph = mlp_graph(sizes=(16, 8, 10))
     codes = random_codes(graph, 16)

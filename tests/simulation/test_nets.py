@@ -39,8 +39,8 @@ def assert_streams(made: Design, folder: Path) -> None:
     assert found.values == len(made.codes) * sum(value.size for value in made.graph.values.values())
 
 
-# Attention has a hundred nodes to compile, and of the other two every operator is in other nets as well.
-LONGEST = ("attention", "resnet8", "mobilenet")
+# Attention has a hundred nodes to compile, and of the others every operator is in other nets as well.
+LONGEST = ("attention", "resnet8", "mobilenet", "conv1d", "autoencoder")
 
 
 @pytest.mark.parametrize(

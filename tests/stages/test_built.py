@@ -29,6 +29,7 @@ def small():
 """
 
 
+@pytest.mark.slow
 def test_yosys_finds_as_many_dsps_as_the_model_says_and_no_more_than_asked():
     found = built(GRAPH, RECIPE.with_budget("dsp<=9"), random_codes(GRAPH, 1))
     assert found["met"] is True

@@ -250,6 +250,7 @@ def compared(held: dict[str, Case], tmp_path) -> set[str]:
     return set(rounds)
 
 
+@pytest.mark.slow
 def test_the_usual_forms_of_a_format_of_every_kind(tmp_path):
     names = ("s4", "sm3", "e2m1", "lmul_e2m1", "k1s4", "mxint4", "mxfp4", "nvfp4")
     found = compared(cases(names, Family.XCUP, False, False), tmp_path)

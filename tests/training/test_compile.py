@@ -11,7 +11,8 @@ from tests.training.test_user_loop import batch, mlp, steps
 # What torch warns of, its own compiler does.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_a_compiled_model_has_the_same_bits_and_trains(backend):
     x, y = batch()
     qmodel = quantize(mlp(), x, weights="s4", activations="u4")
