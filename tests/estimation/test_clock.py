@@ -15,6 +15,7 @@ from flow.synthesis import CARRY_LUTS, Area, Family, tool
 from tests.graphs import mlp_graph
 
 AGAIN = "the clocks are stale; run: flow characterize --clock"
+SHORT_CHAINS = ("spatial-10-2", "spatial-11-6")  # many of two cells
 
 
 def test_every_design_has_been_placed_as_it_is_now():
@@ -59,8 +60,9 @@ def test_the_slowest_layer_and_the_basis_are_told():
 def test_nextpnr_counts_the_luts_in_carry_cells():
     for point in json.loads(CLOCK.read_text())["points"]:
         sites = point["lut"] + CARRY_LUTS[Family.ECP5] * point["carry"]
-        # Beside those, nextpnr adds a cell where a chain starts or ends; those of some designs are two cells long.
-        assert 0 <= point["comb"] - sites < min(1.6 * point["carry"], 0.26 * point["comb"])
+        # Beside those, nextpnr adds a cell where a chain starts or ends.
+        share = 0.26 if point["design"] in SHORT_CHAINS else 0.25
+        assert 0 <= point["comb"] - sites < min(1.6 * point["carry"], share * point["comb"])
 
 
 @pytest.fixture
