@@ -9,7 +9,7 @@ from flow.estimation.forms import Form, buffer_luts, dense_features, measured_do
 from flow.estimation.forms_images import depthwise_features, scale_shift_features
 from flow.synthesis import Family
 
-__all__ = ["DSP_FORMS", "Lanes", "lanes_of", "too_narrow", "uses_dsps"]
+__all__ = ["DSP_FORMS", "Lanes", "dsps_of", "lanes_of", "too_narrow", "uses_dsps"]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
@@ -27,6 +27,11 @@ def uses_dsps(p: Parameters) -> bool:
 def too_narrow(p: Parameters, family: Family) -> bool:
     """Whether Yosys makes logic of such an operator all the same."""
     return family is Family.ICE40 and uses_dsps(p) and p["XWidth"] + p["WWidth"] < _ICE40_PRODUCT
+
+
+def dsps_of(p: Parameters, products: int, family: Family) -> int:
+    """DSPs of so many products that share none."""
+    return products if uses_dsps(p) and not too_narrow(p, family) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Usage
 from flow.estimation.forms import form_for_dot
-from flow.estimation.forms_dsp import too_narrow, uses_dsps
+from flow.estimation.forms_dsp import dsps_of, uses_dsps
 from flow.estimation.forms_images import window_registers
 from flow.estimation.forms_parts import bits_of, ram_blocks, ram_luts
 from flow.synthesis import Family
@@ -52,9 +52,8 @@ def _join(p: Parameters, family: Family) -> Found:
 def scale_shift(p: Parameters, rom_luts: float, family: Family) -> Found:
     """A product and an addition a lane, with constants of `rom_luts` LUTs."""
     factor = {"XWidth": p["XWidth"], "XSigned": p["XSigned"], "WWidth": p["SWidth"]}
-    one_product = {**factor, "UseDsp": p["UseDsp"]}
-    operators = uses_dsps(one_product)
-    dsps = p["Lanes"] if operators and not too_narrow(one_product, family) else 0
+    shape = {**factor, "UseDsp": p["UseDsp"]}
+    operators, dsps = uses_dsps(shape), dsps_of(shape, p["Lanes"], family)
     around = "flow_scale_shift, dsp" if operators else "flow_scale_shift"
     one, chains = (0.0, 0.0) if operators else product(factor, family)
     parts = {"products": p["Lanes"] * one, "roms": rom_luts, **luts(around, p, family)}

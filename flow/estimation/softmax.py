@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Usage
-from flow.estimation.forms_dsp import uses_dsps
+from flow.estimation.forms_dsp import dsps_of, uses_dsps
 from flow.estimation.forms_moves import row_luts
 from flow.estimation.forms_parts import bits_of
 from flow.estimation.images import Found, product
@@ -33,7 +33,8 @@ def softmax(p: Parameters, family: Family) -> Found:
         "row": row_luts(p, family),
         "softmax": sum(luts("flow_softmax", p, family).values()),
     }
-    return parts, Usage(ff=registers(p, family), dsp=int(dsp), carry=round(chains + carries("flow_softmax", p, family)))
+    carry = round(chains + carries("flow_softmax", p, family))
+    return parts, Usage(ff=registers(p, family), dsp=dsps_of(factors, 1, family), carry=carry)
 
 
 def registers(p: Parameters, family: Family) -> int:

@@ -10,7 +10,7 @@ from flow.estimation import moves, registers
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts
-from flow.estimation.forms_dsp import lanes_of, too_narrow, uses_dsps
+from flow.estimation.forms_dsp import dsps_of, lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_parts import ram_blocks
 from flow.estimation.images import IMAGES, product, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
@@ -106,7 +106,7 @@ def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Famil
         roms: of the weights and of the biases.
         family: what it is mapped to.
     """
-    operators, dsps = uses_dsps(shape), 0 if too_narrow(shape, family) else shape["Lanes"]
+    operators = uses_dsps(shape)
     around = "flow_depthwise, dsp" if operators else "flow_depthwise"
     rest = luts(around, shape, family)
     one, chains = (0.0, 0.0) if operators else product({key: shape[key] for key in _FACTORS}, family)
@@ -119,7 +119,7 @@ def depthwise_parts(shape: Parameters, roms: tuple[RomShape, ...], family: Famil
     }
     held = registers.depthwise(shape, roms, family)
     carry = carries(around, shape, family) + shape["Lanes"] * chains
-    return parts, blocks + Usage(ff=held, dsp=dsps if operators else 0, carry=carry)
+    return parts, blocks + Usage(ff=held, dsp=dsps_of(shape, shape["Lanes"], family), carry=carry)
 
 
 def _dropped_bits(plan: Plan, name: str) -> int:

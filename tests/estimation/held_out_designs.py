@@ -70,7 +70,7 @@ PARTS = (
     Part(80, 161803, KINDS[:4], ("ulx3s_85f", "ice40_hx8k"), "lut4 "),  # in logic; LUTs have four inputs
 )
 LOGIC, COUNT = PARTS[1].first, 104
-BOARDS = ("pynq_z2", "ultra96_v2", "ulx3s_85f", "ice40_hx8k")
+BOARDS = tuple(dict.fromkeys(board for part in PARTS for board in part.boards))
 
 
 def part_of(number: int) -> Part:
