@@ -69,6 +69,7 @@ def test_the_smallest_design_measures_as_in_the_table_and_its_layers_add_up(smal
     assert abs(sum(luts.values()) - found.total.lut) / found.total.lut < 0.05
 
 
+@pytest.mark.slow
 def test_measuring_uses_the_folding_of_the_export(tmp_path):
     graph = DESIGNS["mlp_16_8_4"]()
     folding = {"fc1": (2, 1), "fc2": (1, 2)}

@@ -97,6 +97,7 @@ def test_modes_and_tables_under_verilator(tmp_path: Path):
     assert_exact(graph, exported(graph, tmp_path, 0), tmp_path, 0)
 
 
+@pytest.mark.slow
 def test_the_netlist(tmp_path: Path):
     """Products of both kinds: shifts and additions, and DSPs."""
     graph = mlp_graph(seed=2, sizes=(6, 8, 4))

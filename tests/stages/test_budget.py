@@ -64,7 +64,8 @@ def test_training_on_follows_the_estimate_to_where_it_is_asked():
     assert asked[0] < asked[1]
 
 
-@pytest.mark.parametrize(("limit", "rate"), [pytest.param(1000, 2e-4, marks=pytest.mark.slow), (1250, 1e-5)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "rate"), [(1000, 2e-4), (1250, 1e-5)])
 def test_digits_one_by_one_lead_to_where_it_is_asked(limit, rate):
     """From what counts as 1,150 LUTs, either way; one price for all digits may jump over it."""
     recipe = SMALL.with_budget(f"lut<={limit}")
