@@ -95,15 +95,16 @@ class Cell:
 def dot(module: str, simd: int, width: int, **more: int) -> Cell:
     out = 2 * width + (simd - 1).bit_length()
     parameters = {"Simd": simd, "XWidth": width, "WWidth": width}
-    if module == "flow_dot":
+    if module in ("flow_dot", "flow_dot_dsp"):
         parameters |= {"OutWidth": out, **more}
     return Cell(module, parameters, {"x_i": simd * width, "w_i": simd * width}, {"y_o": out})
 
 
-def packed(lanes: int, width: int) -> Cell:
-    parameters = {"Simd": 2, "Lanes": lanes, "XWidth": width, "WWidth": width, "OutWidth": 2 * width + 1}
-    inputs = {"x_i": 2 * width, "w_i": 2 * lanes * width}
-    return Cell("flow_dot_packed", parameters, inputs, {"y_o": lanes * (2 * width + 1)})
+def packed(lanes: int, width: int, simd: int = 2) -> Cell:
+    out = 2 * width + (simd - 1).bit_length()
+    parameters = {"Simd": simd, "Lanes": lanes, "XWidth": width, "WWidth": width, "OutWidth": out}
+    inputs = {"x_i": simd * width, "w_i": simd * lanes * width}
+    return Cell("flow_dot_packed", parameters, inputs, {"y_o": lanes * out})
 
 
 def total(module: str, terms: int, width: int) -> Cell:
@@ -167,7 +168,8 @@ ARITHMETIC = (
     *(dot(module, 4, w) for w in (4, 6, 8) for module in ("flow_dot", "array_dot", "star_dot")),
     *(dot("flow_dot", 16, w, Adder=adder) for w in (4, 8) for adder in (0, 1, 2)),
     *(total(module, 16, w) for w in (1, 8) for module in ("flow_compressor", "flow_adder_tree", "plain_sum")),
-    Cell("flow_mul_dsp", {"AWidth": 8, "BWidth": 8}, {"a_i": 8, "b_i": 8}, {"p_o": 16}), packed(2, 8), packed(4, 4),
+    Cell("flow_mul_dsp", {"AWidth": 8, "BWidth": 8}, {"a_i": 8, "b_i": 8}, {"p_o": 16}),
+    *(dot("flow_dot_dsp", simd, 8) for simd in (4, 8, 16)), packed(2, 8), packed(2, 8, simd=8), packed(4, 4),
     Cell("flow_relu", {"InWidth": 8, "OutWidth": 7}, {"data_i": 8}, {"data_o": 7}),
     Cell("flow_requantize", {"InWidth": 16, "Shift": 8, "OutWidth": 8}, {"data_i": 16}, {"data_o": 8}),
     Cell("flow_softmax_add", {"Mantissa": 12, "ExpWidth": 6},

@@ -22,7 +22,7 @@ from flow.studies.cells import digest_of
 from flow.synthesis import Area, Family, recipe, synthesise, tool
 
 FAMILIES = (Family.XC7, Family.XCUP, Family.ECP5)
-DSP_CELLS = ("flow_mul_dsp", "flow_dot_packed")  # the others show what they take in logic
+DSP_CELLS = ("flow_mul_dsp", "flow_dot_dsp", "flow_dot_packed")  # the others show what they take in logic
 PAGE = """# The cells of `rtl/`
 
 `python benchmarks/cells.py --families {chosen} --markdown docs/cells.md` writes this page: {synthesiser} by the recipe
@@ -30,9 +30,8 @@ of `flow/synthesis.py`, {placer} at speed grade 6. A cell stands between registe
 not counted; LUTs hold inverters; LUT6 on xc7 and xcup, LUT4 on ecp5, where a carry cell is two more LUT4s. `star_dot`,
 `array_dot` and `plain_sum` are no cells of ours but what Yosys makes of `*`, of single arrays and of `+`. The Adder of
 a dot product: 0 what Yosys makes of `+`, 1 `flow_compressor`, 2 `flow_adder_tree`, where nothing is said the smallest.
-Only {dsps} may use
-DSPs, and only they are measured on xcup, whose LUTs are those of xc7; `flow_dot_packed` fills the 27 bits of its
-DSP48E2.
+Only {dsps} may use DSPs, and only they are measured on
+xcup, whose LUTs are those of xc7; `flow_dot_packed` fills the 27 bits of its DSP48E2.
 
 | cell | {families} | ecp5 MHz |
 |---|{lines}---|
@@ -108,7 +107,8 @@ def page(rows: Iterable[Row], families: list[Family], missing: Iterable[Cell]) -
         clock = values.get((Family.ECP5.value, "MHz"))
         lines += f"| {named(case)} | {shown} | {'' if clock is None else f'{clock:.0f}'} |\n"
     lacking = ", ".join(f"`{cell.case}`" for cell in missing)
-    dsps = " and ".join(f"`{module}`" for module in DSP_CELLS)
+    *some, last = (f"`{module}`" for module in DSP_CELLS)
+    dsps = f"{', '.join(some)} and {last}"
     return PAGE.format(
         missing=f" Not measured: {lacking}." if lacking else "",
         synthesiser=tool(), placer=placer(), rows=lines, lines="---|" * len(families), dsps=dsps,

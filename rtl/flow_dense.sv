@@ -17,9 +17,7 @@
 // result.
 //
 // The vector arrives during the first neuron fold, is used on the fly and kept for the other folds,
-// so one copy of it suffices; a FIFO in front keeps the producer running meanwhile. The pipeline
-// stops only when a finished beat has nowhere to go, not whenever the output is occupied, and then
-// its first stage still takes a step: what a layer holds does not depend on when its beats came.
+// so one copy of it suffices; a FIFO in front keeps the producer running meanwhile.
 
 module flow_dense #(
     parameter int Inputs = 16,
@@ -68,7 +66,7 @@ module flow_dense #(
   logic [  BiasAddrWidth-1:0] out_fold_q;
   logic [    InFoldWidth-1:0] in_fold_q;
   logic first_step, last_step, first_fold;
-  logic hold, stall, step;
+  logic stall, step;
   logic [Simd*XWidth-1:0] operand;
 
   assign first_step = in_fold_q == '0;
@@ -102,17 +100,19 @@ module flow_dense #(
     assign operand = data_i;
   end
 
-  // Stage 1: operands, the weights in the ROM's own register. Stage 2: dot products and the bias.
-  // Stage 3: accumulator and output.
-  logic [    Simd*XWidth-1:0] x_q;
-  logic [  BiasAddrWidth-1:0] out_fold_q1;
-  logic [    Pe*AccWidth-1:0] dot, dot_q, sum, acc_q, bias_q2;
-  logic valid_q1, first_q1, last_q1;
-  logic valid_q2, first_q2, last_q2;
+  // Stage 1: operands, the weights in the ROM's own register.
+  logic [  Simd*XWidth-1:0] x_q;
+  logic [BiasAddrWidth-1:0] out_fold_q1;
+  logic [  Pe*AccWidth-1:0] dot;
 
   assign bias_addr_o = out_fold_q1;
-  assign hold = valid_q2 & last_q2 & valid_o & ~ready_i;
-  assign stall = hold & valid_q1;
+
+  always_ff @(posedge clk_i) begin
+    if (!stall) begin
+      x_q <= operand;
+      out_fold_q1 <= out_fold_q;
+    end
+  end
 
   if (Packed > 1) begin : gen_packed
     // The last group has the lanes that are left.
@@ -167,48 +167,23 @@ module flow_dense #(
     end
   end
 
-  for (genvar p = 0; p < Pe; p++) begin : gen_lanes
-    logic [AccWidth-1:0] start;
-
-    assign start = first_q2 ? bias_q2[p*AccWidth+:AccWidth] : acc_q[p*AccWidth+:AccWidth];
-    assign sum[p*AccWidth+:AccWidth] = start + (dot_q[p*AccWidth+:AccWidth] << ProductShift);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q1 <= 1'b0;
-    else if (!stall) valid_q1 <= step;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q2 <= 1'b0;
-    else if (!hold) valid_q2 <= valid_q1;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!stall) begin
-      x_q <= operand;
-      out_fold_q1 <= out_fold_q;
-      first_q1 <= first_step;
-      last_q1 <= last_step;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!hold) begin
-      dot_q <= dot;
-      bias_q2 <= bias_i;
-      first_q2 <= first_q1;
-      last_q2 <= last_q1;
-      if (valid_q2) acc_q <= sum;
-      if (valid_q2 && last_q2) data_o <= sum;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_o <= 1'b0;
-    else if (valid_q2 && last_q2) valid_o <= 1'b1;
-    else if (ready_i) valid_o <= 1'b0;
-  end
+  flow_accumulate #(
+      .Lanes       (Pe),
+      .Width       (AccWidth),
+      .ProductShift(ProductShift)
+  ) u_accumulate (
+      .clk_i    (clk_i),
+      .rst_ni   (rst_ni),
+      .step_i   (step),
+      .first_i  (first_step),
+      .last_i   (last_step),
+      .stall_o  (stall),
+      .product_i(dot),
+      .bias_i   (bias_i),
+      .data_o   (data_o),
+      .valid_o  (valid_o),
+      .ready_i  (ready_i)
+  );
 
   initial begin
     if (Pe < 1 || Outputs % Pe != 0) $fatal(1, "flow_dense: Pe must divide Outputs");

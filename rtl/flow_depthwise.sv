@@ -47,7 +47,7 @@ module flow_depthwise #(
   logic [WeightAddrWidth-1:0] line_q;
   logic [  BiasAddrWidth-1:0] group_q;
   logic [       TapWidth-1:0] tap_q;
-  logic last_tap, hold, stall, step;
+  logic last_tap, stall, step;
 
   assign last_tap = tap_q == LAST_TAP;
   assign ready_o = ~stall;
@@ -67,21 +67,21 @@ module flow_depthwise #(
     end
   end
 
-  // Stage 1: operands, the weights in the ROM's own register. Stage 2: products and the bias.
-  // Stage 3: accumulator and output.
+  // Stage 1: operands, the weights in the ROM's own register.
   logic [  Lanes*XWidth-1:0] x_q;
   logic [ BiasAddrWidth-1:0] group_q1;
-  logic [Lanes*AccWidth-1:0] product, product_q, sum, acc_q, bias_q2;
-  logic valid_q1, first_q1, last_q1;
-  logic valid_q2, first_q2, last_q2;
+  logic [Lanes*AccWidth-1:0] product;
 
   assign bias_addr_o = group_q1;
-  assign hold = valid_q2 & last_q2 & valid_o & ~ready_i;
-  assign stall = hold & valid_q1;
+
+  always_ff @(posedge clk_i) begin
+    if (!stall) begin
+      x_q <= data_i;
+      group_q1 <= group_q;
+    end
+  end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lanes
-    logic [AccWidth-1:0] start;
-
     flow_dot #(
         .Simd    (1),
         .XWidth  (XWidth),
@@ -95,46 +95,25 @@ module flow_depthwise #(
         .w_i(weight_i[i*WWidth+:WWidth]),
         .y_o(product[i*AccWidth+:AccWidth])
     );
-
-    assign start = first_q2 ? bias_q2[i*AccWidth+:AccWidth] : acc_q[i*AccWidth+:AccWidth];
-    assign sum[i*AccWidth+:AccWidth] = start + (product_q[i*AccWidth+:AccWidth] << ProductShift);
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q1 <= 1'b0;
-    else if (!stall) valid_q1 <= step;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q2 <= 1'b0;
-    else if (!hold) valid_q2 <= valid_q1;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!stall) begin
-      x_q <= data_i;
-      group_q1 <= group_q;
-      first_q1 <= tap_q == '0;
-      last_q1 <= last_tap;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!hold) begin
-      product_q <= product;
-      bias_q2 <= bias_i;
-      first_q2 <= first_q1;
-      last_q2 <= last_q1;
-      if (valid_q2) acc_q <= sum;
-      if (valid_q2 && last_q2) data_o <= sum;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_o <= 1'b0;
-    else if (valid_q2 && last_q2) valid_o <= 1'b1;
-    else if (ready_i) valid_o <= 1'b0;
-  end
+  flow_accumulate #(
+      .Lanes       (Lanes),
+      .Width       (AccWidth),
+      .ProductShift(ProductShift)
+  ) u_accumulate (
+      .clk_i    (clk_i),
+      .rst_ni   (rst_ni),
+      .step_i   (step),
+      .first_i  (tap_q == '0),
+      .last_i   (last_tap),
+      .stall_o  (stall),
+      .product_i(product),
+      .bias_i   (bias_i),
+      .data_o   (data_o),
+      .valid_o  (valid_o),
+      .ready_i  (ready_i)
+  );
 
   initial begin
     if (Lanes < 1 || Groups < 1 || Taps < 1) begin

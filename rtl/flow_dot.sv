@@ -1,9 +1,9 @@
 // Dot product of Simd codes and Simd weights: y = sum_i x[i] * w[i], modulo 2**OutWidth.
 //
 // Legal parameters: Simd, XWidth, WWidth, OutWidth >= 1; either side signed or unsigned.
-// UseDsp: 0 products in logic, 1 as DSPs where they have the nine bits that Yosys asks for.
-// Adder: how the terms are summed; 0 by `+`, which synthesis shapes, 1 by a compressor tree, 2 by a
-// tree of carry chains (flow_dot_sum), -1 by what is smallest.
+// UseDsp: 0 products in logic, 1 as DSPs (flow_dot_dsp) where they have the nine bits that Yosys
+// asks for. Adder: how terms in logic are summed (flow_dot_sum); 0 by `+`, which synthesis shapes,
+// 1 by a compressor tree, 2 by a tree of carry chains, -1 by what is smallest.
 // Latency: 0 cycles, combinational.
 //
 // In logic two products share their rows (flow_dot_pair), which saves the adder between them; only
@@ -19,8 +19,8 @@
 //   pairs and a sum            57   111   181
 //
 // Of three terms and more no sum is smaller than the chains by more than a LUT, and on ECP5 they
-// are smaller by up to a quarter; but single bits are better off with `+`, and so are DSPs, which
-// add by themselves. LUTs on xc7, and on ECP5 with the two in every carry cell:
+// are smaller by up to a fifth; but single bits are better off with `+`. LUTs on xc7, and on ECP5
+// with the two in every carry cell:
 //
 //   products, widths     +  compressor  chains        +  compressor  chains (ECP5)
 //          8   4x4       126         124     124      299         303     276
@@ -50,21 +50,31 @@ module flow_dot #(
 
   localparam int PSigned = (XSigned != 0 || WSigned != 0) ? 1 : 0;
   localparam int PWidth = XWidth + WWidth;
-  localparam int Dsps = (UseDsp != 0 && PWidth >= 9) ? 1 : 0;
   // Two tables and an adder take fewer LUTs than the rows of two narrow products.
   localparam int Tables = (Simd == 2 && PWidth <= 6 && XWidth > 1 && WWidth > 2) ? 1 : 0;
-  localparam int Pairs = (Dsps != 0 || Tables != 0) ? 0 : Simd / 2;
+  localparam int Pairs = (Tables != 0) ? 0 : Simd / 2;
   localparam int Terms = Simd - Pairs;
   localparam int TermWidth = (Pairs > 0) ? PWidth + 1 : PWidth;
 
-  localparam int Smallest = (Terms > 2 && Dsps == 0 && PWidth > 2) ? 2 : 0;
-  localparam int Sum = (Adder == -1) ? Smallest : Adder;
+  if (UseDsp != 0 && PWidth >= 9) begin : gen_dsp
+    flow_dot_dsp #(
+        .Simd    (Simd),
+        .XWidth  (XWidth),
+        .XSigned (XSigned),
+        .WWidth  (WWidth),
+        .WSigned (WSigned),
+        .OutWidth(OutWidth)
+    ) u_dot (
+        .x_i(x_i),
+        .w_i(w_i),
+        .y_o(y_o)
+    );
+  end else begin : gen_logic
+    localparam int Smallest = (Terms > 2 && PWidth > 2) ? 2 : 0;
+    logic [Terms*OutWidth-1:0] terms;
 
-  logic [Terms*OutWidth-1:0] terms;
-
-  if (Sum != 0) begin : gen_adder
     flow_dot_sum #(
-        .Adder   (Sum),
+        .Adder   ((Adder == -1) ? Smallest : Adder),
         .Terms   (Terms),
         .Width   (TermWidth),
         .Signed  (PSigned),
@@ -73,58 +83,42 @@ module flow_dot #(
         .x_i(terms),
         .y_o(y_o)
     );
-  end else begin : gen_sum
-    always_comb begin
-      y_o = '0;
-      for (int i = 0; i < Terms; i++) y_o = y_o + terms[i*OutWidth+:OutWidth];
-    end
-  end
 
-  for (genvar i = 0; i < Terms; i++) begin : gen_terms
-    // The pairs first: what follows them starts behind 2 * Pairs factors.
-    localparam int First = (i < Pairs) ? 2 * i : i + Pairs;
-    localparam int Width = (i < Pairs) ? PWidth + 1 : PWidth;
-    logic [Width-1:0] term;
+    for (genvar i = 0; i < Terms; i++) begin : gen_terms
+      // The pairs first: what follows them starts behind 2 * Pairs factors.
+      localparam int First = (i < Pairs) ? 2 * i : i + Pairs;
+      localparam int Width = (i < Pairs) ? PWidth + 1 : PWidth;
+      logic [Width-1:0] term;
 
-    if (i < Pairs) begin : gen_pair
-      flow_dot_pair #(
-          .AWidth (XWidth),
-          .BWidth (WWidth),
-          .ASigned(XSigned),
-          .BSigned(WSigned)
-      ) u_pair (
-          .a_i(x_i[First*XWidth+:2*XWidth]),
-          .b_i(w_i[First*WWidth+:2*WWidth]),
-          .y_o(term)
-      );
-    end else if (Dsps != 0) begin : gen_dsp
-      flow_mul_dsp #(
-          .AWidth (XWidth),
-          .BWidth (WWidth),
-          .ASigned(XSigned),
-          .BSigned(WSigned)
-      ) u_mul (
-          .a_i(x_i[First*XWidth+:XWidth]),
-          .b_i(w_i[First*WWidth+:WWidth]),
-          .p_o(term)
-      );
-    end else begin : gen_array
-      flow_mul_array #(
-          .AWidth (XWidth),
-          .BWidth (WWidth),
-          .ASigned(XSigned),
-          .BSigned(WSigned)
-      ) u_mul (
-          .a_i(x_i[First*XWidth+:XWidth]),
-          .b_i(w_i[First*WWidth+:WWidth]),
-          .p_o(term)
-      );
-    end
+      if (i < Pairs) begin : gen_pair
+        flow_dot_pair #(
+            .AWidth (XWidth),
+            .BWidth (WWidth),
+            .ASigned(XSigned),
+            .BSigned(WSigned)
+        ) u_pair (
+            .a_i(x_i[First*XWidth+:2*XWidth]),
+            .b_i(w_i[First*WWidth+:2*WWidth]),
+            .y_o(term)
+        );
+      end else begin : gen_array
+        flow_mul_array #(
+            .AWidth (XWidth),
+            .BWidth (WWidth),
+            .ASigned(XSigned),
+            .BSigned(WSigned)
+        ) u_mul (
+            .a_i(x_i[First*XWidth+:XWidth]),
+            .b_i(w_i[First*WWidth+:WWidth]),
+            .p_o(term)
+        );
+      end
 
-    if (PSigned != 0) begin : gen_signed
-      assign terms[i*OutWidth+:OutWidth] = OutWidth'($signed(term));
-    end else begin : gen_unsigned
-      assign terms[i*OutWidth+:OutWidth] = OutWidth'(term);
+      if (PSigned != 0) begin : gen_signed
+        assign terms[i*OutWidth+:OutWidth] = OutWidth'($signed(term));
+      end else begin : gen_unsigned
+        assign terms[i*OutWidth+:OutWidth] = OutWidth'(term);
+      end
     end
   end
 

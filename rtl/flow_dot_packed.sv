@@ -47,10 +47,15 @@ module flow_dot_packed #(
 
   assign codes = x_i ^ {Simd{CODE_SIGN}};
 
-  always_comb begin
-    code_sum = '0;
-    for (int i = 0; i < Simd; i++) code_sum = code_sum + OutWidth'(codes[i*XWidth+:XWidth]);
-  end
+  flow_adder_tree #(
+      .Terms   (Simd),
+      .Width   (XWidth),
+      .Signed  (0),
+      .OutWidth(OutWidth)
+  ) u_codes (
+      .x_i(codes),
+      .y_o(code_sum)
+  );
 
   for (genvar i = 0; i < Simd; i++) begin : gen_products
     logic [XWidth-1:0] code;
@@ -93,24 +98,36 @@ module flow_dot_packed #(
 
   for (genvar p = 0; p < Lanes; p++) begin : gen_sums
     localparam int Offset = (p < Lanes - 1 && WSigned != 0) ? 1 : 0;
+    localparam int Signed = (p == Lanes - 1 && WSigned != 0) ? 1 : 0;
     logic [OutWidth-1:0] sum, above, left;
 
-    always_comb begin
-      sum = '0;
-      for (int i = 0; i < Simd; i++) sum = sum + terms[(p*Simd+i)*OutWidth+:OutWidth];
-    end
+    flow_dot_sum #(
+        .Adder   (2),
+        .Terms   (Simd),
+        .Width   (Pitch),
+        .Signed  (Signed),
+        .OutWidth(OutWidth)
+    ) u_sum (
+        .x_i(terms[p*Simd*OutWidth+:Simd*OutWidth]),
+        .y_o(sum)
+    );
 
     assign above = (Offset != 0) ? code_sum << (WWidth - 1) : '0;
 
     if (XSigned != 0) begin : gen_weights
       // The sum of w, from the offset weights: Simd * Z less.
-      logic [OutWidth-1:0] weights;
-      always_comb begin
-        weights = (WSigned != 0) ? -(OutWidth'(Simd) << (WWidth - 1)) : '0;
-        for (int i = 0; i < Simd; i++) begin
-          weights = weights + OutWidth'(w_i[(p*Simd+i)*WWidth+:WWidth] ^ WEIGHT_SIGN);
-        end
-      end
+      logic [OutWidth-1:0] offset_sum, weights;
+
+      flow_adder_tree #(
+          .Terms   (Simd),
+          .Width   (WWidth),
+          .Signed  (0),
+          .OutWidth(OutWidth)
+      ) u_weights (
+          .x_i(w_i[p*Simd*WWidth+:Simd*WWidth] ^ {Simd{WEIGHT_SIGN}}),
+          .y_o(offset_sum)
+      );
+      assign weights = offset_sum - ((WSigned != 0) ? OutWidth'(Simd) << (WWidth - 1) : '0);
       assign left = weights << (XWidth - 1);
     end else begin : gen_no_weights
       assign left = '0;

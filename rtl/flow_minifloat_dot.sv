@@ -30,27 +30,19 @@ module flow_minifloat_dot #(
 
   // Up to four products some of either sum are smaller; beyond, chains are.
   localparam int Smallest = (Simd > 4) ? 2 : 0;
-  localparam int Sum = (Adder == -1) ? Smallest : Adder;
 
   logic [Simd*OutWidth-1:0] products;
 
-  if (Sum != 0) begin : gen_adder
-    flow_dot_sum #(
-        .Adder   (Sum),
-        .Terms   (Simd),
-        .Width   (PWidth),
-        .Signed  (PSigned),
-        .OutWidth(OutWidth)
-    ) u_sum (
-        .x_i(products),
-        .y_o(y_o)
-    );
-  end else begin : gen_sum
-    always_comb begin
-      y_o = '0;
-      for (int i = 0; i < Simd; i++) y_o = y_o + products[i*OutWidth+:OutWidth];
-    end
-  end
+  flow_dot_sum #(
+      .Adder   ((Adder == -1) ? Smallest : Adder),
+      .Terms   (Simd),
+      .Width   (PWidth),
+      .Signed  (PSigned),
+      .OutWidth(OutWidth)
+  ) u_sum (
+      .x_i(products),
+      .y_o(y_o)
+  );
 
   for (genvar i = 0; i < Simd; i++) begin : gen_products
     logic [PWidth-1:0] product;

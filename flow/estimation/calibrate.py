@@ -22,6 +22,7 @@ from flow.estimation.forms_images import IMAGE_FORMS
 from flow.estimation.forms_moves import MOVE_FORMS
 from flow.estimation.forms_numbers import NUMBER_FORMS
 from flow.estimation.forms_spatial import SPATIAL_FORMS
+from flow.estimation.forms_sums import SUM_FORMS
 from flow.estimation.generated import COUNTED
 from flow.estimation.points import DATA
 from flow.estimation.sweeps import measured_on
@@ -32,7 +33,8 @@ __all__ = ["FITS", "FITTED", "FORMS", "calibrate", "carries", "errors_of", "fit_
 
 FITS = DATA / "fits.json"
 FORMS: Mapping[str, Form] = {
-    **STREAM_FORMS, **DSP_FORMS, **IMAGE_FORMS, **MOVE_FORMS, **NUMBER_FORMS, **SPATIAL_FORMS
+    **STREAM_FORMS, **DSP_FORMS, **IMAGE_FORMS, **MOVE_FORMS, **NUMBER_FORMS, **SPATIAL_FORMS,
+    **SUM_FORMS,
 }  # fmt: skip
 FITTED = (Family.XC7, Family.XCUP, Family.ECP5, Family.ICE40)
 _STANDS_IN = {Family.GOWIN: Family.ECP5}

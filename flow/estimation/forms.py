@@ -25,6 +25,7 @@ __all__ = [
     "STREAM_FORMS",
     "TABLE_BITS",
     "Form",
+    "array_digits",
     "buffer_luts",
     "cell_rows",
     "dense_features",
@@ -32,6 +33,7 @@ __all__ = [
     "form_for_dot",
     "measured_dot",
     "memory_luts",
+    "product_features",
     "requantize_features",
     "shared_rows",
 ]
@@ -75,12 +77,20 @@ class Form:
     fits: tuple[str, ...] = ("lut", "carry")
 
 
-def _array_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, int]:
-    """Bits of all rows of a flow_mul_array, and how many rows it has; as its text chooses the operand of the digits."""
+def array_digits(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[bool, int, int]:
+    """Whether a flow_mul_array recodes `a` rather than `b`, as its text chooses; the bits of the other operand; how
+    many digits, and so rows, there are.
+    """
     a_wide, b_wide = max(a + a_unsigned, 2), max(b + b_unsigned, 2)
     digits_b = (b_wide + 1) // 2 * (a_wide + 1) - b_wide % 2
     digits_a = (a_wide + 1) // 2 * (b_wide + 1) - a_wide % 2
-    width, count = (b_wide, (a_wide + 1) // 2) if digits_a < digits_b else (a_wide, (b_wide + 1) // 2)
+    swap = digits_a < digits_b
+    return (swap, b_wide, (a_wide + 1) // 2) if swap else (swap, a_wide, (b_wide + 1) // 2)
+
+
+def _array_rows(a: int, b: int, a_unsigned: int, b_unsigned: int) -> tuple[int, int]:
+    """Bits of all rows of a flow_mul_array, and how many rows it has."""
+    _, width, count = array_digits(a, b, a_unsigned, b_unsigned)
     return sum(min(a + b - 2 * i, width + 2) for i in range(count)), count
 
 
@@ -102,7 +112,7 @@ def shared_rows(p: Parameters) -> int:
     return 0 if simd == 2 and x + w <= TABLE_BITS and x > 1 and w > _DIGIT_BITS else simd // 2
 
 
-def _product(p: Parameters, family: Family) -> Features:
+def product_features(p: Parameters, family: Family) -> Features:
     """Products of `XWidth` by signed `WWidth` bits, two sharing their rows, and the tree that adds what is left.
 
     A row takes a LUT6 a bit but the lowest; a product of up to six bits is a table. The tree takes one a bit of its
@@ -222,14 +232,14 @@ def measured_dot(p: Parameters, family: Family, resource: str) -> float:
     if found:
         return float(min(found))
     return float(
-        np.array(list(_product(dot, family).values())) @ _dot_coefficients(form_for_dot(dot), family, resource)
+        np.array(list(product_features(dot, family).values())) @ _dot_coefficients(form_for_dot(dot), family, resource)
     )
 
 
 @cache
 def _dot_coefficients(name: str, family: Family, resource: str) -> NDArray[np.float64]:
     rows = [r for r in cell_rows("flow_dot", family) if STREAM_FORMS[name].covers(r, family)]
-    features = np.array([list(_product(r, family).values()) for r in rows], dtype=np.float64)
+    features = np.array([list(product_features(r, family).values()) for r in rows], dtype=np.float64)
     target = np.array([r[resource] for r in rows], dtype=np.float64)
     return non_negative_least_squares(features, target, np.maximum(target, STREAM_FORMS[name].floor))
 
@@ -275,9 +285,9 @@ def _narrow(p: Parameters) -> bool:
 
 
 STREAM_FORMS: Mapping[str, Form] = {
-    "dot, narrow": Form("flow_dot", _product, covers=lambda p, f: _narrow(p), bound=15.0),
-    "dot, one": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] == 1),
-    "dot": Form("flow_dot", _product, covers=lambda p, f: not _narrow(p) and p["Simd"] > 1),
+    "dot, narrow": Form("flow_dot", product_features, covers=lambda p, f: _narrow(p), bound=15.0),
+    "dot, one": Form("flow_dot", product_features, covers=lambda p, f: not _narrow(p) and p["Simd"] == 1),
+    "dot": Form("flow_dot", product_features, covers=lambda p, f: not _narrow(p) and p["Simd"] > 1),
     "flow_dense": Form("flow_dense", dense_features, _dense_known),
     "rom": Form("rom", _rom, covers=_rom_in_luts),
     "rom, blocks": Form("deep_rom", _rom_blocks, floor=16.0, bound=15.0, fits=("lut", "ff", "carry")),

@@ -7,15 +7,27 @@ from dataclasses import dataclass
 
 from flow.estimation.forms import Form, buffer_luts, dense_features, measured_dot
 from flow.estimation.forms_images import depthwise_features, scale_shift_features
+from flow.estimation.forms_parts import bits_of, tree_bits
 from flow.synthesis import Family
 
-__all__ = ["DSP_FORMS", "Lanes", "dsps_of", "lanes_of", "too_narrow", "uses_dsps"]
+__all__ = [
+    "CASCADE",
+    "DSP_FORMS",
+    "Lanes",
+    "cascade_features",
+    "dsps_of",
+    "lanes_of",
+    "packed_features",
+    "too_narrow",
+    "uses_dsps",
+]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
 
 _DSP_PRODUCT = 9  # bits of the narrowest product that flow_dot leaves to DSPs, as synth_xilinx and synth_lattice do
 _ICE40_PRODUCT = 11  # the same of synth_ice40
+CASCADE = 4  # products that flow_dot_dsp adds one behind the other
 _NARROW_PORT = 17  # bits of an unsigned code in the other port
 
 
@@ -80,17 +92,41 @@ def lanes_of(p: Parameters) -> Lanes:
     return Lanes(groups, shared, **alone, misses=misses)
 
 
+def cascade_features(p: Parameters, family: Family) -> Features:
+    """Bits of the sums of a flow_dot_dsp: those in its cascades that the family's DSPs do not add themselves, where a
+    DSP48E1 adds all of them and an SB_MAC16 the first; and of the chains behind them.
+    """
+    inside = {Family.XC7: CASCADE, Family.ICE40: 2}.get(family, 1)
+    simd, product = p["Simd"], p["XWidth"] + p["WWidth"]
+    counts = [min(simd - first, CASCADE) for first in range(0, simd, CASCADE)]
+    within = sum(product + bits_of(place) for count in counts for place in range(inside, count))
+    return {"cascades": within, "adders": tree_bits(len(counts), product + bits_of(counts[0]))}
+
+
+def packed_features(p: Parameters, lanes: int, groups: int, misses: bool) -> Features:
+    """Bits of the sums of flow_dot_packeds: of products, of the codes that all lanes of one share, of weights where
+    codes have signs, and what takes offsets off or gives a missing bit back.
+    """
+    simd, x, w = p["Simd"], p["XWidth"], p["WWidth"]
+    return {
+        "adders": lanes * tree_bits(simd, x + w),
+        "code sums": groups * tree_bits(simd, x),
+        "offsets": (lanes - groups) * (p["AccWidth"] - w + 1),
+        "weight sums": p["XSigned"] * lanes * (tree_bits(simd, w) + p["AccWidth"] - x),
+        "missing bits": misses * groups * simd * (x + w),
+    }
+
+
 def _dense(p: Parameters, family: Family) -> Features:
-    """As without DSPs, and the sums of products. Lanes that share a DSP also take their offsets off."""
-    lanes, simd, x, w = lanes_of(p), p["Simd"], p["XWidth"], p["WWidth"]
+    """As without DSPs, and the sums of products."""
+    lanes = lanes_of(p)
+    alone, shared = cascade_features(p, family), packed_features(p, lanes.shared, lanes.groups, lanes.misses)
     return {
         **dense_features(p, family),
-        "adders": (lanes.shared + lanes.single) * (simd - 1) * (x + w),
-        "code sums": lanes.groups * (simd - 1) * x,
-        "offsets": (lanes.shared - lanes.groups) * (p["AccWidth"] - w + 1),
-        "weight sums": p["XSigned"] * lanes.shared * (simd * w + p["AccWidth"] - x),
-        "missing bits": lanes.misses * lanes.groups * simd * (x + w),
-        **_in_logic(p, lanes.single * simd, family),
+        "cascades": lanes.single * alone["cascades"],
+        **shared,
+        "adders": lanes.single * alone["adders"] + shared["adders"],
+        **_in_logic(p, lanes.single * p["Simd"], family),
     }
 
 

@@ -152,6 +152,11 @@ def scale_shift_features(p: Parameters, family: Family) -> Features:
     return {"adders": p["Lanes"] * p["OutWidth"], "counter": bits_of(p["Beats"]), "control": 1}
 
 
+def _fixed_scale(p: Parameters, family: Family) -> Features:
+    """The rows that are left of products with constants that stand still, and the additions behind them."""
+    return {"rows": p["Rows"], "recoded": p["Recoded"], "tables": p["Tables"], "adders": p["Adders"], "control": 1}
+
+
 def _scale_shift_known(p: Parameters, family: Family, resource: str) -> float:
     return p["Lanes"] * measured_dot({"Simd": 1, "WWidth": p["SWidth"], **_operand(p)}, family, resource)
 
@@ -179,5 +184,6 @@ IMAGE_FORMS: Mapping[str, Form] = {
     "flow_join, product": Form("flow_join", _product, covers=lambda p, f: p["Operation"] == 2, bound=20.0),
     "flow_relu": Form("flow_relu", _relu),
     "flow_scale_shift": Form("flow_scale_shift", scale_shift_features, _scale_shift_known),
+    "fixed_scale": Form("fixed_scale", _fixed_scale, floor=32.0, bound=15.0),
     "flow_depthwise": Form("flow_depthwise", depthwise_features, _depthwise_known, bound=15.0),
 }

@@ -8,7 +8,7 @@ from flow.estimation.forms import Form
 from flow.estimation.forms_parts import tree_bits
 from flow.synthesis import Family
 
-__all__ = ["NUMBER_FORMS"]
+__all__ = ["NUMBER_FORMS", "encode_features", "minifloat_dot_features"]
 
 Parameters = Mapping[str, int]
 Features = dict[str, float]
@@ -49,7 +49,7 @@ def _minifloat_mul(p: Parameters, family: Family) -> Features:
     }  # fmt: skip
 
 
-def _minifloat_dot(p: Parameters, family: Family) -> Features:
+def minifloat_dot_features(p: Parameters, family: Family) -> Features:
     """As many products, and a tree of sums as wide as they are."""
     one = _minifloat_mul(p, family)
     simd, width = p["Simd"], one["places"] + 2 * p["AMantissa"] + 3
@@ -65,7 +65,7 @@ def _decode(p: Parameters, family: Family) -> Features:
     return {"places": _fixed(p), "control": 1}
 
 
-def _encode(p: Parameters, family: Family) -> Features:
+def encode_features(p: Parameters, family: Family) -> Features:
     """A search for the leading one over the input, a shifter down to the mantissa, the rounding's carry."""
     return {
         "search": p["InWidth"], "shifter": p["Mantissa"] * p["InWidth"], "ends": (1 << p["Exponent"]),
@@ -84,8 +84,8 @@ NUMBER_FORMS: Mapping[str, Form] = {
     "flow_mul_khot": Form("flow_mul_khot", _khot, bound=20.0),
     "flow_lmul": Form("flow_lmul", _lmul, bound=25.0),
     "flow_minifloat_mul": Form("flow_minifloat_mul", _minifloat_mul, bound=20.0),
-    "flow_minifloat_dot": Form("flow_minifloat_dot", _minifloat_dot, bound=20.0),
+    "flow_minifloat_dot": Form("flow_minifloat_dot", minifloat_dot_features, bound=20.0),
     "flow_minifloat_add": Form("flow_minifloat_add", _add, bound=25.0),
     "flow_minifloat_decode": Form("flow_minifloat_decode", _decode, bound=30.0),
-    "flow_minifloat_encode": Form("flow_minifloat_encode", _encode, bound=30.0),
+    "flow_minifloat_encode": Form("flow_minifloat_encode", encode_features, bound=30.0),
 }

@@ -51,12 +51,15 @@ def wraps(*counts: int) -> int:
 
 
 def tree_bits(terms: int, width: int) -> int:
-    """Bits of all sums of a flow_adder_tree; one of two terms is a bit wider than they are.
+    """Bits of the longer operands of all sums of a flow_adder_tree, each a LUT beside its carry.
 
-    >>> [tree_bits(terms, 8) for terms in (1, 2, 4)]
-    [0, 9, 28]
+    >>> [tree_bits(terms, 8) for terms in (1, 2, 3, 4)]
+    [0, 8, 17, 25]
     """
-    return sum(width + bits_of(terms) + 1 - node.bit_length() for node in range(1, terms))
+    widths = dict.fromkeys(range(terms, 2 * terms), width)
+    for node in range(terms - 1, 0, -1):
+        widths[node] = max(widths[2 * node], widths[2 * node + 1]) + 1
+    return sum(widths[node] - 1 for node in range(1, terms))
 
 
 def ram_luts(width: int, depth: int, family: Family, resource: str = "lut") -> float:

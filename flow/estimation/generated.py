@@ -13,6 +13,7 @@ import numpy as np
 
 from flow.estimation.designs import calibration_design
 from flow.estimation.designs_moves import casts_by_place, joins, moves
+from flow.estimation.fixed_scales import fixed_scales, scale_shape
 from flow.estimation.inventory import spatial_features
 from flow.estimation.moves_shapes import concat_shape, each_shape, move_shape
 from flow.estimation.rom import rom_shape
@@ -77,7 +78,8 @@ def _features_of(seed: int) -> dict[str, Any]:
 
 def _module_of(plan: Plan, module: str) -> str:
     """A module of a streaming design under the common name."""
-    return str(export_verilog(plan.graph)[f"{module}.sv"]).replace(module, _NAME)
+    folding = {name: (fold.pe, fold.simd) for name, fold in plan.folding.items()}
+    return str(export_verilog(plan.graph, folding)[f"{module}.sv"]).replace(module, _NAME)
 
 
 def _cases(made: Iterable[tuple[Plan, str]]) -> Iterator[tuple[Parameters, str]]:
@@ -104,6 +106,7 @@ _SHAPED: Mapping[str, tuple[Callable[[], Iterator[Plan]], Callable[[Plan, Any], 
     "move": (moves, lambda plan, node: move_shape(plan, *next(iter(plan.moves)))),
     "concat": (joins, concat_shape),
     "each": (casts_by_place, each_shape),
+    "fixed_scale": (fixed_scales, scale_shape),
 }
 
 
@@ -115,6 +118,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[tuple[Parameters, str]]]] = {
     "move": _moves,
     "concat": lambda: _layers(joins()),
     "each": lambda: _layers(casts_by_place()),
+    "fixed_scale": lambda: _layers(fixed_scales()),
 }
 
 # What a form of a generated module is over, where that is counted rather than one of its parameters.
@@ -123,4 +127,5 @@ COUNTED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "move": lambda row: {**_shapes("move")[row["Case"]], **row},
     "concat": lambda row: {**_shapes("concat")[row["Case"]], **row},
     "each": lambda row: {**_shapes("each")[row["Case"]], **row},
+    "fixed_scale": lambda row: {**_shapes("fixed_scale")[row["Case"]], **row},
 }

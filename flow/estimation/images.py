@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from flow.estimation.calibrate import carries, luts
 from flow.estimation.cost import Usage
+from flow.estimation.fixed_scales import scale_features, scale_registers
 from flow.estimation.forms import form_for_dot
 from flow.estimation.forms_dsp import dsps_of, uses_dsps
 from flow.estimation.forms_images import window_registers
 from flow.estimation.forms_parts import bits_of, ram_blocks, ram_luts
 from flow.synthesis import Family
 
-__all__ = ["IMAGES", "Found", "product", "scale_shift", "table"]
+__all__ = ["IMAGES", "Found", "fixed_scale", "product", "scale_shift", "table"]
 
 Parameters = Mapping[str, int]
 Found = tuple[dict[str, float], Usage]  # LUTs by part; the other resources
@@ -47,6 +48,13 @@ def _join(p: Parameters, family: Family) -> Found:
     form = "flow_join, sum" if p["Operation"] < 2 else "flow_join, product"
     ff = p["Lanes"] * p["OutWidth"] + 1
     return dict(luts(form, p, family)), Usage(ff=ff, carry=carries(form, p, family))
+
+
+def fixed_scale(p: Parameters, scales: Sequence[int], shifts: Sequence[int], family: Family) -> Found:
+    """Products with constants that stand still, and additions of such."""
+    fixed = scale_features(p, scales)
+    usage = Usage(ff=scale_registers(p, scales, shifts), carry=carries("fixed_scale", fixed, family))
+    return dict(luts("fixed_scale", fixed, family)), usage
 
 
 def scale_shift(p: Parameters, rom_luts: float, family: Family) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flow.estimation.forms import folds, shared_rows
-from flow.estimation.forms_dsp import lanes_of, uses_dsps
+from flow.estimation.forms_dsp import CASCADE, lanes_of, uses_dsps
 from flow.estimation.forms_parts import bits_of
 from flow.estimation.memory import Place, place_of_ram
 from flow.estimation.rom import RomShape
@@ -69,8 +69,7 @@ def depthwise(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
 def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     """Operands, weights and biases, dot products, results, accumulators, counters, control.
 
-    Yosys gives a chain of additions one bit a term, of which a pair of products in logic makes one. With one input
-    fold nothing is accumulated, and the marks of the first and last step are constant.
+    With one input fold nothing is accumulated, and the marks of the first and last step are constant.
     """
     weights, biases = roms
     in_folds, out_folds = folds(p)
@@ -85,19 +84,18 @@ def dense(p: Parameters, roms: tuple[RomShape, ...], family: Family) -> int:
     control = 7 if in_folds > 1 else 3
     memories = weights.columns + biases.columns + bits_of(out_folds)
     if family is Family.XC7 and lanes_of(p).single == p["Pe"]:
-        operands = products = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
+        operands = 0  # registers of the DSP48E1; Yosys packs none into a DSP48E2
+        products *= p["Simd"] > CASCADE  # those behind carry chains
     return operands + memories + products + sums + accumulated + counters + read_address + kept + control
 
 
 def _products(p: Parameters) -> int:
-    """Bits of all dot products: of sums by carry chains just what they need, of others a bit more for each term; of
-    lanes that share a DSP, what taking off offsets adds.
-    """
+    """Bits of all dot products: just what a sum needs, and of lanes that share a DSP, what taking off offsets adds."""
     lanes, simd = lanes_of(p), p["Simd"]
     pairs = shared_rows(p) if lanes.logic else 0
-    more = bits_of(simd - pairs) if lanes.logic else simd - 1
-    own = p["XWidth"] + p["WWidth"] + min(pairs, 1) + more
-    lower, top = (2, 2) if p["XSigned"] else (1, int(lanes.misses))
-    sizes = {own: p["Pe"] - lanes.shared, own + lower: lanes.shared - lanes.groups}
-    sizes[own + top] = sizes.get(own + top, 0) + lanes.groups
-    return sum(count * min(p["AccWidth"], size) for size, count in sizes.items())
+    cascaded = lanes.single and simd > CASCADE
+    more = bits_of(CASCADE) + bits_of(-(-simd // CASCADE)) if cascaded else bits_of(simd - pairs)
+    own, shared = p["XWidth"] + p["WWidth"] + min(pairs, 1) + more, p["XWidth"] + p["WWidth"] + bits_of(simd)
+    lower, top = (p["AccWidth"], shared + 1) if p["XSigned"] else (shared + 1, shared)
+    sizes = ((own, p["Pe"] - lanes.shared), (lower, lanes.shared - lanes.groups), (top, lanes.groups))
+    return sum(count * min(p["AccWidth"], size) for size, count in sizes)

@@ -12,7 +12,7 @@ from flow.estimation.cost import LayerCost, Usage
 from flow.estimation.forms import buffer_luts, folds, form_for_dot, memory_luts
 from flow.estimation.forms_dsp import dsps_of, lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_parts import ram_blocks
-from flow.estimation.images import IMAGES, product, scale_shift, table
+from flow.estimation.images import IMAGES, fixed_scale, product, scale_shift, table
 from flow.estimation.layers import absorbed, instance_node
 from flow.estimation.memory import block_rams, goes_to_block_ram
 from flow.estimation.rom import RomShape, rom_shape
@@ -39,7 +39,7 @@ _MODES = {f"flow_pkg::ROUND_{mode.value}": index for index, mode in enumerate(Ro
     f"flow_pkg::OVERFLOW_{mode.value}": index for index, mode in enumerate(Overflow)
 }
 _OPERATORS = "operators"  # that might have been DSPs
-_SUMS = ("adders", "code sums", "offsets", "weight sums", "missing bits")
+_SUMS = ("cascades", "adders", "code sums", "offsets", "weight sums", "missing bits")
 _FACTORS = ("XWidth", "XSigned", "WWidth")
 
 # Dropped bits that a rounding looks at; the other modes look at all of them.
@@ -182,10 +182,11 @@ _CELLS: Mapping[str, Callable[[str, Parameters, Family], Found]] = {
 
 def _scale_shift(plan: Plan, node: ScaleShift, family: Family, dsp: Dsp) -> Found:
     context = scale_shift_context(plan, node, dsp)
-    constants = sum(
-        rom_luts(rom_shape(context[name].codes, context[name].code_width), family) for name in ("scale", "shift")
-    )
-    return scale_shift(context["parameters"], constants, family)
+    p, scale, shift = (context[name] for name in ("parameters", "scale", "shift"))
+    if p["Beats"] == 1 and not uses_dsps({**p, "WWidth": p["SWidth"]}):
+        return fixed_scale(p, scale.codes.ravel().tolist(), shift.codes.ravel().tolist(), family)
+    constants = sum(rom_luts(rom_shape(rom.codes, rom.code_width), family) for rom in (scale, shift))
+    return scale_shift(p, constants, family)
 
 
 def _table(plan: Plan, node: Table, family: Family) -> Found:

@@ -11,6 +11,7 @@ from flow.estimation.sweeps_dsp import DSP_SWEEPS
 from flow.estimation.sweeps_images import IMAGE_SWEEPS
 from flow.estimation.sweeps_moves import MOVE_SWEEPS
 from flow.estimation.sweeps_numbers import NUMBER_SWEEPS
+from flow.estimation.sweeps_sums import BY_FAMILY, SUM_SWEEPS
 from flow.synthesis import Family
 
 __all__ = ["DEEP_ROMS", "EITHER", "ROMS", "SPATIAL_DESIGNS", "SWEEPS", "TABLES", "cell_of", "measured_on"]
@@ -141,6 +142,7 @@ SWEEPS: Mapping[str, Sweep] = {
     **NUMBER_SWEEPS,
     **DSP_SWEEPS,
     **MOVE_SWEEPS,
+    **SUM_SWEEPS,
 }
 
 # Cells of plain logic, which both Xilinx families map to the same six-input LUTs: measured on one of them.
@@ -163,8 +165,10 @@ EITHER = frozenset(
         "spatial",
         *NUMBER_SWEEPS,
         *MOVE_SWEEPS,
+        *(SUM_SWEEPS.keys() - BY_FAMILY),
         "concat",
         "each",
+        "fixed_scale",
     }
 )
 

@@ -22,9 +22,13 @@ def _layer(outputs: int, pe: int, simd: int, x: int, w: int, signed: int = 0) ->
             "WWidth": w, "WSigned": 1, "AccWidth": acc, "ProductShift": 0, "UseDsp": 1}  # fmt: skip
 
 
+_CASCADES = ((1, 8, 6), (1, 16, 5), (2, 8, 8), (1, 16, 8))  # several of them in a dot product
+
+
 def _dense(family: Family) -> Iterator[Parameters]:
     """One product to a DSP, and on Xilinx as many as fit."""
-    for pe, simd, width in ((1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)):
+    shapes = [(1, 1, 5), (1, 1, 6), (1, 2, 6), (1, 4, 6), (2, 2, 6), (1, 1, 8), (1, 4, 8), (2, 4, 5)]
+    for pe, simd, width in (*shapes, *_CASCADES):
         yield _layer(8, pe, simd, width, width)
     if family not in WIDE_PORT:
         for pe, simd, width in ((4, 1, 5), (1, 2, 5), (1, 8, 5), (4, 2, 7), (2, 1, 8), (1, 8, 7)):

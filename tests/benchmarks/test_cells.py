@@ -14,6 +14,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # What another cell's row holds, and the package.
 PARTS = {
     "flow_pkg",
+    "flow_accumulate",
     "flow_dot_pair",
     "flow_dot_sum",
     "flow_mul",
@@ -46,7 +47,7 @@ def test_each_cell_is_kept_by_a_key_of_its_own_and_has_a_line(tmp_path: Path, mo
     work = [(cell, family) for cell in cells.CELLS for family in cells.measured_on(cell, families)]
     rows = [row for cell, family in work for row in kept.measured(cell, family)]
     dsps = [cell for cell, family in work if family is Family.XCUP]
-    assert {cell.module for cell in dsps} == {"flow_mul_dsp", "flow_dot_packed"}
+    assert {cell.module for cell in dsps} == {"flow_mul_dsp", "flow_dot_dsp", "flow_dot_packed"}
     assert len(kept.rows) == len(work) == 2 * len(cells.CELLS) + len(dsps)
     assert cells.Kept(tmp_path / "kept.jsonl").rows == kept.rows
     lines = cells.page(rows, families, cells.CELLS[:1]).splitlines()

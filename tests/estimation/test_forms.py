@@ -12,6 +12,7 @@ from flow.estimation.calibrate import FITS, FITTED, FORMS, calibrate, fit_form, 
 from flow.estimation.campaign import digests
 from flow.estimation.characterise import cell_batch, cell_digest, measure_batch, rtl_sources
 from flow.estimation.fit import cross_validated, non_negative_least_squares
+from flow.estimation.fixed_scales import fixed_scales, scale_registers
 from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
 from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_images import IMAGE_FORMS
@@ -22,6 +23,7 @@ from flow.estimation.memory import Place, block_rams, goes_to_block_ram, place_o
 from flow.estimation.points import RESULTS, key_of, read_points
 from flow.estimation.rom import RomShape, rom_shape
 from flow.estimation.sweeps import SWEEPS, measured_on
+from flow.exporters.verilog.constants import scale_shift_context
 from flow.synthesis import Area, Family, recipe, tool
 
 FAMILIES = FITTED
@@ -195,7 +197,17 @@ def test_flip_flops_of_a_layer_are_exact():
     from_outside = [(RomShape(2, 0, 0), RomShape(2, 0, row["Pe"] * row["AccWidth"])) for row in rows]
     counted = [registers.dense(row, roms, family) for row, roms in zip(rows, from_outside, strict=True)]
     assert counted == [row["ff"] for row in rows]
-    assert len(rows) == 38 + 24
+    assert len(rows) == 38 + 28
+
+
+@pytest.mark.parametrize("family", [Family.XCUP, Family.ECP5, Family.ICE40])
+def test_flip_flops_beside_constants_that_stand_still_are_exact(family):
+    contexts = [scale_shift_context(plan, plan.graph["y"], False) for plan in fixed_scales()]
+    codes = [[found[name].codes.ravel().tolist() for name in ("scale", "shift")] for found in contexts]
+    counted = [scale_registers(found["parameters"], *each) for found, each in zip(contexts, codes, strict=True)]
+    assert {found["parameters"]["Beats"] for found in contexts} == {1}
+    assert counted == [row["ff"] for row in cell_rows("fixed_scale", family)]
+    assert len(counted) == 16
 
 
 def test_flip_flops_of_a_depthwise_layer_are_exact():
@@ -213,7 +225,7 @@ def test_dsps_are_as_many_as_predicted(family):
     assert sum(lanes_of(row).shared > 0 for row in layers) == 12
     single = [*cell_rows("flow_depthwise+dsp", family), *cell_rows("flow_scale_shift+dsp", family)]
     assert [row["Lanes"] for row in single] == [row["dsp"] for row in single]
-    assert (len(layers), len(single)) == (24, 10)
+    assert (len(layers), len(single)) == (28, 10)
 
 
 @pytest.mark.parametrize("family", [Family.ECP5, Family.ICE40])
@@ -221,7 +233,7 @@ def test_dsps_beside_luts_of_four_inputs_are_as_many_as_predicted(family):
     layers = cell_rows("flow_dense+dsp", family)
     counted = [0 if too_narrow(row, family) else lanes_of(row).dsps(row["Simd"]) for row in layers]
     assert counted == [row["dsp"] for row in layers]
-    assert (len(layers), counted.count(0)) == (14, 5 * (family is Family.ICE40))
+    assert (len(layers), counted.count(0)) == (18, 6 * (family is Family.ICE40))
 
 
 def test_products_of_less_than_nine_bits_stay_in_logic():

@@ -52,6 +52,13 @@ def dot(simd: int, x: int, w: int, x_signed: int, w_signed: int, cut: int = 0, d
     return cell, sums(simd, x, w, x_signed, w_signed)
 
 
+def in_dsps(simd: int, x: int, w: int, x_signed: int, w_signed: int, cut: int = 0) -> Case:
+    """Narrower than flow_dot leaves to DSPs."""
+    cell, values = dot(simd, x, w, x_signed, w_signed, cut)
+    parameters = {key: value for key, value in cell.parameters.items() if key != "UseDsp"}
+    return replace(cell, module="flow_dot_dsp", parameters=parameters), values
+
+
 def packed(simd: int, lanes: int, x: int, w: int, x_signed: int, w_signed: int, port: int, out: int) -> Case:
     """Rows of weights that share codes and multiplications; `port` is the width of the wide factor."""
     parameters = {"Simd": simd, "Lanes": lanes, "XWidth": x, "XSigned": x_signed, "WWidth": w, "WSigned": w_signed,
@@ -79,7 +86,8 @@ def total(module: str, terms: int, width: int, signed: int, out: int) -> Case:
 PAIRS = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 6), (6, 1), (3, 2), (2, 3), (3, 3), (4, 3), (2, 5), (5, 2), (4, 4))
 # Products in pairs, as tables, one left over, one alone.
 DOTS = ((1, 6, 5), (2, 3, 3), (2, 3, 4), (3, 2, 3), (3, 3, 2), (4, 2, 2), (5, 1, 2), (6, 1, 1))
-
+# Part of a cascade, a whole one, a second of one product.
+CASCADED = ((1, 4, 3), (3, 2, 3), (4, 2, 2), (5, 1, 2))
 
 # Simd, lanes, widths of code and weight, width of the port, bits out: four lanes that just fit their port, four that
 # miss it by a bit, a port with bits to spare, one lane, sums that wrap.
@@ -94,13 +102,16 @@ def test_every_input(tmp_path):
     cases = [pair(*widths, *signs) for widths in PAIRS for signs in SIGNS]
     cases += [dot(*shape, *signs) for shape in DOTS for signs in SIGNS]
     cases += [dot(3, 2, 3, 0, 1, cut=2), dot(3, 2, 3, 1, 1, cut=6)]
-    cases += [dot(2, 4, 4, 0, 1, dsp=1), dot(2, 2, 3, 1, 0, dsp=1)]
+    cases += [dot(2, 4, 5, 0, 1, dsp=1), dot(2, 2, 3, 1, 0, dsp=1)]
+    cases += [in_dsps(*shape, *signs) for shape in CASCADED for signs in SIGNS]
+    cases += [in_dsps(3, 2, 3, 0, 1, cut=2), in_dsps(5, 1, 2, 1, 1, cut=4), in_dsps(9, 1, 1, 0, 1)]
     cases += [packed(*shape[:4], x, 1, *shape[4:]) for shape in PACKED for x in (0, 1)]
     cases += [packed(*shape[:4], x, 0, 27, shape[5]) for shape in PACKED for x in (0, 1)]
     cases += [total(cell, *shape, s, shape[1] + 4 - s) for cell in ADDERS for shape in SUMMED for s in (0, 1)]
     assert checked(cases, tmp_path) == {
         "flow_dot_pair": 616_000,
-        "flow_dot": 893_952,
+        "flow_dot": 1_090_560,
+        "flow_dot_dsp": 852_480,
         "flow_dot_packed": 492_032,
         "flow_compressor": 419_360,
         "flow_adder_tree": 419_360,
@@ -109,8 +120,8 @@ def test_every_input(tmp_path):
 
 def test_small_sizes_by_proof(tmp_path):
     cases = [pair(2, 3, 0, 1), pair(3, 2, 1, 1), dot(3, 2, 2, 0, 1), packed(1, 2, 3, 3, 0, 1, 27, 6)]
-    cases += [packed(1, 2, 3, 2, 1, 1, 6, 5), *(total(cell, 7, 1, 0, 3) for cell in ADDERS)]
-    assert proved(cases, tmp_path) == len(cases) == 7
+    cases += [in_dsps(5, 1, 1, 1, 1), packed(1, 2, 3, 2, 1, 1, 6, 5), *(total(cell, 7, 1, 0, 3) for cell in ADDERS)]
+    assert proved(cases, tmp_path) == len(cases) == 8
 
 
 # Simd, XWidth, WWidth, XSigned: LUTs of unsigned or signed codes by signed weights.
@@ -184,7 +195,7 @@ def test_either_adder_by_proof(tmp_path):
 def test_there_is_no_other_adder(name, tmp_path):
     bench = f"module bench (input logic clk_i); {name} #(.Adder(3)) u_cell (); endmodule\n"
     job = ProgramJob({**rtl_sources(), "bench.sv": bench}, "bench", args=("--no-timing", "-Wno-fatal"))
-    with pytest.raises(ToolError, match="flow_dot_sum: Adder must be 1 or 2, or in a dot product 0 or -1"):
+    with pytest.raises(ToolError, match="flow_dot_sum: Adder must be 0, 1 or 2, or in a dot product -1"):
         run_program(job, tmp_path)
 
 

@@ -22,6 +22,7 @@ ARITHMETIC = {
     "flow_mul_khot": "test_multipliers",
     "flow_dot_pair": "test_dots", "flow_dot": "test_dots", "flow_dot_packed": "test_dots",
     "flow_compressor": "test_dots", "flow_adder_tree": "test_dots", "flow_dot_sum": "test_dots",
+    "flow_dot_dsp": "test_dots",
     "flow_minifloat_decode": "test_minifloats", "flow_minifloat_mul": "test_minifloats",
     "flow_minifloat_encode": "test_minifloats", "flow_minifloat_add": "test_minifloats",
     "flow_lmul": "test_minifloats", "flow_minifloat_dot": "test_minifloats",

@@ -32,11 +32,12 @@ def packed(patterns: np.ndarray, width: int) -> list[int]:
     return [sum(int(code) << (lane * width) for lane, code in enumerate(row)) for row in patterns]
 
 
-def dot(simd: int, x: int, w: int, xs: int, ws: int) -> Sampled:
+def dot(simd: int, x: int, w: int, xs: int, ws: int, use_dsp: int = 0) -> Sampled:
     rng, out = np.random.default_rng(simd * 100 + x * 10 + w), x + w + (simd - 1).bit_length()
     left, right = codes(rng, x, simd), codes(rng, w, simd)
     sums = (signed(left, x, xs) * signed(right, w, ws)).sum(axis=1)
-    parameters = {"Simd": simd, "XWidth": x, "XSigned": xs, "WWidth": w, "WSigned": ws, "OutWidth": out}
+    parameters = {"Simd": simd, "XWidth": x, "XSigned": xs, "WWidth": w, "WSigned": ws, "OutWidth": out,
+                  "UseDsp": use_dsp}  # fmt: skip
     given = {"x_i": packed(left, x), "w_i": packed(right, w)}
     return Sampled("flow_dot", parameters, {"x_i": simd * x, "w_i": simd * w}, {"y_o": out}, given, {"y_o": sums})
 
@@ -108,11 +109,12 @@ def rounded(text: str, simd: int, target: str, rounding: FloatRounding) -> Sampl
 
 def test_integers(tmp_path):
     cases = [dot(4, 8, 8, xs, ws) for xs in (0, 1) for ws in (0, 1)] + [dot(5, 6, 5, 0, 1), dot(2, 7, 8, 1, 0)]
+    cases += [dot(7, 8, 8, 0, 1, 1), dot(13, 5, 6, 1, 1, 1), dot(16, 6, 4, 0, 0, 1)]
     cases += [dsp(2, 2, 8, 8, x, 1, port) for x in (0, 1) for port in (25, 27)] + [dsp(3, 4, 4, 4, 0, 1, 27)]
     cases += [dsp(1, 4, 4, 4, 1, 1, 27), dsp(4, 3, 4, 4, 0, 1, 25)]
     cases += [dsp(2, 2, 6, 8, 0, 0, 27), dsp(2, 2, 8, 6, 1, 0, 27)]
     cases += [compressor(32, 12, s) for s in (0, 1)] + [compressor(19, 7, 1), compressor(49, 1, 0)]
-    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 19
+    assert sampled(cases, tmp_path) == COUNT * len(cases) == COUNT * 22
 
 
 def test_blocks_and_minifloats(tmp_path):

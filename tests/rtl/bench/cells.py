@@ -166,6 +166,31 @@ def _axis_out(width: int, beats: int) -> Case:
     return Case(f"axis_out{width}x{beats}", body, width, tdata + 1, beats, model)
 
 
+def _accumulate(lanes: int, width: int, shift: int, steps: int) -> Case:
+    """Behind a register of operands: products in the low bits of a beat, the bias above them."""
+    side, count = lanes * width, max(1, (steps - 1).bit_length())
+    body = (
+        f"logic [{count}-1:0] {{p}}_step_q; logic [{2 * side}-1:0] {{p}}_kept_q; logic {{p}}_stall;\n"
+        "  assign {p}_ready_o = ~{p}_stall;\n"
+        "  always_ff @(posedge clk_i) begin\n    if (!{p}_stall) {p}_kept_q <= {p}_data_i;\n"
+        "    if (!rst_ni) {p}_step_q <= '0;\n"
+        f"    else if ({{p}}_valid_i & ~{{p}}_stall) {{p}}_step_q <= ({{p}}_step_q == {count}'({steps - 1})) ? '0 : "
+        "{p}_step_q + 1'b1;\n  end\n"
+        f"  flow_accumulate #(.Lanes({lanes}), .Width({width}), .ProductShift({shift})) u_{{p}} (.clk_i, .rst_ni, "
+        f".step_i({{p}}_valid_i & ~{{p}}_stall), .first_i({{p}}_step_q == '0), .last_i({{p}}_step_q == "
+        f"{count}'({steps - 1})), .stall_o({{p}}_stall), .product_i({{p}}_kept_q[{side}-1:0]), "
+        f".bias_i({{p}}_kept_q[{2 * side}-1:{side}]), .data_o({{p}}_data_o), .valid_o({{p}}_valid_o), "
+        ".ready_i({p}_ready_i));"
+    )
+    code = FixedPoint(width, 0, False)
+
+    def model(beats: list[int]) -> list[int]:
+        rows = np.array([split(beat, 2 * lanes, code) for beat in beats]).reshape(-1, steps, 2, lanes)
+        return [join(row, width) for row in ((rows[:, :, 0].sum(axis=1) << shift) + rows[:, 0, 1]).tolist()]
+
+    return Case(f"accumulate{lanes}x{steps}", body, 2 * side, side, steps, model)
+
+
 def _delay(width: int, cycles: int) -> Case:
     """Beside as many registers of valid, all of which stand still while the last one waits."""
     shift = f"{{{{p}}_valid_q[{cycles - 1}:1], {{p}}_valid_i}}" if cycles > 1 else "{p}_valid_i"
@@ -249,6 +274,7 @@ CASES: tuple[Case, ...] = (
     *(_axis_in(*shape) for shape in ((8, 1, None), (5, 3, None), (11, 1, 7), (3, 4, 14), (16, 4, 15))),
     *(_axis_out(*shape) for shape in ((5, 1), (8, 3), (11, 4))),
     *(_delay(*shape) for shape in ((1, 1), (7, 2), (3, 5))),
+    *(_accumulate(*shape) for shape in ((2, 6, 1, 3), (1, 5, 0, 1))),
     *(_dense(name) for name in DENSE),
     *SPATIAL,
     *MOVES,
