@@ -89,7 +89,9 @@ def _budget(console: Console, found: dict[str, Any]) -> None:
         table.add_row(f"{entry['estimated']:,}", f"{entry['measured']:,}", *accuracies)
     console.print(table)
     mark = "[green]met[/]" if found["met"] else "[red]not met[/]"
-    console.print(f"Budget {mark}: {found['percent_of_limit']:.1f} % of it in use.", highlight=False)
+    used = f"{found['percent_of_limit']:.1f} % of it in use"
+    why = "" if found.get("priced", True) else ", all that this net takes while its digits have no price"
+    console.print(f"Budget {mark}: {used}{why}.", highlight=False)
 
 
 def _place(first: dict[str, Any] | None) -> str:

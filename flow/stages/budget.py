@@ -60,6 +60,7 @@ _MORE = 4  # times at the last rate, at most, where the estimate is not near the
 _NEAR = 0.005  # share of the aim that it may miss it by
 _SHARE = 18  # at each rate so many times fewer epochs than in the training
 _HALVINGS = 40
+_FREE = -60.0  # the logarithm of a rate that is none
 _DESCENT = 1 / 3  # of the last rate of the training, with which sweeps change the size least
 _TRIES = 12  # sweeps between two measurements, at most
 _FASTER = 1.5  # by which a sweep's rate is above that of the one before, or below where digits shall come back
@@ -76,12 +77,14 @@ class Round:
         estimated: LUTs that were expected of them.
         measured: LUTs that Yosys found.
         accuracy: on the test samples, 0..1.
+        priced: whether digits had a price; without one the net has all that it wants.
     """
 
     bits: float
     estimated: int
     measured: int
     accuracy: float
+    priced: bool = True
 
 
 def _family(recipe: Recipe) -> Family:
@@ -146,13 +149,19 @@ def measured_luts(model: Any, recipe: Recipe) -> int:
     return synthesise(sources, top, _family(recipe)).area.lut
 
 
-def _reprice(model: Any, market: dict[str, Any], target: float) -> None:
-    """Set the one rate for all digits at which the model costs the target, as near below it as digits allow."""
+def _reprice(model: Any, market: dict[str, Any], target: float) -> bool:
+    """Set the one rate for all digits at which the model costs the target, as near below it as digits allow; whether
+    it needs one.
+    """
     from flow.training import Market, Pricing
 
     held = Market(model, Pricing(target), 1)
     held.restore(market)
-    low, high = -60.0, 60.0  # of the rate's logarithm
+    low, high = _FREE, -_FREE  # of the rate's logarithm
+    held.set_rate(low)
+    model.settle()
+    if float(held.cost().detach()) <= target:
+        return False
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         held.set_rate(middle)
@@ -160,12 +169,14 @@ def _reprice(model: Any, market: dict[str, Any], target: float) -> None:
         low, high = (low, middle) if float(held.cost().detach()) <= target else (middle, high)
     held.set_rate(high)
     model.settle()
+    return True
 
 
 def correct(
     model: Any, data: Dataset, train: Any, recipe: Recipe, market: dict[str, Any], report: Report
 ) -> list[Round]:
-    """Measure a trained model, and change it in place until its design meets the budget or the rounds are over.
+    """Measure a trained model, and change it in place until its design meets the budget, keeps to it though its digits
+    have no price, or the rounds are over.
 
     Args:
         model: trained with `pricing_of(recipe)`.
@@ -192,25 +203,32 @@ def correct(
     rounds: list[Round] = []
     ratios: list[float] = []  # two per cent apart from one correction to the next, further from what was not corrected
     kept: list[dict[str, Any]] = []
+    priced = True
     while True:
         bits = float(cost().detach())
-        found = Round(bits, round(expected), measured_luts(model, recipe), accuracy(model, data.test))
+        found = Round(bits, round(expected), measured_luts(model, recipe), accuracy(model, data.test), priced)
         rounds.append(found)
         kept.append(copy.deepcopy(model.state_dict()))
         report("train: budget", len(rounds), _ROUNDS + 1)
-        if budget.met(found.measured) or len(rounds) > _ROUNDS:
+        if _met(budget, found.measured, priced) or len(rounds) > _ROUNDS:
             break
         ratios.append(found.measured / estimated_luts(model, recipe))
         ratio, bits = statistics.mean(ratios[1:] or ratios), aim * max(bits, 1.0) / found.measured
         if descent and len(rounds) > _LARGE:
             rate, expected = descend(descent, recipe, ratios[-1], rate)  # few digits differ from the last design
+            priced = True
             continue
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
-        expected = settle(model, data, train, recipe, market, ratio, bits, rates)
+        expected, priced = settle(model, data, train, recipe, market, ratio, bits, rates)
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
     return [*rounds[:best], *rounds[best + 1 :], rounds[best]]
+
+
+def _met(budget: Budget, measured: int, priced: bool) -> bool:
+    """Whether a design uses its budget, or as much of it as a net wants whose digits have no price."""
+    return budget.met(measured) or (not priced and measured <= budget.limit)
 
 
 def descend(descent: Any, recipe: Recipe, ratio: float, rate: float) -> tuple[float, float]:
@@ -247,8 +265,8 @@ def settle(
     ratio: float,
     bits: float,
     rates: Sequence[float] = _RATES,
-) -> float:
-    """Train a model on, at prices that lead it to its budget.
+) -> tuple[float, bool]:
+    """Train a model on, at prices that lead it to its budget, or at none where it costs less.
 
     Args:
         model: changed in place.
@@ -261,13 +279,13 @@ def settle(
         rates: of the training's rate, one after the other; the last one up to four times more.
 
     Returns:
-        The LUTs that are expected of it.
+        The LUTs that are expected of it, and whether its digits have a price.
     """
     from flow.training import fit
 
     aim = Budget.parse(recipe.train.budget or "").limit * _AIM
     for number, rate in enumerate([*rates, *[rates[-1]] * _MORE], 1):
-        _reprice(model, market, bits)
+        priced = _reprice(model, market, bits)
         fit(
             model,
             train,
@@ -280,18 +298,21 @@ def settle(
             frozen_from=0.0,
         )
         expected = ratio * estimated_luts(model, recipe)
-        if number >= len(rates) and abs(expected - aim) <= _NEAR * aim:
+        near = abs(expected - aim) <= _NEAR * aim or (not priced and expected <= aim)
+        if number >= len(rates) and near:
             break
         bits *= aim / expected
-    return expected
+    return expected, priced
 
 
 def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
     """What `train.json` holds of a budget."""
     budget, family, last = Budget.parse(recipe.train.budget or ""), _family(recipe), rounds[-1]
+    priced = all(entry.priced for entry in rounds)
     return {
         "asked": str(budget),
-        "met": budget.met(last.measured),
+        "met": _met(budget, last.measured, priced),
+        "priced": priced,
         "estimated": last.estimated,
         "measured": last.measured,
         "percent_of_limit": 100 * last.measured / budget.limit,

@@ -44,7 +44,28 @@ def test_the_report_says_whether_the_last_measurement_meets_it():
     found = report_of(SMALL.with_budget("lut<=1000"), rounds)
     assert (found["asked"], found["met"], found["estimated"], found["measured"]) == ("lut<=1000", True, 968, 985)
     assert found["percent_of_limit"] == 98.5
+    assert found["priced"]
     assert not report_of(SMALL.with_budget("lut<=1000"), rounds[:1])["met"]
+
+
+def test_a_net_that_wants_less_than_its_budget_has_met_it():
+    wide, rounds = SMALL.with_budget("lut<=9000"), [Round(8000.0, 8100, 8200, 0.96), Round(7900.0, 8000, 8100, 0.96)]
+    free = [rounds[1], replace(rounds[0], priced=False)]
+    assert [report_of(wide, found)["met"] for found in (rounds, free)] == [False, True]
+    assert not report_of(SMALL.with_budget("lut<=8000"), free)["met"]
+
+
+def test_training_on_stops_where_digits_have_no_price_left():
+    """A budget far above what the net takes: nothing leads to it, so that nothing is tried."""
+    recipe = replace(SMALL, train=replace(TRAINING, float_epochs=1, epochs=2)).with_budget("lut<=90000")
+    data = dataset_of(recipe)
+    model = quantized_of(recipe, data, network_of(recipe))
+    few = data.train_x[:100], data.train_y[:100]
+    pricing = replace(pricing_of(recipe, data), retarget=None)
+    course = fit(model, few, data.test, epochs=1, seed=0, batch=50, pricing=pricing)
+    expected, priced = settle(model, data, few, recipe, course.state["market"], 1.0, 1e6, rates=(0.1,))
+    assert (priced, expected) == (False, estimated_luts(model, recipe))
+    assert expected < 60_000
 
 
 @pytest.mark.slow
@@ -57,7 +78,8 @@ def test_training_on_follows_the_estimate_to_where_it_is_asked():
     asked = []
     for limit in (1200, 1800):
         to = recipe.with_budget(f"lut<={limit}")
-        expected = settle(model, data, data.train, to, course.state["market"], 0.9, 1500.0)
+        expected, priced = settle(model, data, data.train, to, course.state["market"], 0.9, 1500.0)
+        assert priced
         assert expected == 0.9 * estimated_luts(model, recipe)
         assert expected == pytest.approx(0.985 * limit, rel=0.02)
         asked.append(float(SpatialCost(model)().detach()))
