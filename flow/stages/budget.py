@@ -220,6 +220,7 @@ def correct(
             continue
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
         expected, priced = settle(model, data, train, recipe, market, ratio, bits, rates)
+    report("train: budget", len(rounds), len(rounds))
     best = min(range(len(rounds)), key=lambda place: budget.distance(rounds[place].measured))
     model.load_state_dict(kept[best])
     model.settle()
