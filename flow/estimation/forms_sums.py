@@ -61,10 +61,6 @@ def _packed(p: Parameters, family: Family) -> Features:
     return packed_features({**p, "AccWidth": p["OutWidth"]}, lanes, 1, wanted > p["DspWidth"])
 
 
-def _in_dsps(p: Parameters, family: Family) -> Features:
-    return cascade_features(p, family)
-
-
 def _block_floats(p: Parameters, family: Family) -> Features:
     """A dot product of minifloats, and beside it the sum of two scales and whether one of them is NaN."""
     return {**minifloat_dot_features({**p, "Simd": p["Block"]}, family), "scales": 1}
@@ -121,7 +117,7 @@ SUM_FORMS: Mapping[str, Form] = {
     "flow_adder_tree": Form("flow_adder_tree", _adder_tree),
     "flow_compressor": Form("flow_compressor", _compressor, bound=15.0),
     "flow_dot_packed": Form("flow_dot_packed", _packed, bound=15.0),
-    "flow_dot_dsp": Form("flow_dot_dsp", _in_dsps, bound=15.0),
+    "flow_dot_dsp": Form("flow_dot_dsp", cascade_features, bound=15.0),
     "flow_mx_dot, minifloats": Form("flow_mx_dot", _block_floats, covers=lambda p, f: p["AExponent"] > 0, bound=15.0),
     "flow_mx_dot, integers": Form("flow_mx_dot", _block_integers, covers=lambda p, f: p["AExponent"] == 0, bound=15.0),
     "flow_minifloat_dot_encode": Form("flow_minifloat_dot_encode", _dot_encode, bound=20.0),

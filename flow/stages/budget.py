@@ -25,7 +25,7 @@ from flow.errors import RecipeError
 from flow.estimation import estimate, load_board
 from flow.estimation.budget import Budget
 from flow.exporters.verilog.spatial import export_spatial
-from flow.progress import Report
+from flow.progress import Report, silent
 from flow.recipe import Recipe
 from flow.synthesis import Family, synthesise, tool
 from flow.synthesis import recipe as synthesis_recipe
@@ -215,7 +215,8 @@ def correct(
         ratios.append(found.measured / estimated_luts(model, recipe))
         ratio, bits = statistics.mean(ratios[1:] or ratios), aim * max(bits, 1.0) / found.measured
         if descent and len(rounds) > _LARGE:
-            rate, expected = descend(descent, recipe, ratios[-1], rate)  # few digits differ from the last design
+            # Few digits differ from the last design.
+            rate, expected = descend(descent, recipe, ratios[-1], rate, report)
             priced = True
             continue
         rates = _RATES if len(rounds) <= _LARGE else _RATES[-1:]
@@ -232,7 +233,9 @@ def _met(budget: Budget, measured: int, priced: bool) -> bool:
     return budget.met(measured) or (not priced and measured <= budget.limit)
 
 
-def descend(descent: Any, recipe: Recipe, ratio: float, rate: float) -> tuple[float, float]:
+def descend(
+    descent: Any, recipe: Recipe, ratio: float, rate: float, report: Report = silent
+) -> tuple[float, float]:
     """Sweep over a model's digits at rates that lead it to its budget.
 
     Args:
@@ -240,6 +243,7 @@ def descend(descent: Any, recipe: Recipe, ratio: float, rate: float) -> tuple[fl
         recipe: with a budget.
         ratio: LUTs that its design takes, over those that are estimated.
         rate: loss per adder bit, of the sweeps before.
+        report: told of every sweep, which takes a minute where a net has some thousand weights.
 
     Returns:
         The last rate, and the LUTs that are expected of the model.
@@ -248,11 +252,13 @@ def descend(descent: Any, recipe: Recipe, ratio: float, rate: float) -> tuple[fl
 
     aim = Budget.parse(recipe.train.budget or "").limit * _AIM
     expected = ratio * estimated_luts(descent.model, recipe)
-    for _ in range(_TRIES):
+    for number in range(1, _TRIES + 1):
         rate *= _FASTER if expected > aim else 1 / _FASTER
         descent.sweep(rate, float(SpatialCost(descent.model)().detach()) * aim / expected)
         expected = ratio * estimated_luts(descent.model, recipe)
-        if abs(expected - aim) <= _NEAR * aim:
+        near = abs(expected - aim) <= _NEAR * aim
+        report("train: sweeps", number, number if near else _TRIES)
+        if near:
             break
     return rate, expected
 
