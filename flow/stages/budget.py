@@ -233,9 +233,7 @@ def _met(budget: Budget, measured: int, priced: bool) -> bool:
     return budget.met(measured) or (not priced and measured <= budget.limit)
 
 
-def descend(
-    descent: Any, recipe: Recipe, ratio: float, rate: float, report: Report = silent
-) -> tuple[float, float]:
+def descend(descent: Any, recipe: Recipe, ratio: float, rate: float, report: Report = silent) -> tuple[float, float]:
     """Sweep over a model's digits at rates that lead it to its budget.
 
     Args:
