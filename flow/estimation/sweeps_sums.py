@@ -13,9 +13,8 @@ __all__ = ["BY_FAMILY", "SUM_SWEEPS"]
 Parameters = dict[str, int]
 Sweep = Callable[[Family], Iterator[Parameters]]
 
-BY_FAMILY = frozenset(
-    {"flow_dot_packed", "flow_dot_dsp", "flow_fifo_block"}
-)  # those of 7-series and UltraScale+ differ
+# Cells that 7-series and UltraScale+ take different resources for.
+BY_FAMILY = frozenset({"flow_dot_packed", "flow_dot_dsp", "flow_fifo_block"})
 
 _TERMS = ((2, 8), (3, 6), (4, 8), (5, 10), (6, 6), (8, 8), (9, 4), (12, 8), (16, 8), (20, 6), (32, 12), (32, 5))
 

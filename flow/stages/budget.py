@@ -313,7 +313,7 @@ def settle(
 def report_of(recipe: Recipe, rounds: list[Round]) -> dict[str, Any]:
     """What `train.json` holds of a budget."""
     budget, family, last = Budget.parse(recipe.train.budget or ""), _family(recipe), rounds[-1]
-    priced = all(entry.priced for entry in rounds)
+    priced = not any(_met(budget, entry.measured, entry.priced) for entry in rounds if not entry.priced)
     return {
         "asked": str(budget),
         "met": _met(budget, last.measured, priced),

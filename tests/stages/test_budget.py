@@ -53,6 +53,8 @@ def test_a_net_that_wants_less_than_its_budget_has_met_it():
     free = [rounds[1], replace(rounds[0], priced=False)]
     assert [report_of(wide, found)["met"] for found in (rounds, free)] == [False, True]
     assert not report_of(SMALL.with_budget("lut<=8000"), free)["met"]
+    late = [replace(rounds[0], measured=9100, priced=False), rounds[1]]  # what counts is a free net within the budget
+    assert not report_of(wide, late)["met"]
 
 
 def test_training_on_stops_where_digits_have_no_price_left():
