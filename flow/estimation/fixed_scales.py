@@ -18,7 +18,8 @@ _RADIX = 2  # bits of a Booth digit
 # Channels, and widths of codes and of scales; codes with and without a sign.
 _CASES = ((1, "s6.0", 6), (3, "s8.0", 6), (2, "u4.0", 8), (4, "s12.0", 6), (3, "u8.0", 5), (2, "s9.0", 8),
           (4, "u6.0", 6), (1, "s14.0", 7), (3, "s5.0", 4), (2, "s10.0", 5), (4, "s7.0", 7), (3, "u10.0", 8),
-          (2, "s16.0", 6), (4, "s11.0", 4), (6, "s8.0", 8), (3, "s13.0", 6))  # fmt: skip
+          (2, "s16.0", 6), (4, "s11.0", 4), (6, "s8.0", 8), (3, "s13.0", 6), (4, "u3.0", 3),
+          (3, "s2.0", 4))  # fmt: skip
 
 
 def fixed_scales() -> Iterator[Plan]:
@@ -95,7 +96,8 @@ def scale_registers(p: Mapping[str, int], scales: Sequence[int], shifts: Sequenc
     """Flip-flops of a beat and its valid bit; bits that are 0 for any code are none.
 
     Those at a scale's end, of which a code's own digits leave one, since they add a 1 to inverted bits; those at the
-    top only where nothing is subtracted.
+    top only where nothing is subtracted. Of products that are tables Yosys keeps some of them on Xilinx and ECP5, as it
+    finds them too late; those are not counted.
     """
     swap, _, count = array_digits(p["XWidth"], p["SWidth"], 1 - p["XSigned"], 1 - p["SSigned"])
     found = 1

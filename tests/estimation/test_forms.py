@@ -1,4 +1,5 @@
 import functools
+import itertools
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from flow.estimation.campaign import digests
 from flow.estimation.characterise import cell_batch, cell_digest, measure_batch, rtl_sources
 from flow.estimation.fit import cross_validated, non_negative_least_squares
 from flow.estimation.fixed_scales import fixed_scales, scale_registers
-from flow.estimation.forms import STREAM_FORMS, Form, cell_rows
+from flow.estimation.forms import STREAM_FORMS, TABLE_BITS, Form, cell_rows
 from flow.estimation.forms_dsp import DSP_FORMS, Lanes, lanes_of, too_narrow, uses_dsps
 from flow.estimation.forms_images import IMAGE_FORMS
 from flow.estimation.forms_moves import MOVE_FORMS
@@ -206,8 +207,11 @@ def test_flip_flops_beside_constants_that_stand_still_are_exact(family):
     codes = [[found[name].codes.ravel().tolist() for name in ("scale", "shift")] for found in contexts]
     counted = [scale_registers(found["parameters"], *each) for found, each in zip(contexts, codes, strict=True)]
     assert {found["parameters"]["Beats"] for found in contexts} == {1}
-    assert counted == [row["ff"] for row in cell_rows("fixed_scale", family)]
-    assert len(counted) == 16
+    truth = [row["ff"] for row in cell_rows("fixed_scale", family)]
+    sizes = [found["parameters"]["XWidth"] + found["parameters"]["SWidth"] for found in contexts]
+    exact = [size > TABLE_BITS for size in sizes]  # Yosys may keep what a table leaves constant
+    assert list(itertools.compress(counted, exact)) == list(itertools.compress(truth, exact))
+    assert (sum(exact), len(truth)) == (16, 18)
 
 
 def test_flip_flops_of_a_depthwise_layer_are_exact():
