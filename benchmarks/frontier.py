@@ -13,6 +13,7 @@ Accuracy is that of the very design on the 360 test samples, nothing is chosen b
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from common import Row, arguments, machine, publish
 from emulation import HERE, ONE_THREAD, PEERS
 
@@ -37,15 +39,15 @@ from flow.progress import silent
 from flow.project import Project
 from flow.recipe import Recipe, Training, load_recipe
 from flow.reporting.scatter import Mark, draw_scatter, standalone
-from flow.stages.models import dataset_of, network_of, quantized_of
+from flow.stages.models import dataset_of, network_of, quantized_of, teacher_of
 from flow.stages.train import train_stage
 from flow.synthesis import Family, synthesise, tool
 from flow.tools import run
+from flow.training import Lessons, fit, seeded
 
 SIZES = (64, 32, 32, 10)
 SECONDS = 60.0  # of HGQ2's processor time; flow's epochs and corrections take about as much, float training included
-TRAINING = Training(float_epochs=30, epochs=250, batch=64, lr=3e-3, taught=True)
-QUANTIZE = {"activations": "u2", "input": "u3"}  # where learned lengths start, and what the input keeps
+TRAINING = Training(float_epochs=30, epochs=150, batch=64, lr=3e-3, teacher="digits_cnn")
 BETAS = (1e-5, 3e-5, 1e-4, 3e-4)
 BUDGETS = (1000, 1500, 2500, 4000)
 # LUTs above which the recipe with more and larger tables is used: on three folds of the training samples it is ahead at
@@ -57,7 +59,8 @@ BOARD = "ultra96_v2"
 TIMEOUT = 3600.0
 FLOWS = {"flow": "flow", "luts": "flow, truth tables"}  # by the names of --who
 BARE = "{}, without ports"
-PEER = "HGQ2, alkaid"
+PEER_NAMES = ("HGQ2, alkaid", "HGQ2, taught, alkaid")
+LESSONS = 64  # epochs of them that the peer is given, taken in turn
 TOLD = ("asked", "estimated", "measured")  # of a training to a budget
 Point = dict[str, Any]
 Curve = list[tuple[str, float, float]]
@@ -66,7 +69,7 @@ Middle = Callable[[list[float]], float]
 
 def flow_recipe(seed: int, budget: int) -> Recipe:
     """The net trained to a budget."""
-    recipe = Recipe("flow", "digits", "digits_mlp", seed, TRAINING, QUANTIZE, boards=(BOARD,))
+    recipe = Recipe("flow", "digits", "digits_mlp", seed, TRAINING, boards=(BOARD,))
     return recipe.with_budget(f"lut<={budget}")
 
 
@@ -102,10 +105,24 @@ def trained(recipe: Recipe, folder: Path) -> Point:
     }
 
 
-def peer_point(libraries: Sequence[str], folder: Path, seed: int, beta: float) -> Point:
-    """HGQ2 trained at one price, and its LUTs in the libraries' Verilog."""
-    data = load("digits")
+def lessons(seed: int) -> dict[str, Any]:
+    """What flow's nets of a seed learn, for some epochs, and the processor time that their teacher took."""
+    recipe = flow_recipe(seed, BUDGETS[0])
+    data, network, start = dataset_of(recipe), network_of(recipe), time.process_time()
+    teacher, options = teacher_of(recipe, data, network), {"batch": TRAINING.batch, "lr": TRAINING.lr}
+    fit(teacher, data.train, data.test, epochs=TRAINING.float_epochs, seed=seed, **options)
+    took, held = time.process_time() - start, Lessons(data.train_x, teacher)
+    with seeded(seed):
+        x, y = zip(*(held.drawn() for _ in range(LESSONS)), strict=True)
+    return {"x": torch.stack(x).flatten(2).numpy(), "y": torch.stack(y).numpy(), "seconds": took}
+
+
+def peer_point(libraries: Sequence[str], folder: Path, seed: int, beta: float, taught: bool = False) -> Point:
+    """HGQ2 trained at one price, by labels or by what teaches flow's nets, and its LUTs in the libraries' Verilog."""
+    data, teaching = load("digits"), lessons(seed) if taught else None
     flat = {"train_x": data.train_x.reshape(-1, 64), "test_x": data.test_x.reshape(-1, 64)}
+    if teaching:
+        flat |= {"lessons_x": teaching["x"], "lessons_y": teaching["y"]}
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "data.npz", **flat, train_y=data.train_y, test_y=data.test_y)
     asked = {"sizes": SIZES, "beta": beta, "seed": seed, "seconds": SECONDS, "libraries": libraries}
@@ -116,6 +133,7 @@ def peer_point(libraries: Sequence[str], folder: Path, seed: int, beta: float) -
     told = run([PEERS, HERE / "peers" / "hgq_frontier.py", folder], env=environment, timeout=TIMEOUT)
     found = json.loads(told.splitlines()[-1])
     check_logic(found["ebops"], beta, seed)
+    found["seconds"] += teaching["seconds"] if teaching else 0.0
     for library in libraries:
         sources = {path.name: path.read_text() for path in sorted((folder / library / "src").rglob("*.v"))}
         sources.pop("peer_wrapper.v", None)
@@ -136,6 +154,7 @@ def check_logic(ebops: float, beta: float, seed: int) -> None:
         )
 
 
+TAUGHT = {"hgq2": False, "hgq2_taught": True}  # by the names of --who
 RECIPES = {"flow": flow_recipe, "luts": luts_recipe}
 
 
@@ -145,8 +164,8 @@ def kept(folder: Path, who: str, price: float, seed: int, libraries: Sequence[st
     if not place.is_file():
         below = folder / place.stem
         made = (
-            peer_point(libraries, below, seed, price)
-            if who == "hgq2"
+            peer_point(libraries, below, seed, price, TAUGHT[who])
+            if who in TAUGHT
             else trained(RECIPES[who](seed, int(price)), below)
         )
         write_file(place, json.dumps(made))
@@ -165,7 +184,7 @@ def shown(who: str, price: float, point: Point) -> list[Point]:
         return [{"who": FLOWS[who], "lut": point["lut"], **found, **told}, {**bare, **found}]
     return [
         {
-            "who": f"HGQ2, {name}",
+            "who": f"HGQ2, {'taught, ' * TAUGHT[who]}{name}",
             "price": f"beta {price:g}",
             "lut": point[f"{name}_lut"],
             "accuracy": point[name],
@@ -209,11 +228,11 @@ def lines_of(points: list[Point], middle: Middle = statistics.mean) -> dict[str,
 
 
 def over_peer(lines: dict[str, Curve], words: str) -> Iterator[Row]:
-    """LUTs of flow's points over those that the peer takes at the same accuracy."""
-    for who, line in lines.items():
+    """LUTs of flow's points over those that a peer takes at the same accuracy."""
+    for peer, (who, line) in itertools.product(PEER_NAMES, lines.items()):
         for price, luts, percent in line if who.startswith("flow") else ():
-            if theirs := luts_at(lines.get(PEER, []), percent):
-                yield Row(f"{price}: over {PEER} at {percent:.2f} %, {words}", who, luts / theirs, "x")
+            if theirs := luts_at(lines.get(peer, []), percent):
+                yield Row(f"{price}: over {peer} at {percent:.2f} %, {words}", who, luts / theirs, "x")
 
 
 def rows(points: list[Point]) -> list[Row]:
@@ -253,7 +272,7 @@ def computed(given: argparse.Namespace) -> list[Point]:
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--who", nargs="*", default=["flow", "hgq2"], choices=[*RECIPES, "hgq2"])
+    parser.add_argument("--who", nargs="*", default=["flow", *TAUGHT], choices=[*RECIPES, *TAUGHT])
     parser.add_argument("--budgets", type=int, nargs="*", default=list(BUDGETS))
     parser.add_argument("--betas", type=float, nargs="*", default=list(BETAS))
     parser.add_argument("--libraries", nargs="*", default=list(LIBRARIES), choices=LIBRARIES, help="that write Verilog")

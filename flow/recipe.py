@@ -42,7 +42,9 @@ class Training:
         budget: what the design may take; None for no budget. With `lut<=8000` weights buy their digits and casts learn
             their lengths until the spatial design meets it, see `flow.stages.budget`; with `dsp<=16` and `latency<=300`
             (cycles) the trained net is built to meet it, see `flow.stages.built`.
-        taught: whether the quantised net learns the float net's answers instead of the labels.
+        teacher: a float net whose answers the net learns in place of the labels, named as `model` is, and trained in
+            float first; where it is `model` itself, its float form teaches the quantised one. See
+            `flow.training.Lessons`. None for no teacher.
         oscillation: `flips` and `window` of `flow.training.Oscillation`, which stops binary points that swing; an empty
             mapping for its defaults, None for never.
     """
@@ -54,7 +56,7 @@ class Training:
     point_lr: float = 1e-2
     cost: float = 0.0
     budget: str | None = None
-    taught: bool = False
+    teacher: str | None = None
     oscillation: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:

@@ -1,9 +1,11 @@
 """HGQ2 on jax at one price of bits: trained, traced by alkaid and da4ml, and written as their own combinational
 Verilog.
 
-Called with a folder that holds `data.npz` (train_x, train_y, test_x, test_y; samples in one axis) and `asked.json`
-(sizes, beta, seed, seconds of processor time). Prints one line of JSON: accuracy of keras, of each library's
-interpreter of the very design, EBOPs, epochs and seconds. The Verilog lies in `LIBRARY/src`, its top is `peer`.
+Called with a folder that holds `data.npz` (train_x, train_y, test_x, test_y; samples in one axis; where a teacher is
+there also lessons_x [K, N, I] and lessons_y [K, N, classes], N samples for each of K epochs, taken in turn) and
+`asked.json` (sizes, beta, seed, seconds of processor time). Prints one line of JSON: accuracy of keras, of each
+library's interpreter of the very design, EBOPs, epochs and seconds. The Verilog lies in `LIBRARY/src`, its top is
+`peer`.
 
 Learned lengths start at HGQ2's own defaults, weights and activations per element; Adam at 3e-3 with a cosine over the
 training time, batches of 128, the same price throughout: a ramp to it was tried, and came out behind.
@@ -47,12 +49,19 @@ def network(sizes: list[int], beta: float) -> keras.Model:
 
 def train(model: keras.Model, data: dict[str, NDArray[Any]], seconds: float) -> int:
     """Epochs until so much processor time has passed; compiling the step counts, as it does for every user."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    taught = "lessons_x" in data
+    kind = keras.losses.CategoricalCrossentropy if taught else keras.losses.SparseCategoricalCrossentropy
+    loss = kind(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(PEAK), loss=loss)
     start, epochs = time.process_time(), 0
     while (done := (time.process_time() - start) / seconds) < 1:
         model.optimizer.learning_rate.assign(PEAK * 0.5 * (1 + math.cos(math.pi * done)))
-        model.fit(data["train_x"], data["train_y"], batch_size=BATCH, epochs=EPOCHS_A_CALL, verbose=0)
+        if taught:
+            turns = np.arange(epochs, epochs + EPOCHS_A_CALL) % len(data["lessons_x"])
+            x, y = (np.concatenate(data[key][turns]) for key in ("lessons_x", "lessons_y"))
+            model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+        else:
+            model.fit(data["train_x"], data["train_y"], batch_size=BATCH, epochs=EPOCHS_A_CALL, verbose=0)
         epochs += EPOCHS_A_CALL
     return epochs
 

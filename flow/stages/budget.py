@@ -181,7 +181,7 @@ def correct(
     Args:
         model: trained with `pricing_of(recipe)`.
         data: its data set.
-        train: samples and labels that it learnt from.
+        train: samples and labels that it learnt from, or `Lessons`.
         recipe: with a budget.
         market: the state of the market in which it was trained.
         report: told of every round.
@@ -192,12 +192,13 @@ def correct(
     Raises:
         RecipeError: as `check_alive`.
     """
-    from flow.training import Descent, SpatialCost, accuracy, calibration
+    from flow.training import Descent, Lessons, SpatialCost, accuracy, calibration
 
     budget, cost = Budget.parse(recipe.train.budget or ""), SpatialCost(model)
     model.settle()
     check_alive(model, data, recipe)
-    descent = Descent(model, *train, seed=recipe.seed) if Descent.serves(model) else None
+    samples = train.plain() if isinstance(train, Lessons) else train
+    descent = Descent(model, *samples, seed=recipe.seed) if Descent.serves(model) else None
     rate = market["rate"] * _DESCENT
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []
@@ -276,7 +277,7 @@ def settle(
     Args:
         model: changed in place.
         data: its data set.
-        train: samples and labels that it learns from.
+        train: samples and labels that it learns from, or `Lessons`.
         recipe: with a budget.
         market: the state of the market in which it was trained.
         ratio: LUTs that its design takes, over those that are estimated.

@@ -12,7 +12,7 @@ from flow.progress import Report
 from flow.project import Project
 from flow.recipe import Recipe
 from flow.stages.budget import correct, pricing_of, report_of
-from flow.stages.models import dataset_of, network_of, quantized_of
+from flow.stages.models import dataset_of, network_of, quantized_of, teacher_of
 
 __all__ = ["train_stage"]
 
@@ -41,10 +41,10 @@ class _Checkpoint:
 def _fit(
     part: str, model: Any, data: Dataset, train: Any, recipe: Recipe, checkpoint: _Checkpoint, report: Report
 ) -> float:
-    """Train one part, `float` or `learned`, from where the checkpoint left it; the accuracy of its last epoch."""
+    """Train `teacher`, `float` or `learned` from where the checkpoint left it; the accuracy of its last epoch."""
     from flow.training import Epoch, fit
 
-    epochs = recipe.train.float_epochs if part == "float" else recipe.train.epochs
+    epochs = recipe.train.epochs if part == "learned" else recipe.train.float_epochs
 
     def on_epoch(epoch: Epoch, state: dict[str, Any]) -> None:
         checkpoint.keep(**{part: state})
@@ -126,7 +126,7 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     Raises:
         FlowError: no such data or model, a layer without a fixed-point form, or a folder that cannot be written.
     """
-    from flow.training import accuracy, answers
+    from flow.training import Lessons, accuracy
 
     project = Project(build / recipe.name)
     checkpoint = _Checkpoint(project, recipe.training_digest())
@@ -137,16 +137,23 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     data, network = dataset_of(recipe), network_of(recipe)
     # What cannot become fixed point is refused before the first epoch.
     _check(recipe, quantized_of(recipe, data, network))
-    float_accuracy = _fit("float", network, data, data.train, recipe, checkpoint, report)
+    teacher = teacher_of(recipe, data, network)
+    lessons = data.train if teacher is None else Lessons(data.train_x, teacher)
+    itself = teacher is network
+    taught = (
+        None if teacher is None or itself else _fit("teacher", teacher, data, data.train, recipe, checkpoint, report)
+    )
+    float_accuracy = _fit("float", network, data, data.train if itself else lessons, recipe, checkpoint, report)
     model = quantized_of(recipe, data, network)
     calibrated, post_training = _formats(model), accuracy(model, data.test)
-    taught = (data.train_x, answers(network, data.train_x)) if recipe.train.taught else data.train
-    learned = _fit("learned", model, data, taught, recipe, checkpoint, report) if recipe.train.epochs else post_training
+    learned = (
+        _fit("learned", model, data, lessons, recipe, checkpoint, report) if recipe.train.epochs else post_training
+    )
     if not recipe.train.epochs:
         checkpoint.keep(learned={"model": model.state_dict(), "epochs": []})
     budget = None
     if recipe.priced:
-        budget = _corrected(model, data, taught, recipe, checkpoint, report)
+        budget = _corrected(model, data, lessons, recipe, checkpoint, report)
         learned = budget["rounds"][-1]["accuracy"]
     elif recipe.train.budget is not None:
         budget = _built(model, data, recipe, report)
@@ -158,6 +165,7 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
             "digest": recipe.training_digest(),
             "seed": recipe.seed,
             "samples": {"train": len(data.train_x), "test": len(data.test_x)},
+            "teacher": None if taught is None else {"model": recipe.train.teacher, "accuracy": taught},
             "float_accuracy": float_accuracy,
             "post_training_accuracy": post_training,
             "accuracy": learned,

@@ -3,7 +3,8 @@
 from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.descent import Descent
-from flow.training.fit import Data, Epoch, FitResult, accuracy, answers, cross_entropy, fit, seeded, torch_threads
+from flow.training.fit import Epoch, FitResult, fit, seeded, torch_threads
+from flow.training.lessons import Lessons
 from flow.training.lut_layer import LutDense
 from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
@@ -24,6 +25,7 @@ from flow.training.nets import (
     resnet20,
 )
 from flow.training.oscillation import Oscillation
+from flow.training.outputs import Data, accuracy, answers, cross_entropy
 from flow.training.quantize import quantize
 from flow.training.quantizer import Quantizer, calibrating, freeze_points
 from flow.training.rung import simulate_torch
@@ -40,6 +42,7 @@ __all__ = [
     "FitResult",
     "Granularity",
     "Lengths",
+    "Lessons",
     "LutDense",
     "Market",
     "Oscillation",

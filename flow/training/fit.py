@@ -10,24 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flow.errors import DataError, UnsupportedError
+from flow.errors import DataError
 from flow.training.guard import check_parameters, check_samples, diverged
+from flow.training.lessons import Lessons
 from flow.training.market import Market, Pricing
 from flow.training.oscillation import Oscillation, PointGuard
+from flow.training.outputs import Data, accuracy, only, tensors
 from flow.training.quantizer import freeze_points, quantizers
 
-__all__ = ["Data", "Epoch", "FitResult", "accuracy", "answers", "cross_entropy", "fit", "seeded", "torch_threads"]
-
-# Samples float[N, ...] and labels int[N], to train also float[N, classes].
-Data = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]
+__all__ = ["Epoch", "FitResult", "fit", "seeded", "torch_threads"]
 
 Cost = Callable[[Any], Tensor]  # a model -> a scalar that training lowers besides the loss
 
-_EVALUATION_BATCH = 1024
 _SEED_STRIDE = 1_000_003  # no two seeds share an epoch's random numbers below this many epochs
 
 
@@ -83,55 +80,6 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _tensors(model: nn.Module, data: Data) -> tuple[Tensor, Tensor]:
-    """Samples and labels, where the model's parameters are; labels are indices or shares of every class."""
-    x, y = data
-    device = next(model.parameters()).device
-    labels = torch.as_tensor(y, device=device)
-    return torch.as_tensor(x, device=device), labels if labels.is_floating_point() else labels.long()
-
-
-def _outputs(model: nn.Module, x: Tensor) -> Tensor:
-    """What the model answers in eval mode, float[N, classes]; it keeps its mode."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        parts = [_one(model(part)) for part in x.split(_EVALUATION_BATCH)]
-    model.train(training)
-    return torch.cat(parts)
-
-
-def _one(found: Any) -> Tensor:
-    """The only result of a model."""
-    if isinstance(found, Tensor):
-        return found
-    raise UnsupportedError(
-        f"fit trains on one output, but the model returns {len(found)}; train it in a loop of your own, with a loss of "
-        "all of them."
-    )
-
-
-def answers(model: nn.Module, x: Tensor | NDArray[Any]) -> Tensor:
-    """The model's share of every class for each sample, float[N, classes]: what a student may learn in labels' place.
-
-    Distillation at temperature 1 (arXiv 1503.02531).
-    """
-    samples = torch.as_tensor(x, device=next(model.parameters()).device)
-    return functional.softmax(_outputs(model, samples), dim=1)
-
-
-def accuracy(model: nn.Module, data: Data) -> float:
-    """Share of the samples whose highest output is their label, 0..1; the model keeps its mode."""
-    x, y = _tensors(model, data)
-    return float((_outputs(model, x).argmax(dim=1) == y).double().mean())
-
-
-def cross_entropy(model: nn.Module, data: Data) -> float:
-    """Mean loss over the samples, as training lowers it; the model keeps its mode."""
-    x, y = _tensors(model, data)
-    return float(functional.cross_entropy(_outputs(model, x).double(), y))
-
-
 def _optimizer(model: nn.Module, lr: float, point_lr: float) -> torch.optim.Optimizer:
     points = [point for quantizer in quantizers(model).values() for point in quantizer.points()]
     held = {id(point) for point in points}
@@ -148,7 +96,7 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        train: Data,
+        train: Data | Lessons,
         steps: int,
         batch: int,
         optimizer: torch.optim.Optimizer,
@@ -157,21 +105,23 @@ class _Run:
         pricing: Pricing | None = None,
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
-        self.x, self.y = _tensors(model, train)
-        check_samples(self.x)
+        self.train = train if isinstance(train, Lessons) else tensors(model, train)
+        check_samples(torch.as_tensor(train.x) if isinstance(train, Lessons) else self.train[0])
         self.guard = None if oscillation is None else PointGuard(model, oscillation)
         self.market = None if pricing is None else Market(model, pricing, steps)
 
     def epoch(self, number: int, seed: int) -> float:
         """Train one epoch and return its mean loss; depends on nothing but the state, `number` and `seed`."""
         self.model.train()
-        total, at = 0.0, number * math.ceil(len(self.x) / self.batch)
+        total = 0.0
         with seeded(seed * _SEED_STRIDE + number):
-            for index, rows in enumerate(torch.randperm(len(self.x)).split(self.batch)):
+            x, y = tensors(self.model, self.train.drawn()) if isinstance(self.train, Lessons) else self.train
+            at = number * math.ceil(len(x) / self.batch)
+            for index, rows in enumerate(torch.randperm(len(x)).split(self.batch)):
                 self._set_rates(at + index)
-                total += self._step(self.x[rows], self.y[rows], at + index + 1) * len(rows)
+                total += self._step(x[rows], y[rows], at + index + 1) * len(rows)
         check_parameters(self.model, at + index + 1)
-        return total / len(self.x)
+        return total / len(x)
 
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
         self.optimizer.zero_grad()
@@ -192,7 +142,7 @@ class _Run:
 
     def _loss(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         try:
-            loss = functional.cross_entropy(_one(self.model(x)), y)
+            loss = functional.cross_entropy(only(self.model(x)), y)
         except DataError:  # a binary point that is not finite says so itself, but not in which step
             check_parameters(self.model, number)
             raise
@@ -227,9 +177,13 @@ class _Run:
         return [Epoch(*row) for row in state["epochs"]]
 
 
+def _count(train: Data | Lessons) -> int:
+    return len(train) if isinstance(train, Lessons) else len(train[0])
+
+
 def fit(
     model: nn.Module,
-    train: Data,
+    train: Data | Lessons,
     test: Data,
     *,
     epochs: int,
@@ -253,7 +207,7 @@ def fit(
     Args:
         model: float or quantised.
         train: samples and labels, or float[N, classes] in their place: shares of every class that sum to 1, such as the
-            `answers` of a float model.
+            `answers` of a float model; or `Lessons`, whose teacher is asked anew in every epoch.
         test: samples and labels; only measured, nothing is chosen by it.
         epochs: of the whole training, those before `resume_state` included.
         seed: of the order of the samples and of dropout.
@@ -277,7 +231,7 @@ def fit(
     run = _Run(
         model,
         train,
-        epochs * math.ceil(len(train[0]) / batch),
+        epochs * math.ceil(_count(train) / batch),
         batch,
         _optimizer(model, lr, point_lr),
         cost,

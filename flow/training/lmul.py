@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from flow.errors import UnsupportedError
 from flow.formats import Minifloat
-from flow.training.fit import Data, cross_entropy
 from flow.training.fracs import AtPoint, Constant, Frac
 from flow.training.layers import FixedConv2d, FixedDense
 from flow.training.model import QuantizedModel
+from flow.training.outputs import Data, cross_entropy
 from flow.training.straight import straight_through
 
 __all__ = ["LMulProducts", "best_bias", "by_lmul"]

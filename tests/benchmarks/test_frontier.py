@@ -72,6 +72,16 @@ def test_a_point_of_flow_is_shown_with_its_ports_and_without():
     assert [entry.get("budget") for entry in told] == [luts, None]
 
 
+def test_a_taught_peer_is_another_one_to_be_compared_with():
+    held = {"seed": 0, "seconds": 60.0, "yosys": "y", "alkaid_lut": 700, "alkaid": 0.93}
+    taught, plain = (shown(who, 1e-4, held) for who in ("hgq2_taught", "hgq2"))
+    assert [entry["who"] for entry in (*taught, *plain)] == ["HGQ2, taught, alkaid", "HGQ2, alkaid"]
+    better = [{**entry, "who": "HGQ2, taught, alkaid", "lut": entry["lut"] // 2} for entry in OTHER]
+    found = {row.case: row.value for row in rows([*OWN, *OTHER, *better]) if row.unit == "x" and "means" in row.case}
+    plainly, taught = (found[f"lut<=1000: over HGQ2, {who}alkaid at 91.00 %, means"] for who in ("", "taught, "))
+    assert taught == pytest.approx(2 * plainly)
+
+
 def test_points_of_others_stay_and_own_ones_are_replaced(tmp_path: Path):
     place = tmp_path / "points.json"
     place.write_text(json.dumps({"points": [*OTHER, {**OWN[0], "lut": 1}]}))

@@ -14,7 +14,7 @@ from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 from flow.stages.train import train_stage
 from flow.training import Descent, SpatialCost, fit
 
-TRAINING = Training(float_epochs=8, epochs=24, batch=64, lr=3e-3, taught=True)
+TRAINING = Training(float_epochs=8, epochs=24, batch=64, lr=3e-3, teacher="digits_mlp")
 SMALL = Recipe("small", "digits", "digits_mlp", train=TRAINING, quantize={"activations": "u2"})
 
 

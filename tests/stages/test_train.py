@@ -8,6 +8,7 @@ from flow.errors import RecipeError
 from flow.progress import silent
 from flow.recipe import Recipe, Training
 from flow.stages.train import train_stage
+from flow.training import NETS
 
 TINY = Recipe("tiny", "digits", "digits_mlp", train=Training(float_epochs=1, epochs=1))
 LEARNED = {"quantize": {"lengths": "learned"}}
@@ -37,6 +38,20 @@ LEARNED = {"quantize": {"lengths": "learned"}}
             {"quantize": {"layers": {"fc9": {}}}},
             "The model has no layer 'fc9' as layers says; its layers are fc1, fc2, fc3.",
         ),
+        (
+            {"train": Training(teacher="digits_cn")},
+            "Recipe key 'train.teacher' must be file.py:function or one of " + ", ".join(NETS) + ", not 'digits_cn'.",
+        ),
+        (
+            {"train": Training(teacher="glyph_mlp")},
+            "Recipe key 'train.teacher'='glyph_mlp' answers [62] for a sample, but 'digits_mlp' [10]; name a net of as "
+            "many classes.",
+        ),
+        (
+            {"train": Training(teacher="jet_mlp")},
+            "Recipe key 'train.teacher'='jet_mlp' does not take samples [1, 8, 8]: mat1 and mat2 shapes cannot be "
+            "multiplied (8x8 and 16x64); name a net for this data set.",
+        ),
         ({"quantize": {"signed_digits": "no"}}, "signed_digits is true or false, not 'no'."),
     ],
 )
@@ -58,3 +73,22 @@ def test_a_cost_shortens_learned_words_and_leaves_the_others(tmp_path):
     assert {place for place in found[0.0] if found[0.0][place] != found[1e-3][place]} <= {
         "fc1.weight", "fc1.bias", "fc1.out",
     }  # fmt: skip
+
+
+def test_a_teacher_is_trained_first_and_named(tmp_path):
+    recipe = dataclasses.replace(TINY, train=Training(float_epochs=4, epochs=2, teacher="digits_cnn"))
+    found = train_stage(recipe, "r.yaml", tmp_path, silent).read_json("train.json", "train")
+    assert found["teacher"]["model"] == "digits_cnn"
+    assert found["teacher"]["accuracy"] > 0.9 > found["float_accuracy"]  # four epochs of a net without convolutions
+    assert [entry["part"] for entry in found["epochs"]] == ["float"] * 4 + ["learned"] * 2
+
+
+def test_a_net_that_teaches_itself_has_no_other_teacher(tmp_path):
+    accuracies = {}
+    for teacher in (None, "digits_mlp"):
+        recipe = dataclasses.replace(TINY, train=Training(float_epochs=2, epochs=1, teacher=teacher))
+        held = train_stage(recipe, "r.yaml", tmp_path / str(teacher), silent).read_json("train.json", "train")
+        assert held["teacher"] is None
+        accuracies[teacher] = [entry["loss"] for entry in held["epochs"]]
+    assert accuracies[None][:2] == accuracies["digits_mlp"][:2]  # in float both learn the labels
+    assert accuracies[None][2] != accuracies["digits_mlp"][2]

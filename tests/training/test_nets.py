@@ -47,6 +47,7 @@ def test_it_has_twenty_layers_with_weights_and_two_shortcuts_of_its_own():
         (lambda: resnet8(channels=3), 78042, (3, 32, 32)),
         (mobilenet, 2858, (1, 8, 8)),
         (digits_conv1d, 1530, (1, 8, 8)),
+        (NETS["digits_cnn"], 16 * 9 + 32 * 16 * 9 + 32 * 32 * 9 + 2 * (16 + 32 + 32) + 512 * 10 + 10, (1, 8, 8)),
         (glyph_mlp, 2048 + 1024 + 1984 + 2 * 126, (1, 8, 8)),
         (digits_luts, (1 + 3 * 4) * (640 + 100), (1, 8, 8)),
         (NETS["digits_luts16"], (1 + 3 * 4) * (1024 + 160), (1, 8, 8)),
