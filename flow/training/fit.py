@@ -103,8 +103,10 @@ class _Run:
         cost: Cost | None = None,
         oscillation: Oscillation | None = None,
         pricing: Pricing | None = None,
+        settled: float = 1.0,
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
+        self.settled = steps if pricing is None else max(settled * steps, 1.0)
         self.train = train if isinstance(train, Lessons) else tensors(model, train)
         check_samples(torch.as_tensor(train.x) if isinstance(train, Lessons) else self.train[0])
         self.guard = None if oscillation is None else PointGuard(model, oscillation)
@@ -151,10 +153,11 @@ class _Run:
         return loss
 
     def _set_rates(self, step: int) -> None:
-        """A cosine from the peak to zero over the whole training."""
-        factor = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
+        """A cosine from the peak to zero over the whole training; that of points ends where they settle."""
+        weights, *points = self.optimizer.param_groups
+        weights["lr"] = weights["peak"] * _cosine(step, self.steps)
+        for group in points:
+            group["lr"] = group["peak"] * _cosine(step, self.settled)
 
     def state(self, epochs: list[Epoch]) -> dict[str, Any]:
         """All that the rest of the training depends on, as a copy."""
@@ -175,6 +178,11 @@ class _Run:
         if self.market and "market" in state:
             self.market.restore(state["market"])
         return [Epoch(*row) for row in state["epochs"]]
+
+
+def _cosine(step: float, end: float) -> float:
+    """From 1 at step 0 to 0 at the end and beyond."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(step, end) / end))
 
 
 def _count(train: Data | Lessons) -> int:
@@ -214,7 +222,8 @@ def fit(
         batch: samples a step.
         lr: Adam's peak step size for weights.
         point_lr: the same for binary points.
-        frozen_from: share of the epochs after which binary points stand still.
+        frozen_from: share of the epochs after which binary points stand still. Prices push all of them the same way
+            until then, so under `pricing` their step sizes fall to zero by it.
         threads: of torch within one operator, set back at the end. One is fastest for networks as small as those of
             the demo and gives the same weights on any number of cores; large ones want more.
         cost: added to the loss of every step, such as `lambda model: 1e-6 * bit_operations(model)` where word lengths
@@ -237,6 +246,7 @@ def fit(
         cost,
         oscillation,
         pricing,
+        frozen_from,
     )
     done = run.restore(resume_state) if resume_state else []
     for number in range(len(done), epochs):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from flow.training import accuracy, answers, cross_entropy, fit, quantize, seeded
+from flow.training import Pricing, accuracy, answers, cross_entropy, fit, quantize, seeded
 from flow.training.quantizer import quantizers
 
 
@@ -109,6 +109,19 @@ def test_step_sizes_fall_along_one_cosine():
     )  # fmt: skip
     factors = [0.5 * (1 + math.cos(math.pi * (6 * epoch + 5) / 30)) for epoch in range(5)]
     assert seen == [[0.02 * factor, 0.5 * factor] for factor in factors]
+
+
+def test_under_prices_points_come_to_rest_where_they_are_frozen():
+    seen = []
+    model = quantize(network(), TRAIN[0][:64], weights="s5", activations="u3", priced=True, lengths="learned")
+    fit(
+        model, TRAIN, TEST, epochs=5, seed=0, batch=40, lr=0.02, point_lr=0.5, frozen_from=0.6, pricing=Pricing(9e3),
+        on_epoch=lambda epoch, state: seen.append([group["lr"] for group in state["optimizer"]["param_groups"]]),
+    )  # fmt: skip
+    steps = [6 * epoch + 5 for epoch in range(5)]
+    weights, points = zip(*seen, strict=True)
+    assert list(weights) == [0.02 * (0.5 * (1 + math.cos(math.pi * step / 30))) for step in steps]
+    assert list(points) == [0.5 * (0.5 * (1 + math.cos(math.pi * min(step, 18) / 18))) for step in steps]
 
 
 def test_nothing_is_left_changed():
