@@ -40,9 +40,10 @@ __all__ = [
     "pricing_of",
     "report_of",
     "settle",
+    "starting_words",
 ]
 
-# What a budget needs where the recipe does not say otherwise.
+# What a budget needs where the recipe does not say otherwise; where lengths start besides, `starting_words` says.
 QUANTIZE: dict[str, Any] = {
     "weights": "s8",
     "biases": "s8",
@@ -52,6 +53,8 @@ QUANTIZE: dict[str, Any] = {
     "cast_granularity": "element",
     "rounding": "TRN",
 }
+_NARROW = 2  # bits from which learned lengths of activations start in small designs
+_WIDER = (3.0, 6.0)  # LUTs a product from which they start with one bit more, and with another one
 _ROUNDS = 8  # corrections at most
 _LARGE = 2  # of them that train at all rates, the others at the last one only, or not at all
 _AIM = 0.985  # of the limit: the middle of what meets it
@@ -108,6 +111,20 @@ def pricing_of(recipe: Recipe, data: Dataset) -> Any:
         return aim * max(float(SpatialCost(model)().detach()), 1.0) / luts
 
     return Pricing(calibration().bits(aim), retarget=retarget)
+
+
+def starting_words(recipe: Recipe, products: int) -> dict[str, str]:
+    """Where lengths of activations start, and what the input keeps, one bit more, if the recipe says neither.
+
+    Args:
+        recipe: with a budget of LUTs.
+        products: with a constant that a sample takes; a net that has none starts as `QUANTIZE` says.
+    """
+    if not products or {"activations", "input"} & set(recipe.quantize):
+        return {}
+    share = Budget.parse(recipe.train.budget or "").limit / products
+    bits = _NARROW + sum(share >= least for least in _WIDER)
+    return {"activations": f"u{bits}", "input": f"u{bits + 1}"}
 
 
 def check_alive(model: Any, data: Dataset, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from flow.datasets import Dataset, load
 from flow.errors import RecipeError
 from flow.project import Project
 from flow.recipe import Recipe, load_recipe
-from flow.stages.budget import QUANTIZE
+from flow.stages.budget import QUANTIZE, starting_words
 from flow.stages.functions import function_of
 
 __all__ = ["dataset_of", "network_of", "quantized_of", "recipe_of", "teacher_of"]
@@ -76,7 +76,9 @@ def teacher_of(recipe: Recipe, data: Dataset, network: Any) -> Any:
 
 def quantized_of(recipe: Recipe, data: Dataset, network: Any) -> Any:
     """The network's trainable fixed-point form, calibrated on the first training samples."""
-    from flow.training import quantize
+    from flow.training import SpatialCost, quantize
 
-    needed = QUANTIZE if recipe.priced else {}
-    return quantize(network, data.train_x[:_CALIBRATION], **{**needed, **recipe.quantize})
+    example, needed = data.train_x[:_CALIBRATION], QUANTIZE if recipe.priced else {}
+    model = quantize(network, example, **{**needed, **recipe.quantize})
+    found = starting_words(recipe, SpatialCost(model).products) if recipe.priced else {}
+    return quantize(network, example, **{**needed, **found, **recipe.quantize}) if found else model

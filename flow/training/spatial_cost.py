@@ -96,6 +96,16 @@ class SpatialCost:
         self.shapes = [tuple(value.shape[1:]) for value in values]
         self.charges: list[Charge] = []
 
+    @property
+    def products(self) -> int:
+        """Products with a constant that a sample takes, whatever the constants are."""
+        found = 0
+        for step, shape in zip(self.model.steps, self.shapes, strict=True):
+            layer = self.model.layers[step.layer]
+            if isinstance(layer, (FixedDense, FixedConv2d)):
+                found += layer.weight.numel() * math.prod(shape[1:])
+        return found
+
     def __call__(self, model: Any = None) -> Tensor:
         """Bits, a scalar with a gradient to learned lengths of casts; sets `charges`."""
         self.charges = []

@@ -9,7 +9,7 @@ from flow.estimation.budget import Budget
 from flow.progress import silent
 from flow.project import Project
 from flow.recipe import Recipe, Training
-from flow.stages.budget import Round, descend, estimated_luts, pricing_of, report_of, settle
+from flow.stages.budget import Round, descend, estimated_luts, pricing_of, report_of, settle, starting_words
 from flow.stages.models import dataset_of, network_of, quantized_of, recipe_of
 from flow.stages.train import train_stage
 from flow.training import Descent, SpatialCost, fit
@@ -37,6 +37,30 @@ def test_a_budget_needs_epochs(tmp_path):
         "Recipe key 'train.budget'='lut<=900' needs epochs to work in, not 'train.epochs'=0; give some, or leave it "
         "out."
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "products", "words"),
+    [
+        (2999, 1000, {"activations": "u2", "input": "u3"}),
+        (3000, 1000, {"activations": "u3", "input": "u4"}),
+        (6000, 1000, {"activations": "u4", "input": "u5"}),
+        (6000, 0, {}),  # a net of tables
+    ],
+)
+def test_lengths_start_where_the_budget_has_room_for_them(limit, products, words):
+    free = replace(SMALL, quantize={})
+    assert starting_words(free.with_budget(f"lut<={limit}"), products) == words
+    assert starting_words(SMALL.with_budget(f"lut<={limit}"), products) == {}  # the recipe says where they start
+
+
+def test_a_model_starts_with_the_words_of_its_budget():
+    recipe = replace(SMALL, quantize={})
+    data, network = dataset_of(recipe), network_of(recipe)
+    for limit, bits in ((1000, 2), (11000, 3)):  # of 3,392 products
+        model = quantized_of(recipe.with_budget(f"lut<={limit}"), data, network)
+        assert SpatialCost(model).products == 64 * 32 + 32 * 32 + 32 * 10
+        assert (model.spec.activations, model.spec.input) == (f"u{bits}", f"u{bits + 1}")
 
 
 def test_the_report_says_whether_the_last_measurement_meets_it():
