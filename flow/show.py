@@ -68,11 +68,13 @@ def _percent(fraction: float) -> str:
 def training(console: Console, project: Project) -> None:
     """Float, post-training and learned accuracy side by side."""
     content = project.read_json("train.json", "train")
-    table = Table(title=f"{project.name} on {content['dataset']}: test accuracy")
-    for heading in ("float", "post-training", "learned"):
+    table, teacher = Table(title=f"{project.name} on {content['dataset']}: test accuracy"), content.get("teacher")
+    columns = {f"teacher {teacher['model']}": teacher["accuracy"]} if teacher else {}
+    columns |= {"float": content["float_accuracy"], "post-training": content["post_training_accuracy"]}
+    columns |= {"learned": content["accuracy"]}
+    for heading in columns:
         table.add_column(heading, justify="right")
-    keys = ("float_accuracy", "post_training_accuracy", "accuracy")
-    table.add_row(*(_percent(content[key]) for key in keys))
+    table.add_row(*(_percent(share) for share in columns.values()))
     console.print(table)
     if content.get("budget"):
         _budget(console, content["budget"])

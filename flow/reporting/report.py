@@ -69,8 +69,10 @@ def _percent(value: float | None) -> str:
 def _tiles(train: Json | None, simulate: Json | None, estimates: Sequence[Json]) -> list[dict[str, str]]:
     """The headline figures: (label, figure, note, mood)."""
     held = train or {}
+    teacher = held.get("teacher")
+    taught = f"; its teacher {teacher['model']} has {_percent(teacher['accuracy'])}" if teacher else ""
     accuracies = (
-        ("Float", held.get("float_accuracy"), "test accuracy, 32-bit floats"),
+        ("Float", held.get("float_accuracy"), f"test accuracy, 32-bit floats{taught}"),
         ("Rounded after training", held.get("post_training_accuracy"), "binary points from calibration only"),
         ("Learned", held.get("accuracy"), "binary points trained with the weights"),
     )

@@ -197,6 +197,12 @@ def test_use_above_a_ceiling_is_flagged():
     assert "Over the recommended ceiling" not in render_report(estimates=[estimate_json()])
 
 
+def test_who_taught_the_net_stands_beside_its_float_form():
+    taught = train_json(teacher={"model": "digits_<cnn>", "accuracy": 0.9889})
+    assert "32-bit floats; its teacher digits_&lt;cnn&gt; has 98.89 %" in render_report(train=taught)
+    assert "its teacher" not in render_report(train=train_json(teacher=None))
+
+
 def test_several_boards_have_a_section_each_and_the_first_is_the_headline():
     page = render_report(estimates=[estimate_json(), estimate_json(board="pynq_z2", family="xc7")])
     assert re.findall(r"<h2>Cost on (\w+)", page) == ["ultra96_v2", "pynq_z2"]

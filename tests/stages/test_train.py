@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
+from rich.console import Console
 
+from flow import show
 from flow.errors import RecipeError
 from flow.progress import silent
 from flow.recipe import Recipe, Training
@@ -77,7 +79,11 @@ def test_a_cost_shortens_learned_words_and_leaves_the_others(tmp_path):
 
 def test_a_teacher_is_trained_first_and_named(tmp_path):
     recipe = dataclasses.replace(TINY, train=Training(float_epochs=4, epochs=2, teacher="digits_cnn"))
-    found = train_stage(recipe, "r.yaml", tmp_path, silent).read_json("train.json", "train")
+    project = train_stage(recipe, "r.yaml", tmp_path, silent)
+    found = project.read_json("train.json", "train")
+    console = Console(width=100, record=True)
+    show.training(console, project)
+    assert f"{100 * found['teacher']['accuracy']:.2f} %" in console.export_text()
     assert found["teacher"]["model"] == "digits_cnn"
     assert found["teacher"]["accuracy"] > 0.9 > found["float_accuracy"]  # four epochs of a net without convolutions
     assert [entry["part"] for entry in found["epochs"]] == ["float"] * 4 + ["learned"] * 2
