@@ -252,8 +252,9 @@ def rows(points: list[Point]) -> list[Row]:
 
 
 def plot(points: list[Point]) -> str:
-    """The curves, means over seeds, as a drawing of its own."""
-    marks = [Mark(price, who, luts, share) for who, line in lines_of(points).items() for price, luts, share in line]
+    """The curves, means over seeds, as a drawing of its own; without ports they are in the table alone."""
+    drawn = {who: line for who, line in lines_of(points).items() if not who.endswith(BARE.format(""))}
+    marks = [Mark(price, who, luts, share) for who, line in drawn.items() for price, luts, share in line]
     title = "Accuracy against LUTs, digits 64-32-32-10, Yosys for xcup, means over seeds"
     return standalone(draw_scatter(marks, title, "LUT", "test accuracy, %", unit=" %"))
 

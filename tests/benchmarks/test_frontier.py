@@ -103,9 +103,11 @@ def test_a_net_that_training_has_emptied_is_refused():
 
 def test_stored_points_are_drawn_without_computing_anything(tmp_path: Path):
     stored = tmp_path / "points.json"
-    stored.write_text(json.dumps({"points": [*OWN, *OTHER]}))
+    bare = [{**entry, "who": "flow, without ports"} for entry in OWN[:1]]
+    stored.write_text(json.dumps({"points": [*OWN, *OTHER, *bare]}))
     options = ["--finished", "--folder", tmp_path, "--points", stored, "--plot", tmp_path / "f.svg"]
     run([sys.executable, SCRIPT, *options, "--json", tmp_path / "rows.json"])
     drawing = (tmp_path / "f.svg").read_text()
     assert drawing.startswith("<svg") and all(name in drawing for name in ("lut&lt;=1000", "beta 0.0001"))
-    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
+    assert "without ports" not in drawing
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 12
