@@ -37,7 +37,7 @@ from flow.exporters.writer import write_file
 from flow.lowering import lower
 from flow.progress import silent
 from flow.project import Project
-from flow.recipe import Recipe, Training, load_recipe
+from flow.recipe import Recipe, load_recipe
 from flow.reporting.scatter import Mark, draw_scatter, standalone
 from flow.stages.models import dataset_of, network_of, quantized_of, teacher_of
 from flow.stages.train import train_stage
@@ -47,7 +47,6 @@ from flow.training import Lessons, fit, seeded
 
 SIZES = (64, 32, 32, 10)
 SECONDS = 60.0  # of HGQ2's processor time; flow's epochs and corrections take about as much, float training included
-TRAINING = Training(float_epochs=30, epochs=150, batch=64, lr=3e-3, teacher="digits_cnn")
 BETAS = (1e-5, 3e-5, 1e-4, 3e-4)
 BUDGETS = (1000, 1500, 2500, 4000)
 # LUTs above which the recipe with more and larger tables is used: on three folds of the training samples it is ahead at
@@ -68,9 +67,8 @@ Middle = Callable[[list[float]], float]
 
 
 def flow_recipe(seed: int, budget: int) -> Recipe:
-    """The net trained to a budget."""
-    recipe = Recipe("flow", "digits", "digits_mlp", seed, TRAINING, boards=(BOARD,))
-    return recipe.with_budget(f"lut<={budget}")
+    """The net as its own recipe trains it."""
+    return replace(load_recipe("digits_budget"), seed=seed, boards=(BOARD,)).with_budget(f"lut<={budget}")
 
 
 def luts_recipe(seed: int, budget: int) -> Recipe:
@@ -109,8 +107,8 @@ def lessons(seed: int) -> dict[str, Any]:
     """What flow's nets of a seed learn, for some epochs, and the processor time that their teacher took."""
     recipe = flow_recipe(seed, BUDGETS[0])
     data, network, start = dataset_of(recipe), network_of(recipe), time.process_time()
-    teacher, options = teacher_of(recipe, data, network), {"batch": TRAINING.batch, "lr": TRAINING.lr}
-    fit(teacher, data.train, data.test, epochs=TRAINING.float_epochs, seed=seed, **options)
+    teacher, course = teacher_of(recipe, data, network), recipe.train
+    fit(teacher, data.train, data.test, epochs=course.float_epochs, seed=seed, batch=course.batch, lr=course.lr)
     took, held = time.process_time() - start, Lessons(data.train_x, teacher)
     with seeded(seed):
         x, y = zip(*(held.drawn() for _ in range(LESSONS)), strict=True)

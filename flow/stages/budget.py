@@ -209,13 +209,12 @@ def correct(
     Raises:
         RecipeError: as `check_alive`.
     """
-    from flow.training import Descent, Lessons, SpatialCost, accuracy, calibration
+    from flow.training import Descent, SpatialCost, accuracy, calibration, lessons_of
 
     budget, cost = Budget.parse(recipe.train.budget or ""), SpatialCost(model)
     model.settle()
     check_alive(model, data, recipe)
-    samples = train.plain() if isinstance(train, Lessons) else train
-    descent = Descent(model, *samples, seed=recipe.seed) if Descent.serves(model) else None
+    descent = Descent(model, *lessons_of(train).plain(), seed=recipe.seed) if Descent.serves(model) else None
     rate = market["rate"] * _DESCENT
     aim, expected = budget.limit * _AIM, calibration().luts(float(cost().detach()))
     rounds: list[Round] = []

@@ -137,19 +137,16 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
     data, network = dataset_of(recipe), network_of(recipe)
     # What cannot become fixed point is refused before the first epoch.
     _check(recipe, quantized_of(recipe, data, network))
-    teacher = teacher_of(recipe, data, network)
+    teacher, told = _taught(network, data, recipe, checkpoint, report)
     lessons = data.train if teacher is None else Lessons(data.train_x, teacher)
-    itself = teacher is network
-    taught = (
-        None if teacher is None or itself else _fit("teacher", teacher, data, data.train, recipe, checkpoint, report)
-    )
-    float_accuracy = _fit("float", network, data, data.train if itself else lessons, recipe, checkpoint, report)
+    labels = data.train if teacher is network else lessons
+    float_accuracy = _fit("float", network, data, labels, recipe, checkpoint, report)
     model = quantized_of(recipe, data, network)
     calibrated, post_training = _formats(model), accuracy(model, data.test)
-    learned = (
-        _fit("learned", model, data, lessons, recipe, checkpoint, report) if recipe.train.epochs else post_training
-    )
-    if not recipe.train.epochs:
+    learned = post_training
+    if recipe.train.epochs:
+        learned = _fit("learned", model, data, lessons, recipe, checkpoint, report)
+    else:
         checkpoint.keep(learned={"model": model.state_dict(), "epochs": []})
     budget = None
     if recipe.priced:
@@ -165,7 +162,7 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
             "digest": recipe.training_digest(),
             "seed": recipe.seed,
             "samples": {"train": len(data.train_x), "test": len(data.test_x)},
-            "teacher": None if taught is None else {"model": recipe.train.teacher, "accuracy": taught},
+            "teacher": told,
             "float_accuracy": float_accuracy,
             "post_training_accuracy": post_training,
             "accuracy": learned,
@@ -176,6 +173,17 @@ def train_stage(recipe: Recipe, source: str, build: Path, report: Report) -> Pro
         },
     )
     return project
+
+
+def _taught(
+    network: Any, data: Dataset, recipe: Recipe, checkpoint: _Checkpoint, report: Report
+) -> tuple[Any, dict[str, Any] | None]:
+    """The recipe's teacher, trained unless it is the network itself, and what `train.json` says of another one."""
+    teacher = teacher_of(recipe, data, network)
+    if teacher is None or teacher is network:
+        return teacher, None
+    share = _fit("teacher", teacher, data, data.train, recipe, checkpoint, report)
+    return teacher, {"model": recipe.train.teacher, "accuracy": share}
 
 
 def _corrected(

@@ -4,7 +4,7 @@ from flow.training.checkpoint import pack, unpack
 from flow.training.cost import Words, accumulator_excess, bit_operations, constant_bits, words
 from flow.training.descent import Descent
 from flow.training.fit import Epoch, FitResult, fit, seeded, torch_threads
-from flow.training.lessons import Lessons
+from flow.training.lessons import Lessons, lessons_of
 from flow.training.lut_layer import LutDense
 from flow.training.market import Market, Pricing
 from flow.training.model import QuantizedModel, Step
@@ -74,6 +74,7 @@ __all__ = [
     "glyph_mlp",
     "jet_mlp",
     "lenet",
+    "lessons_of",
     "mobilenet",
     "pack",
     "quantize",

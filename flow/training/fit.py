@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from flow.errors import DataError
 from flow.training.guard import check_parameters, check_samples, diverged
-from flow.training.lessons import Lessons
+from flow.training.lessons import Labels, Lessons, lessons_of
 from flow.training.market import Market, Pricing
 from flow.training.oscillation import Oscillation, PointGuard
 from flow.training.outputs import Data, accuracy, only, tensors
@@ -96,19 +96,19 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        train: Data | Lessons,
+        lessons: Labels | Lessons,
         steps: int,
         batch: int,
         optimizer: torch.optim.Optimizer,
         cost: Cost | None = None,
         oscillation: Oscillation | None = None,
         pricing: Pricing | None = None,
-        settled: float = 1.0,
+        frozen_from: float = 1.0,
     ) -> None:
         self.model, self.optimizer, self.steps, self.batch, self.cost = model, optimizer, steps, batch, cost
-        self.settled = steps if pricing is None else max(settled * steps, 1.0)
-        self.train = train if isinstance(train, Lessons) else tensors(model, train)
-        check_samples(torch.as_tensor(train.x) if isinstance(train, Lessons) else self.train[0])
+        self.points_rest = steps if pricing is None else max(frozen_from * steps, 1.0)  # the step at which they do
+        self.lessons = lessons
+        check_samples(torch.as_tensor(lessons.x))
         self.guard = None if oscillation is None else PointGuard(model, oscillation)
         self.market = None if pricing is None else Market(model, pricing, steps)
 
@@ -117,7 +117,7 @@ class _Run:
         self.model.train()
         total = 0.0
         with seeded(seed * _SEED_STRIDE + number):
-            x, y = tensors(self.model, self.train.drawn()) if isinstance(self.train, Lessons) else self.train
+            x, y = tensors(self.model, self.lessons.drawn())
             at = number * math.ceil(len(x) / self.batch)
             for index, rows in enumerate(torch.randperm(len(x)).split(self.batch)):
                 self._set_rates(at + index)
@@ -153,11 +153,11 @@ class _Run:
         return loss
 
     def _set_rates(self, step: int) -> None:
-        """A cosine from the peak to zero over the whole training; that of points ends where they settle."""
+        """A cosine from the peak to zero over the whole training; that of points ends where they come to rest."""
         weights, *points = self.optimizer.param_groups
         weights["lr"] = weights["peak"] * _cosine(step, self.steps)
         for group in points:
-            group["lr"] = group["peak"] * _cosine(step, self.settled)
+            group["lr"] = group["peak"] * _cosine(step, self.points_rest)
 
     def state(self, epochs: list[Epoch]) -> dict[str, Any]:
         """All that the rest of the training depends on, as a copy."""
@@ -183,10 +183,6 @@ class _Run:
 def _cosine(step: float, end: float) -> float:
     """From 1 at step 0 to 0 at the end and beyond."""
     return 0.5 * (1.0 + math.cos(math.pi * min(step, end) / end))
-
-
-def _count(train: Data | Lessons) -> int:
-    return len(train) if isinstance(train, Lessons) else len(train[0])
 
 
 def fit(
@@ -237,10 +233,11 @@ def fit(
         DataError: a sample is not finite, or the training diverged; names the tensor and the step.
         UnsupportedError: the model has several outputs.
     """
+    lessons = lessons_of(train)
     run = _Run(
         model,
-        train,
-        epochs * math.ceil(_count(train) / batch),
+        lessons,
+        epochs * math.ceil(len(lessons.x) / batch),
         batch,
         _optimizer(model, lr, point_lr),
         cost,

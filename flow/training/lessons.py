@@ -1,4 +1,4 @@
-"""What a student learns from a teacher: its shares of every class, for the samples and for what lies between them.
+"""What a training learns: labels, or what a teacher answers to the samples and to what lies between them.
 
 Distillation at temperature 1 (arXiv 1503.02531). Of every epoch's samples half are as they are and half are mixed with
 another one, `s * x + (1 - s) * other` with a new `s` of 0..1 each (arXiv 1710.09412): few samples say little of what
@@ -14,11 +14,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flow.training.outputs import answers
+from flow.training.outputs import Data, answers
 
-__all__ = ["Lessons"]
+__all__ = ["Labels", "Lessons", "lessons_of"]
 
 _MIXED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Samples and what they are, the same in every epoch.
+
+    Attributes:
+        x: float[N, ...].
+        y: int[N] labels, or float[N, classes] shares of every class.
+    """
+
+    x: Tensor | NDArray[Any]
+    y: Tensor | NDArray[Any]
+
+    def plain(self) -> Data:
+        """Both."""
+        return self.x, self.y
+
+    def drawn(self) -> Data:
+        """Both."""
+        return self.x, self.y
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +53,6 @@ class Lessons:
 
     x: Tensor | NDArray[Any]
     teacher: nn.Module
-
-    def __len__(self) -> int:
-        return len(self.x)
 
     def plain(self) -> tuple[Tensor, Tensor]:
         """The samples and the teacher's answers, float[N, classes]."""
@@ -50,3 +68,8 @@ class Lessons:
         share, others = share.to(x), torch.randperm(len(x))
         mixed = share * x + (1 - share) * x[others.to(x.device)]
         return mixed, answers(self.teacher, mixed)
+
+
+def lessons_of(train: Data | Labels | Lessons) -> Labels | Lessons:
+    """A pair of samples and labels as what `fit` draws its epochs from; anything else as it is."""
+    return Labels(*train) if isinstance(train, tuple) else train
