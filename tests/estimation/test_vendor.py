@@ -165,9 +165,9 @@ def test_the_readme_says_what_the_table_has():
     ratios = [f"{one.ratio:.2f}" for one in ours()]
     jets, images = (" to ".join(ratios[i : i + 2]) for i in (0, 2))
     sentence = (
-        "`flow estimate --vendor` lists twelve published Vivado figures: for the two whose shapes and widths are "
-        f"known, our estimate of stand-ins with random weights, {jets} and {images} times their LUTs; for the others, "
-        "why there is none."
+        "`flow estimate NAME --board BOARD --vendor` lists twelve published Vivado figures: for the two whose shapes "
+        f"and widths are known, our estimate of stand-ins with random weights, {jets} and {images} times their LUTs; "
+        "for the others, why there is none."
     )
     assert sentence in " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
 
